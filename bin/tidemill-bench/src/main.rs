@@ -1,0 +1,2 @@
+//! Benchmarks, each with its reference in the same run.
+fn main() {}

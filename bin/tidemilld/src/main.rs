@@ -1,0 +1,2 @@
+//! The Tidemill server.
+fn main() {}

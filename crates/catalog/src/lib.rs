@@ -1,0 +1,1 @@
+//! The immutable snapshot of all objects, and the built-in relations.

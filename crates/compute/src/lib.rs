@@ -1,0 +1,1 @@
+//! Replicas: timely workers, rendering, arrangements, publication, and the protocol.

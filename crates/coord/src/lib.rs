@@ -1,0 +1,1 @@
+//! The clock: sessions plan and read, the sequencer commits.

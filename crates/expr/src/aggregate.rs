@@ -1,0 +1,69 @@
+//! Aggregates: how a bag of values becomes one.
+//!
+//! The SQL planner turns SQL's aggregates into these kinds and expressions over them: `avg`
+//! is a sum divided by a count, `count(*)` counts a literal.
+
+use serde::{Deserialize, Serialize};
+use tidemill_repr::ScalarType;
+
+use crate::scalar::ScalarExpr;
+
+/// How an aggregate is computed; it decides how it is maintained. NULL arguments are ignored by
+/// all kinds except those that say so. Over no rows, counts are 0 and all else is NULL.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum AggregateKind {
+    /// How many values there are (`int8`).
+    Count,
+    /// Sum of integers as `int8`; an error if it does not fit (`sum(int2)`, `sum(int4)`).
+    SumInt,
+    /// Sum of `int8` as `numeric`.
+    SumIntToNumeric,
+    /// Sum of `numeric`, shown with the largest scale among the values.
+    SumNumeric,
+    /// Sum of `real`.
+    SumFloat4,
+    /// Sum of `double precision`.
+    SumFloat8,
+    /// The least value in SQL's order.
+    Min,
+    /// The greatest value in SQL's order.
+    Max,
+    /// True if all are (`bool_and`, `every`).
+    All,
+    /// True if any is.
+    Any,
+    /// Texts or bytes joined. The argument is a record (value, delimiter, order keys..).
+    StringAgg,
+    /// An array of all values, NULLs included. The argument is a record (value, order keys..);
+    /// the type is the element's.
+    ArrayAgg(ScalarType),
+    /// A jsonb array of all values, NULLs included. The argument is a record (jsonb or NULL,
+    /// order keys..).
+    JsonbAgg,
+    /// A jsonb object; the argument is a record (key text, jsonb value, order keys..).
+    JsonbObjectAgg,
+}
+
+/// One aggregate of a reduction.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AggregateCall {
+    /// How.
+    pub kind: AggregateKind,
+    /// Over what. `FILTER` has become a CASE that gives NULL here (for kinds that do not
+    /// ignore NULL, a filter is a NULL record).
+    pub argument: ScalarExpr,
+    /// Over distinct values only.
+    pub distinct: bool,
+    /// For the kinds whose argument is a record with order keys: (descending, nulls first) of
+    /// each key; rows are taken in this order, ties in the order of their bytes.
+    pub order: Vec<SortDirection>,
+}
+
+/// How one key of an order goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SortDirection {
+    /// Greatest first.
+    pub descending: bool,
+    /// NULLs before all others.
+    pub nulls_first: bool,
+}

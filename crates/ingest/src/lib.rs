@@ -1,0 +1,1 @@
+//! Sources: PostgreSQL's snapshot and logical replication stream, as whole transactions.

@@ -1,0 +1,1 @@
+//! From a correlated query to a physical plan: decorrelation, rewrites, lowering.

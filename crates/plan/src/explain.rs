@@ -1,0 +1,1 @@
+//! EXPLAIN's texts of plans.

@@ -1,0 +1,1 @@
+//! Civil dates and times on PostgreSQL's calendar and range, and time zones.

@@ -1,0 +1,1 @@
+//! Development only: oracles, and the test that checks the code's own rules.
