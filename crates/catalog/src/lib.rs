@@ -1,1 +1,24 @@
-//! The immutable snapshot of all objects, and the built-in relations.
+//! The catalog: an immutable snapshot of all objects, their names and dependencies.
+//!
+//! A [`Catalog`] is never changed: DDL makes a new one from [`CatalogChange`]s (persistent maps
+//! share what stays the same) and the sequencer swaps it whole, so planning takes no lock. The
+//! changes, as JSON, are what the ledger keeps: names, types and SQL text, never plans; plans
+//! are put back ([`Catalog::with_plan`]) when the server starts.
+//!
+//! Built-in relations are one definition each, under [`builtin`].
+//!
+//! Start reading at [`snapshot`].
+
+pub mod builtin;
+pub mod change;
+pub mod item;
+pub mod name;
+pub mod snapshot;
+
+pub use change::CatalogChange;
+pub use item::{
+    Connection, Definition, Index, Item, ItemKind, MaterializedView, PostgresConnectionOptions,
+    Secret, Source, SourceTable, Table, UpstreamColumn, UpstreamTable, View,
+};
+pub use name::QualifiedName;
+pub use snapshot::{Catalog, Database, Schema};

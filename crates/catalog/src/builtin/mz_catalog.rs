@@ -1,0 +1,364 @@
+//! `mz_catalog`: the objects of the database.
+
+use tidemill_repr::{Datum, ObjectId, Row, ScalarType};
+
+use super::{Builtin, Content};
+use crate::item::{Connection, Definition, Item};
+use crate::snapshot::Catalog;
+
+const ID: (&str, ScalarType, bool) = ("id", ScalarType::Text, false);
+const OID: (&str, ScalarType, bool) = ("oid", ScalarType::Oid, false);
+const SCHEMA_ID: (&str, ScalarType, bool) = ("schema_id", ScalarType::Text, false);
+const NAME: (&str, ScalarType, bool) = ("name", ScalarType::Text, false);
+const OWNER: (&str, ScalarType, bool) = ("owner_id", ScalarType::Text, false);
+const CLUSTER_ID: (&str, ScalarType, bool) = ("cluster_id", ScalarType::Text, true);
+const CREATE_SQL: (&str, ScalarType, bool) = ("create_sql", ScalarType::Text, true);
+
+/// The relations of the schema.
+pub const RELATIONS: &[Builtin] = &[
+    Builtin {
+        number: 100,
+        schema: "mz_catalog",
+        name: "mz_databases",
+        columns: &[ID, OID, NAME, OWNER],
+        content: Content::Catalog(databases),
+    },
+    Builtin {
+        number: 101,
+        schema: "mz_catalog",
+        name: "mz_schemas",
+        columns: &[ID, OID, ("database_id", ScalarType::Text, true), NAME, OWNER],
+        content: Content::Catalog(schemas),
+    },
+    Builtin {
+        number: 102,
+        schema: "mz_catalog",
+        name: "mz_objects",
+        columns: &[ID, OID, SCHEMA_ID, NAME, ("type", ScalarType::Text, false), OWNER, CLUSTER_ID],
+        content: Content::Catalog(objects),
+    },
+    Builtin {
+        number: 103,
+        schema: "mz_catalog",
+        name: "mz_columns",
+        columns: &[
+            ID,
+            NAME,
+            ("position", ScalarType::Int8, false),
+            ("nullable", ScalarType::Bool, false),
+            ("type", ScalarType::Text, false),
+            ("default", ScalarType::Text, true),
+            ("type_oid", ScalarType::Oid, false),
+            ("type_mod", ScalarType::Int4, false),
+        ],
+        content: Content::Catalog(columns),
+    },
+    Builtin {
+        number: 104,
+        schema: "mz_catalog",
+        name: "mz_tables",
+        columns: &[
+            ID,
+            OID,
+            SCHEMA_ID,
+            NAME,
+            OWNER,
+            CREATE_SQL,
+            ("source_id", ScalarType::Text, true),
+        ],
+        content: Content::Catalog(tables),
+    },
+    Builtin {
+        number: 105,
+        schema: "mz_catalog",
+        name: "mz_views",
+        columns: &[
+            ID,
+            OID,
+            SCHEMA_ID,
+            NAME,
+            ("definition", ScalarType::Text, false),
+            OWNER,
+            CREATE_SQL,
+        ],
+        content: Content::Catalog(views),
+    },
+    Builtin {
+        number: 106,
+        schema: "mz_catalog",
+        name: "mz_materialized_views",
+        columns: &[
+            ID,
+            OID,
+            SCHEMA_ID,
+            NAME,
+            CLUSTER_ID,
+            ("definition", ScalarType::Text, false),
+            OWNER,
+            CREATE_SQL,
+        ],
+        content: Content::Catalog(materialized_views),
+    },
+    Builtin {
+        number: 107,
+        schema: "mz_catalog",
+        name: "mz_indexes",
+        columns: &[
+            ID,
+            OID,
+            SCHEMA_ID,
+            NAME,
+            ("on_id", ScalarType::Text, false),
+            CLUSTER_ID,
+            ("key", ScalarType::Text, false),
+            OWNER,
+            CREATE_SQL,
+        ],
+        content: Content::Catalog(indexes),
+    },
+    Builtin {
+        number: 108,
+        schema: "mz_catalog",
+        name: "mz_sources",
+        columns: &[
+            ID,
+            OID,
+            SCHEMA_ID,
+            NAME,
+            ("type", ScalarType::Text, false),
+            ("connection_id", ScalarType::Text, true),
+            CLUSTER_ID,
+            OWNER,
+            CREATE_SQL,
+        ],
+        content: Content::Catalog(sources),
+    },
+    Builtin {
+        number: 109,
+        schema: "mz_catalog",
+        name: "mz_connections",
+        columns: &[ID, OID, SCHEMA_ID, NAME, ("type", ScalarType::Text, false), OWNER, CREATE_SQL],
+        content: Content::Catalog(connections),
+    },
+    Builtin {
+        number: 110,
+        schema: "mz_catalog",
+        name: "mz_secrets",
+        columns: &[ID, OID, SCHEMA_ID, NAME, OWNER],
+        content: Content::Catalog(secrets),
+    },
+    Builtin {
+        number: 111,
+        schema: "mz_catalog",
+        name: "mz_clusters",
+        columns: &[ID, NAME, OWNER],
+        content: Content::Catalog(clusters),
+    },
+    Builtin {
+        number: 112,
+        schema: "mz_catalog",
+        name: "mz_relations",
+        columns: &[ID, OID, SCHEMA_ID, NAME, ("type", ScalarType::Text, false), OWNER, CLUSTER_ID],
+        content: Content::View(
+            "SELECT id, oid, schema_id, name, type, owner_id, cluster_id FROM mz_catalog.mz_objects \
+             WHERE type IN ('table', 'view', 'materialized-view', 'source')",
+        ),
+    },
+];
+
+/// The identity of an object's schema, as `mz_schemas.id` shows it.
+fn schema_id(catalog: &Catalog, item: &Item) -> String {
+    let key = (item.name.database.clone(), item.name.schema.clone());
+    let id = catalog.schemas().find(|(name, _)| **name == key).map_or(0, |(_, schema)| schema.id);
+    scoped_id(item.name.database.is_none(), id)
+}
+
+fn scoped_id(system: bool, id: u64) -> String {
+    if system { ObjectId::System(id).to_string() } else { ObjectId::User(id).to_string() }
+}
+
+fn optional(text: Option<&str>) -> Datum<'_> {
+    text.map_or(Datum::Null, Datum::Text)
+}
+
+fn databases(catalog: &Catalog) -> Vec<Row> {
+    catalog
+        .databases()
+        .map(|(name, database)| {
+            let id = scoped_id(false, database.id);
+            Row::pack([
+                Datum::Text(&id),
+                Datum::Int(i64::from(database.oid.0)),
+                Datum::Text(name),
+                Datum::Text(&database.owner),
+            ])
+        })
+        .collect()
+}
+
+fn schemas(catalog: &Catalog) -> Vec<Row> {
+    catalog
+        .schemas()
+        .map(|((database, name), schema)| {
+            let id = scoped_id(database.is_none(), schema.id);
+            let database = database
+                .as_ref()
+                .and_then(|name| catalog.database(name))
+                .map(|database| scoped_id(false, database.id));
+            Row::pack([
+                Datum::Text(&id),
+                Datum::Int(i64::from(schema.oid.0)),
+                optional(database.as_deref()),
+                Datum::Text(name),
+                Datum::Text(&schema.owner),
+            ])
+        })
+        .collect()
+}
+
+/// A row for each object for which `rest` gives the columns after (id, oid, schema_id, name).
+fn item_rows(catalog: &Catalog, rest: impl Fn(&Item, &mut dyn FnMut(&[Datum<'_>]))) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for item in catalog.items() {
+        let id = item.id.to_string();
+        let schema = schema_id(catalog, item);
+        rest(item, &mut |datums| {
+            let first = [
+                Datum::Text(&id),
+                Datum::Int(i64::from(item.oid.0)),
+                Datum::Text(&schema),
+                Datum::Text(&item.name.item),
+            ];
+            rows.push(Row::pack(first.into_iter().chain(datums.iter().copied())));
+        });
+    }
+    rows
+}
+
+fn objects(catalog: &Catalog) -> Vec<Row> {
+    item_rows(catalog, |item, push| {
+        push(&[
+            Datum::Text(item.kind().catalog_name()),
+            Datum::Text(&item.owner),
+            optional(item.cluster()),
+        ]);
+    })
+}
+
+fn columns(catalog: &Catalog) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for item in catalog.items() {
+        let Some(desc) = item.desc() else { continue };
+        let id = item.id.to_string();
+        for (position, column) in desc.columns.iter().enumerate() {
+            let default = item.table().and_then(|table| table.defaults.get(position)?.as_deref());
+            rows.push(Row::pack([
+                Datum::Text(&id),
+                Datum::Text(&column.name),
+                Datum::Int(i64::try_from(position + 1).unwrap_or(i64::MAX)),
+                Datum::Bool(column.typ.nullable),
+                Datum::Text(&column.typ.sql_name()),
+                optional(default),
+                Datum::Int(i64::from(column.typ.scalar_type.oid().0)),
+                Datum::Int(i64::from(column.typ.typmod)),
+            ]));
+        }
+    }
+    rows
+}
+
+fn tables(catalog: &Catalog) -> Vec<Row> {
+    item_rows(catalog, |item, push| {
+        if let Some(table) = item.table() {
+            let source = table.source.as_ref().map(|source| source.source.to_string());
+            push(&[
+                Datum::Text(&item.owner),
+                Datum::Text(&item.create_sql),
+                optional(source.as_deref()),
+            ]);
+        }
+    })
+}
+
+fn views(catalog: &Catalog) -> Vec<Row> {
+    item_rows(catalog, |item, push| {
+        if let Definition::View(view) = &item.definition {
+            push(&[
+                Datum::Text(&view.query_sql),
+                Datum::Text(&item.owner),
+                Datum::Text(&item.create_sql),
+            ]);
+        }
+    })
+}
+
+fn materialized_views(catalog: &Catalog) -> Vec<Row> {
+    item_rows(catalog, |item, push| {
+        if let Definition::MaterializedView(materialized) = &item.definition {
+            push(&[
+                Datum::Text(&materialized.cluster),
+                Datum::Text(&materialized.view.query_sql),
+                Datum::Text(&item.owner),
+                Datum::Text(&item.create_sql),
+            ]);
+        }
+    })
+}
+
+fn indexes(catalog: &Catalog) -> Vec<Row> {
+    item_rows(catalog, |item, push| {
+        if let Definition::Index(index) = &item.definition {
+            push(&[
+                Datum::Text(&index.on.to_string()),
+                Datum::Text(&index.cluster),
+                Datum::Text(&index.key_sql.join(", ")),
+                Datum::Text(&item.owner),
+                Datum::Text(&item.create_sql),
+            ]);
+        }
+    })
+}
+
+fn sources(catalog: &Catalog) -> Vec<Row> {
+    item_rows(catalog, |item, push| {
+        if let Definition::Source(source) = &item.definition {
+            push(&[
+                Datum::Text("postgres"),
+                Datum::Text(&source.connection.to_string()),
+                Datum::Text(&source.cluster),
+                Datum::Text(&item.owner),
+                Datum::Text(&item.create_sql),
+            ]);
+        }
+    })
+}
+
+fn connections(catalog: &Catalog) -> Vec<Row> {
+    item_rows(catalog, |item, push| {
+        if let Definition::Connection(connection) = &item.definition {
+            let kind = match connection {
+                Connection::Postgres(_) => "postgres",
+            };
+            push(&[Datum::Text(kind), Datum::Text(&item.owner), Datum::Text(&item.create_sql)]);
+        }
+    })
+}
+
+fn secrets(catalog: &Catalog) -> Vec<Row> {
+    item_rows(catalog, |item, push| {
+        if matches!(item.definition, Definition::Secret(_)) {
+            push(&[Datum::Text(&item.owner)]);
+        }
+    })
+}
+
+/// The one cluster there is.
+pub const DEFAULT_CLUSTER: &str = "quickstart";
+
+fn clusters(_: &Catalog) -> Vec<Row> {
+    vec![Row::pack([
+        Datum::Text(DEFAULT_CLUSTER),
+        Datum::Text(DEFAULT_CLUSTER),
+        Datum::Text("mz_system"),
+    ])]
+}

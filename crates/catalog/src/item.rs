@@ -1,0 +1,308 @@
+//! What an object of the catalog is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tidemill_expr::ScalarExpr;
+use tidemill_plan::QueryExpr;
+use tidemill_repr::{ObjectId, Oid, RelationDesc};
+
+use crate::name::QualifiedName;
+
+/// An object of the catalog.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Item {
+    /// Its identity.
+    pub id: ObjectId,
+    /// Its oid, for PostgreSQL's catalogs.
+    pub oid: Oid,
+    /// Its full name.
+    pub name: QualifiedName,
+    /// The role that owns it.
+    pub owner: String,
+    /// The statement that made it, with full names; it can be run again.
+    pub create_sql: String,
+    /// The objects it cannot be without.
+    pub depends_on: Vec<ObjectId>,
+    /// What it is.
+    pub definition: Definition,
+}
+
+/// What an object is. Parts that are `skip`ped by serde are plans, put back when the server
+/// starts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Definition {
+    /// A base collection.
+    Table(Table),
+    /// A named query.
+    View(View),
+    /// A maintained query.
+    MaterializedView(MaterializedView),
+    /// An arrangement kept in memory.
+    Index(Index),
+    /// A connection to an upstream and a position in its log.
+    Source(Source),
+    /// How to reach an upstream.
+    Connection(Connection),
+    /// A value that is never shown.
+    Secret(Secret),
+}
+
+/// The kinds of objects, in the words of messages and `mz_objects.type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ItemKind {
+    /// `table`
+    Table,
+    /// `view`
+    View,
+    /// `materialized-view`
+    MaterializedView,
+    /// `index`
+    Index,
+    /// `source`
+    Source,
+    /// `connection`
+    Connection,
+    /// `secret`
+    Secret,
+}
+
+impl ItemKind {
+    /// The word in `mz_objects.type`.
+    pub fn catalog_name(self) -> &'static str {
+        match self {
+            ItemKind::MaterializedView => "materialized-view",
+            ItemKind::Table => "table",
+            ItemKind::View => "view",
+            ItemKind::Index => "index",
+            ItemKind::Source => "source",
+            ItemKind::Connection => "connection",
+            ItemKind::Secret => "secret",
+        }
+    }
+}
+
+impl fmt::Display for ItemKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ItemKind::MaterializedView => "materialized view",
+            other => other.catalog_name(),
+        })
+    }
+}
+
+/// A base collection: written by users, fed by a source, or built in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Table {
+    /// Its columns.
+    pub desc: RelationDesc,
+    /// The default of each column, as SQL text.
+    pub defaults: Vec<Option<String>>,
+    /// Where its rows come from, if not from users.
+    pub source: Option<SourceTable>,
+}
+
+/// How a table follows an upstream table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SourceTable {
+    /// The source.
+    pub source: ObjectId,
+    /// The upstream table as it was when this table was made.
+    pub upstream: UpstreamTable,
+    /// For each column of the table, in order: the attribute number upstream.
+    pub columns: Vec<i16>,
+    /// Attribute numbers of columns that are carried as text.
+    pub text_columns: Vec<i16>,
+    /// Whether it was made by `FOR TABLES` (a subsource) rather than by `CREATE TABLE`.
+    pub subsource: bool,
+}
+
+/// A table upstream, as its catalog describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamTable {
+    /// `pg_class.oid`
+    pub oid: u32,
+    /// The schema.
+    pub schema: String,
+    /// The name.
+    pub name: String,
+    /// `pg_class.relreplident`: `d`, `n`, `f` or `i`.
+    pub replica_identity: char,
+    /// Columns that exist, by attribute number, ascending.
+    pub columns: Vec<UpstreamColumn>,
+    /// Attribute numbers of the primary key, if there is one.
+    pub primary_key: Vec<i16>,
+}
+
+/// A column upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamColumn {
+    /// `pg_attribute.attnum`: the column's identity.
+    pub attnum: i16,
+    /// The name.
+    pub name: String,
+    /// The oid of the type; of the base type for a domain.
+    pub type_oid: u32,
+    /// The name of the type, for messages.
+    pub type_name: String,
+    /// `pg_attribute.atttypmod`
+    pub typmod: i32,
+    /// `pg_attribute.attnotnull`
+    pub not_null: bool,
+}
+
+/// A named query.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct View {
+    /// Its columns.
+    pub desc: RelationDesc,
+    /// The query, with full names.
+    pub query_sql: String,
+    /// The query, planned.
+    #[serde(skip)]
+    pub query: Option<Arc<QueryExpr>>,
+}
+
+/// A maintained query.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MaterializedView {
+    /// The query.
+    pub view: View,
+    /// The cluster that maintains it.
+    pub cluster: String,
+}
+
+/// An arrangement of a relation by a key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Index {
+    /// The relation.
+    pub on: ObjectId,
+    /// SQL texts of the key, in order.
+    pub key_sql: Vec<String>,
+    /// The key, planned: expressions over the relation's columns.
+    #[serde(skip)]
+    pub key: Vec<ScalarExpr>,
+    /// The cluster that maintains it.
+    pub cluster: String,
+}
+
+/// A connection to an upstream and a position in its log. The position itself is in the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Source {
+    /// The connection.
+    pub connection: ObjectId,
+    /// The publication upstream.
+    pub publication: String,
+    /// The replication slot upstream.
+    pub slot: String,
+    /// The upstream's timeline when the source was made.
+    pub timeline: Option<u64>,
+    /// The upstream's system identifier when the source was made.
+    pub system_identifier: Option<String>,
+    /// The cluster it runs on.
+    pub cluster: String,
+}
+
+/// How to reach an upstream.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Connection {
+    /// A PostgreSQL server.
+    Postgres(PostgresConnectionOptions),
+}
+
+/// Where a PostgreSQL server is and who we are there. Secrets are named, never held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostgresConnectionOptions {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub user: String,
+    /// The secret that holds the password.
+    pub password: Option<ObjectId>,
+    /// Database.
+    pub database: String,
+    /// `disable`, `prefer`, `require`, `verify-ca` or `verify-full`.
+    pub ssl_mode: String,
+    /// Authority certificate in PEM: the text, or a secret.
+    pub ssl_certificate_authority: Option<TextOrSecret>,
+    /// Client certificate in PEM.
+    pub ssl_certificate: Option<TextOrSecret>,
+    /// The secret that holds the client's key.
+    pub ssl_key: Option<ObjectId>,
+}
+
+/// A text, or the secret that holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TextOrSecret {
+    /// The text itself.
+    Text(String),
+    /// The secret.
+    Secret(ObjectId),
+}
+
+/// A value that is never shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Secret {
+    /// Encrypted before it came here.
+    pub ciphertext: Vec<u8>,
+}
+
+impl Item {
+    /// Its kind.
+    pub fn kind(&self) -> ItemKind {
+        match &self.definition {
+            Definition::Table(_) => ItemKind::Table,
+            Definition::View(_) => ItemKind::View,
+            Definition::MaterializedView(_) => ItemKind::MaterializedView,
+            Definition::Index(_) => ItemKind::Index,
+            Definition::Source(_) => ItemKind::Source,
+            Definition::Connection(_) => ItemKind::Connection,
+            Definition::Secret(_) => ItemKind::Secret,
+        }
+    }
+
+    /// Its columns, if it can be selected from.
+    pub fn desc(&self) -> Option<&RelationDesc> {
+        match &self.definition {
+            Definition::Table(table) => Some(&table.desc),
+            Definition::View(view) => Some(&view.desc),
+            Definition::MaterializedView(materialized) => Some(&materialized.view.desc),
+            _ => None,
+        }
+    }
+
+    /// The query of a view or materialized view.
+    pub fn view(&self) -> Option<&View> {
+        match &self.definition {
+            Definition::View(view) => Some(view),
+            Definition::MaterializedView(materialized) => Some(&materialized.view),
+            _ => None,
+        }
+    }
+
+    /// The table, if it is one.
+    pub fn table(&self) -> Option<&Table> {
+        match &self.definition {
+            Definition::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The cluster it runs on, if it runs.
+    pub fn cluster(&self) -> Option<&str> {
+        match &self.definition {
+            Definition::MaterializedView(materialized) => Some(&materialized.cluster),
+            Definition::Index(index) => Some(&index.cluster),
+            Definition::Source(source) => Some(&source.cluster),
+            _ => None,
+        }
+    }
+
+    /// Whether it is built in.
+    pub fn is_system(&self) -> bool {
+        matches!(self.id, ObjectId::System(_))
+    }
+}

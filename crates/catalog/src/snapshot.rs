@@ -1,0 +1,584 @@
+//! The snapshot: all objects by identity and by name.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use tidemill_expr::ScalarExpr;
+use tidemill_plan::QueryExpr;
+use tidemill_repr::{ObjectId, Oid, SqlError, SqlState};
+
+use crate::change::CatalogChange;
+use crate::item::{Definition, Item, ItemKind};
+use crate::name::QualifiedName;
+
+/// The schemas that are in every database, in the order names are looked up in them.
+pub const SYSTEM_SCHEMAS: &[&str] =
+    &["pg_catalog", "mz_catalog", "mz_internal", "information_schema"];
+
+/// Those of [`SYSTEM_SCHEMAS`] whose objects are found without naming the schema.
+const IMPLICIT_SCHEMAS: &[&str] = &["pg_catalog", "mz_catalog"];
+
+/// A database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// Identity.
+    pub id: u64,
+    /// For `pg_database`.
+    pub oid: Oid,
+    /// The role that owns it.
+    pub owner: String,
+}
+
+/// A schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// Identity.
+    pub id: u64,
+    /// For `pg_namespace`.
+    pub oid: Oid,
+    /// The role that owns it.
+    pub owner: String,
+}
+
+/// All objects at one moment. Cloning it is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    items: OrdMap<ObjectId, Arc<Item>>,
+    names: OrdMap<QualifiedName, ObjectId>,
+    databases: OrdMap<String, Database>,
+    schemas: OrdMap<(Option<String>, String), Schema>,
+    /// Which objects depend directly on an object.
+    dependants: OrdMap<ObjectId, BTreeSet<ObjectId>>,
+    /// The next number no user object, database or schema has had.
+    next_number: u64,
+}
+
+/// Oids below are PostgreSQL's own.
+const FIRST_OID: u32 = 20_000;
+
+impl Catalog {
+    /// A catalog with the system schemas and nothing in them.
+    pub fn empty() -> Catalog {
+        let mut catalog = Catalog { next_number: 1, ..Catalog::default() };
+        let oids = [11, 19_001, 19_002, 19_003];
+        for ((name, oid), id) in SYSTEM_SCHEMAS.iter().zip(oids).zip(1..) {
+            let schema = Schema { id, oid: Oid(oid), owner: "mz_system".to_owned() };
+            catalog.schemas.insert((None, (*name).to_owned()), schema);
+        }
+        catalog
+    }
+
+    /// Applies changes one after the other.
+    ///
+    /// # Errors
+    /// A change does not fit the catalog; nothing is applied then.
+    pub fn apply(&self, changes: &[CatalogChange]) -> Result<Catalog, SqlError> {
+        let mut next = self.clone();
+        for change in changes {
+            next.apply_one(change)?;
+        }
+        Ok(next)
+    }
+
+    fn apply_one(&mut self, change: &CatalogChange) -> Result<(), SqlError> {
+        match change {
+            CatalogChange::CreateDatabase { id, oid, name, owner } => {
+                if self.databases.contains_key(name) {
+                    return Err(SqlError::new(
+                        SqlState::DUPLICATE_DATABASE,
+                        format!("database \"{name}\" already exists"),
+                    ));
+                }
+                let database = Database { id: *id, oid: *oid, owner: owner.clone() };
+                self.databases.insert(name.clone(), database);
+                self.next_number = self.next_number.max(id + 1);
+            }
+            CatalogChange::CreateSchema { id, oid, database, name, owner } => {
+                let key = (Some(database.clone()), name.clone());
+                if self.schemas.contains_key(&key) || SYSTEM_SCHEMAS.contains(&name.as_str()) {
+                    return Err(SqlError::new(
+                        SqlState::DUPLICATE_SCHEMA,
+                        format!("schema \"{name}\" already exists"),
+                    ));
+                }
+                self.schemas.insert(key, Schema { id: *id, oid: *oid, owner: owner.clone() });
+                self.next_number = self.next_number.max(id + 1);
+            }
+            CatalogChange::PutItem(item) => self.put_item(Arc::new((**item).clone()))?,
+            CatalogChange::DropItem(id) => self.drop_item(*id)?,
+            CatalogChange::DropSchema { database, name } => {
+                self.schemas.remove(&(Some(database.clone()), name.clone()));
+            }
+            CatalogChange::DropDatabase { name } => {
+                self.databases.remove(name);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_item(&mut self, item: Arc<Item>) -> Result<(), SqlError> {
+        if let Some(other) = self.names.get(&item.name)
+            && *other != item.id
+        {
+            return Err(already_exists(&item.name.item));
+        }
+        for dependency in &item.depends_on {
+            if !self.items.contains_key(dependency) {
+                return Err(SqlError::new(
+                    SqlState::UNDEFINED_OBJECT,
+                    format!("an object that \"{}\" depends on was dropped", item.name.item),
+                )
+                .with_hint("Run the statement again."));
+            }
+        }
+        if let Some(old) = self.items.get(&item.id).cloned() {
+            self.names.remove(&old.name);
+            for dependency in &old.depends_on {
+                if let Some(set) = self.dependants.get_mut(dependency) {
+                    set.remove(&old.id);
+                }
+            }
+        }
+        for dependency in &item.depends_on {
+            self.dependants.entry(*dependency).or_default().insert(item.id);
+        }
+        if let ObjectId::User(number) = item.id {
+            self.next_number = self.next_number.max(number + 1);
+        }
+        self.names.insert(item.name.clone(), item.id);
+        self.items.insert(item.id, item);
+        Ok(())
+    }
+
+    fn drop_item(&mut self, id: ObjectId) -> Result<(), SqlError> {
+        let Some(item) = self.items.remove(&id) else {
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("no object {id}")));
+        };
+        self.names.remove(&item.name);
+        self.dependants.remove(&id);
+        for dependency in &item.depends_on {
+            if let Some(set) = self.dependants.get_mut(dependency) {
+                set.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// The number that the next object, database or schema takes; several are counted up.
+    pub fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// The oid that goes with a number from [`Catalog::next_number`].
+    pub fn oid_for(number: u64) -> Oid {
+        Oid(FIRST_OID.saturating_add(u32::try_from(number).unwrap_or(u32::MAX)))
+    }
+
+    /// The same catalog with the plan of a view or materialized view put in.
+    pub fn with_plan(&self, id: ObjectId, query: Arc<QueryExpr>) -> Catalog {
+        self.with_item(id, |item| match &mut item.definition {
+            Definition::View(view) => view.query = Some(query),
+            Definition::MaterializedView(materialized) => materialized.view.query = Some(query),
+            _ => {}
+        })
+    }
+
+    /// The same catalog with the key of an index put in.
+    pub fn with_index_key(&self, id: ObjectId, key: Vec<ScalarExpr>) -> Catalog {
+        self.with_item(id, |item| {
+            if let Definition::Index(index) = &mut item.definition {
+                index.key = key;
+            }
+        })
+    }
+
+    fn with_item(&self, id: ObjectId, change: impl FnOnce(&mut Item)) -> Catalog {
+        let mut next = self.clone();
+        if let Some(item) = self.items.get(&id) {
+            let mut item = (**item).clone();
+            change(&mut item);
+            next.items.insert(id, Arc::new(item));
+        }
+        next
+    }
+
+    /// The object with this identity.
+    pub fn item(&self, id: ObjectId) -> Option<&Arc<Item>> {
+        self.items.get(&id)
+    }
+
+    /// The object with this oid.
+    pub fn item_by_oid(&self, oid: Oid) -> Option<&Arc<Item>> {
+        self.items.values().find(|item| item.oid == oid)
+    }
+
+    /// All objects, by identity.
+    pub fn items(&self) -> impl Iterator<Item = &Arc<Item>> {
+        self.items.values()
+    }
+
+    /// The object with this full name.
+    pub fn item_by_name(&self, name: &QualifiedName) -> Option<&Arc<Item>> {
+        self.items.get(self.names.get(name)?)
+    }
+
+    /// All databases by name.
+    pub fn databases(&self) -> impl Iterator<Item = (&String, &Database)> {
+        self.databases.iter()
+    }
+
+    /// All schemas by database (None: system) and name.
+    pub fn schemas(&self) -> impl Iterator<Item = (&(Option<String>, String), &Schema)> {
+        self.schemas.iter()
+    }
+
+    /// A database by name.
+    pub fn database(&self, name: &str) -> Option<&Database> {
+        self.databases.get(name)
+    }
+
+    /// A schema by name, system schemas included.
+    pub fn schema(&self, database: &str, name: &str) -> Option<&Schema> {
+        self.schemas
+            .get(&(Some(database.to_owned()), name.to_owned()))
+            .or_else(|| self.schemas.get(&(None, name.to_owned())))
+    }
+
+    /// The objects in a schema (database None: a system schema).
+    pub fn items_in_schema<'a>(
+        &'a self,
+        database: Option<&'a str>,
+        schema: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Item>> {
+        self.items().filter(move |item| {
+            item.name.database.as_deref() == database && item.name.schema == schema
+        })
+    }
+
+    /// Finds an object by the parts of a name: `item`, `schema.item` or `database.schema.item`.
+    /// Without schema the search path is followed, system schemas first.
+    pub fn find_item(
+        &self,
+        database: &str,
+        search_path: &[String],
+        parts: &[String],
+    ) -> Option<&Arc<Item>> {
+        let lookup = |database: Option<&str>, schema: &str, item: &str| {
+            self.item_by_name(&QualifiedName {
+                database: database.map(str::to_owned),
+                schema: schema.to_owned(),
+                item: item.to_owned(),
+            })
+        };
+        let in_schema = |database: &str, schema: &str, item: &str| {
+            let system = SYSTEM_SCHEMAS.contains(&schema);
+            lookup((!system).then_some(database), schema, item)
+        };
+        match parts {
+            [item] => {
+                let named = |schema: &&str| search_path.iter().any(|path| path == *schema);
+                IMPLICIT_SCHEMAS
+                    .iter()
+                    .filter(|schema| !named(schema))
+                    .find_map(|schema| lookup(None, schema, item))
+                    .or_else(|| {
+                        search_path.iter().find_map(|schema| in_schema(database, schema, item))
+                    })
+            }
+            [schema, item] => in_schema(database, schema, item),
+            [database, schema, item] => in_schema(database, schema, item),
+            _ => None,
+        }
+    }
+
+    /// [`Catalog::find_item`], for relations that can be selected from.
+    ///
+    /// # Errors
+    /// There is none (`42P01`, `3F000` for the schema, `3D000` for the database), or it is
+    /// nothing to select from (`42809`).
+    pub fn resolve_relation(
+        &self,
+        database: &str,
+        search_path: &[String],
+        parts: &[String],
+    ) -> Result<&Arc<Item>, SqlError> {
+        let item = self.resolve_item(database, search_path, parts)?;
+        if item.desc().is_some() {
+            return Ok(item);
+        }
+        let error = SqlError::new(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("{} \"{}\" cannot be queried", item.kind(), item.name.item),
+        );
+        Err(match item.kind() {
+            ItemKind::Source => {
+                error.with_hint("Query the tables that were created from the source.")
+            }
+            _ => error,
+        })
+    }
+
+    /// [`Catalog::find_item`] with PostgreSQL's errors.
+    ///
+    /// # Errors
+    /// There is none (`42P01`), or not even the database or schema.
+    pub fn resolve_item(
+        &self,
+        database: &str,
+        search_path: &[String],
+        parts: &[String],
+    ) -> Result<&Arc<Item>, SqlError> {
+        if let Some(item) = self.find_item(database, search_path, parts) {
+            return Ok(item);
+        }
+        if let [named, _, _] = parts {
+            self.require_database(named)?;
+        }
+        Err(SqlError::new(
+            SqlState::UNDEFINED_TABLE,
+            format!("relation \"{}\" does not exist", parts.join(".")),
+        ))
+    }
+
+    fn require_database(&self, name: &str) -> Result<(), SqlError> {
+        if self.databases.contains_key(name) {
+            return Ok(());
+        }
+        Err(SqlError::new(
+            SqlState::INVALID_CATALOG_NAME,
+            format!("database \"{name}\" does not exist"),
+        ))
+    }
+
+    /// The full name a new object gets from the parts of a name as written.
+    ///
+    /// # Errors
+    /// The database or schema does not exist, is a system schema, or the name is too long.
+    pub fn resolve_new_name(
+        &self,
+        database: &str,
+        search_path: &[String],
+        parts: &[String],
+    ) -> Result<QualifiedName, SqlError> {
+        let (database, schema, item) = match parts {
+            [item] => {
+                let schema = search_path
+                    .iter()
+                    .find(|schema| {
+                        !SYSTEM_SCHEMAS.contains(&schema.as_str())
+                            && self.schema(database, schema).is_some()
+                    })
+                    .ok_or_else(|| {
+                        SqlError::new(
+                            SqlState::INVALID_SCHEMA_NAME,
+                            "no schema has been selected to create in",
+                        )
+                        .with_hint("Name the schema, or set search_path to one that exists.")
+                    })?;
+                (database, schema.as_str(), item)
+            }
+            [schema, item] => (database, schema.as_str(), item),
+            [database, schema, item] => (database.as_str(), schema.as_str(), item),
+            _ => {
+                return Err(SqlError::new(
+                    SqlState::SYNTAX_ERROR,
+                    format!("improper qualified name (too many dotted names): {}", parts.join(".")),
+                ));
+            }
+        };
+        self.require_database(database)?;
+        if SYSTEM_SCHEMAS.contains(&schema) {
+            return Err(SqlError::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied to create \"{schema}.{item}\""),
+            )
+            .with_detail("System schemas cannot be changed."));
+        }
+        if self.schema(database, schema).is_none() {
+            return Err(SqlError::new(
+                SqlState::INVALID_SCHEMA_NAME,
+                format!("schema \"{schema}\" does not exist"),
+            ));
+        }
+        if item.len() > 255 {
+            return Err(SqlError::new(
+                SqlState::INVALID_NAME,
+                format!(
+                    "the name \"{}..\" is longer than 255 bytes",
+                    &item[..item.floor_char_boundary(40)]
+                ),
+            ));
+        }
+        Ok(QualifiedName {
+            database: Some(database.to_owned()),
+            schema: schema.to_owned(),
+            item: item.clone(),
+        })
+    }
+
+    /// The objects that depend directly on an object.
+    pub fn direct_dependants(&self, id: ObjectId) -> impl Iterator<Item = ObjectId> {
+        self.dependants.get(&id).into_iter().flatten().copied()
+    }
+
+    /// All objects that depend on an object, over any number of steps, itself left out; each
+    /// before the objects it depends on, so that they can be dropped in this order.
+    pub fn dependants(&self, id: ObjectId) -> Vec<ObjectId> {
+        let mut seen = BTreeSet::new();
+        let mut order = Vec::new();
+        self.visit_dependants(id, &mut seen, &mut order);
+        order.pop();
+        order
+    }
+
+    fn visit_dependants(
+        &self,
+        id: ObjectId,
+        seen: &mut BTreeSet<ObjectId>,
+        order: &mut Vec<ObjectId>,
+    ) {
+        if !seen.insert(id) {
+            return;
+        }
+        for dependant in self.direct_dependants(id) {
+            self.visit_dependants(dependant, seen, order);
+        }
+        order.push(id);
+    }
+
+    /// The indexes on a relation.
+    pub fn indexes_on(&self, id: ObjectId) -> impl Iterator<Item = &Arc<Item>> {
+        self.direct_dependants(id).filter_map(|dependant| self.items.get(&dependant)).filter(
+            move |item| matches!(&item.definition, Definition::Index(index) if index.on == id),
+        )
+    }
+
+    /// The base collections that a relation is computed from, itself if it is one.
+    pub fn base_collections(&self, id: ObjectId) -> BTreeSet<ObjectId> {
+        let mut found = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut todo = vec![id];
+        while let Some(id) = todo.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let Some(item) = self.items.get(&id) else { continue };
+            match &item.definition {
+                Definition::Table(_) => {
+                    found.insert(id);
+                }
+                Definition::View(_) | Definition::MaterializedView(_) | Definition::Index(_) => {
+                    todo.extend(&item.depends_on);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+/// The error for a name that is taken.
+pub fn already_exists(item: &str) -> SqlError {
+    SqlError::new(SqlState::DUPLICATE_TABLE, format!("relation \"{item}\" already exists"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemill_repr::RelationDesc;
+
+    use super::*;
+    use crate::builtin;
+    use crate::item::Table;
+
+    fn table(number: u64, name: &str, depends_on: Vec<ObjectId>) -> CatalogChange {
+        CatalogChange::PutItem(Box::new(Item {
+            id: ObjectId::User(number),
+            oid: Catalog::oid_for(number),
+            name: QualifiedName {
+                database: Some("materialize".to_owned()),
+                schema: "public".to_owned(),
+                item: name.to_owned(),
+            },
+            owner: "materialize".to_owned(),
+            create_sql: String::new(),
+            depends_on,
+            definition: Definition::Table(Table {
+                desc: RelationDesc::default(),
+                defaults: Vec::new(),
+                source: None,
+            }),
+        }))
+    }
+
+    fn start() -> Catalog {
+        let mut changes = builtin::changes();
+        changes.push(CatalogChange::CreateDatabase {
+            id: 1,
+            oid: Catalog::oid_for(1),
+            name: "materialize".to_owned(),
+            owner: "materialize".to_owned(),
+        });
+        changes.push(CatalogChange::CreateSchema {
+            id: 2,
+            oid: Catalog::oid_for(2),
+            database: "materialize".to_owned(),
+            name: "public".to_owned(),
+            owner: "materialize".to_owned(),
+        });
+        Catalog::empty().apply(&changes).unwrap()
+    }
+
+    #[test]
+    fn names_are_found_along_the_search_path() {
+        let catalog = start().apply(&[table(7, "orders", vec![])]).unwrap();
+        let path = ["public".to_owned()];
+        let find = |parts: &[&str]| {
+            let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+            catalog.find_item("materialize", &path, &parts).map(|item| item.id)
+        };
+        assert_eq!(find(&["orders"]), Some(ObjectId::User(7)));
+        assert_eq!(find(&["public", "orders"]), Some(ObjectId::User(7)));
+        assert_eq!(find(&["materialize", "public", "orders"]), Some(ObjectId::User(7)));
+        assert!(find(&["mz_tables"]).is_some());
+        assert!(find(&["pg_catalog", "pg_class"]).is_some());
+        assert_eq!(find(&["other", "orders"]), None);
+        assert_eq!(catalog.next_number(), 8);
+    }
+
+    #[test]
+    fn dependants_come_before_what_they_depend_on() {
+        let on = |number| vec![ObjectId::User(number)];
+        let catalog = start()
+            .apply(&[table(7, "a", vec![]), table(8, "b", on(7)), table(9, "c", on(8))])
+            .unwrap();
+        assert_eq!(catalog.dependants(ObjectId::User(7)), [ObjectId::User(9), ObjectId::User(8)]);
+    }
+
+    #[test]
+    fn a_change_that_does_not_fit_changes_nothing() {
+        let catalog = start();
+        let error = catalog.apply(&[table(7, "a", vec![]), table(8, "a", vec![])]).unwrap_err();
+        assert_eq!(error.message, "relation \"a\" already exists");
+        assert!(catalog.item(ObjectId::User(7)).is_none());
+    }
+
+    #[test]
+    fn every_builtin_has_a_number_and_name_of_its_own() {
+        let mut numbers = BTreeSet::new();
+        let mut names = BTreeSet::new();
+        for builtin in builtin::all() {
+            assert!(numbers.insert(builtin.number), "{} is used twice", builtin.number);
+            assert!(
+                names.insert((builtin.schema, builtin.name)),
+                "{} is there twice",
+                builtin.name
+            );
+            if let builtin::Content::Catalog(rows) = &builtin.content {
+                for row in rows(&start()) {
+                    assert_eq!(row.iter().count(), builtin.columns.len(), "{}", builtin.name);
+                }
+            }
+        }
+    }
+}
