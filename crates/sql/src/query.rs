@@ -1,0 +1,258 @@
+//! Queries: from sqlparser's tree to the planner's form, by PostgreSQL's rules.
+//!
+//! [`plan_top_query`] plans the SELECT of a session, whose last ordering is left to the session
+//! ([`Finishing`]); [`plan_view_query`] the definition of a view; [`plan_insert_source`] the rows
+//! of an INSERT; [`plan_scalar`] one expression over a known row. All of them need a
+//! [`QueryContext`]: how names are found, and what the session knows.
+//!
+//! One file a subject. [`scope`]: which names are visible where. [`from`]: table expressions and
+//! joins. [`select`]: one SELECT, from its FROM to its output columns. [`aggregate`]: aggregate
+//! calls and the check of grouping. [`set_operation`], [`values`], [`cte`], [`order`],
+//! [`subquery`]: what their names say. [`expr`]: expressions, one small function a construct.
+//! [`cast`]: coercion. [`session_functions`]: what the session's state answers at planning.
+//! [`walk`]: visiting a plan with its scopes.
+//!
+//! What is not supported is refused with `0A000`, never ignored. No I/O happens here.
+
+mod aggregate;
+mod cast;
+mod cte;
+mod error;
+mod expr;
+mod from;
+mod literal;
+mod order;
+mod scope;
+mod select;
+mod session_functions;
+mod set_operation;
+mod subquery;
+mod values;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use cast::coerce_assignment;
+pub use error::position;
+pub use scope::{Scope, table_scope};
+pub use values::InsertTarget;
+pub use walk::bind_parameters;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use sqlparser::ast::{Expr, Query};
+use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
+use tidemill_repr::{ColumnType, ObjectId, Oid, RelationDesc, ScalarType, SqlError, SqlState};
+
+/// How deep expressions and queries may be nested.
+const DEPTH_LIMIT: usize = 1000;
+
+/// A relation of the catalog as a query sees it.
+#[derive(Clone, Debug)]
+pub struct Relation {
+    /// What a Get reads.
+    pub id: ObjectId,
+    /// Its oid, for `regclass`.
+    pub oid: Oid,
+    /// Its schema, for qualified references.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub desc: RelationDesc,
+}
+
+/// Where a query finds relations: the catalog, as one session sees it.
+pub trait Relations {
+    /// The relation of a name of one to three parts.
+    ///
+    /// # Errors
+    /// There is none (`42P01`, `3F000`), or what has the name is no relation (`42809`).
+    fn relation(&self, parts: &[String]) -> Result<Relation, SqlError>;
+}
+
+/// What planning a query may know.
+pub struct QueryContext<'a> {
+    /// Where relations are found.
+    pub relations: &'a dyn Relations,
+    /// The text that the spans of the tree refer to; for positions of errors.
+    pub text: &'a str,
+    /// `current_database()`
+    pub database: String,
+    /// The schemas of the search path that exist, in order, implicit ones left out.
+    pub search_path: Vec<String>,
+    /// `current_user`
+    pub user: String,
+    /// `timezone`
+    pub time_zone: String,
+    /// `now()`: microseconds since 2000-01-01 00:00 UTC.
+    pub now: i64,
+    /// `pg_backend_pid()`
+    pub backend_pid: i32,
+    /// Whether the query is maintained (the definition of a view or index): functions that
+    /// differ by session, time or call are refused.
+    pub maintained: bool,
+    /// Types of the parameters, as far as they are known; planning fills in what it infers.
+    pub parameters: RefCell<Vec<Option<ScalarType>>>,
+    depth: Cell<usize>,
+    next_local: Cell<u64>,
+}
+
+impl<'a> QueryContext<'a> {
+    /// A context with a default session; set the fields that are known.
+    pub fn new(relations: &'a dyn Relations, text: &'a str) -> QueryContext<'a> {
+        QueryContext {
+            relations,
+            text,
+            database: "materialize".to_owned(),
+            search_path: vec!["public".to_owned()],
+            user: "materialize".to_owned(),
+            time_zone: "UTC".to_owned(),
+            now: 0,
+            backend_pid: 0,
+            maintained: false,
+            parameters: RefCell::new(Vec::new()),
+            depth: Cell::new(0),
+            next_local: Cell::new(0),
+        }
+    }
+
+    /// The types of all parameters, once everything is planned.
+    ///
+    /// # Errors
+    /// Nothing says what type one of them has (`42P18`).
+    pub fn parameter_types(&self) -> Result<Vec<ScalarType>, SqlError> {
+        let known = self.parameters.borrow();
+        known
+            .iter()
+            .enumerate()
+            .map(|(index, typ)| match typ {
+                Some(ScalarType::Unknown) | None => Err(SqlError::new(
+                    SqlState::INDETERMINATE_DATATYPE,
+                    format!("could not determine data type of parameter ${}", index + 1),
+                )),
+                Some(typ) => Ok(typ.clone()),
+            })
+            .collect()
+    }
+
+    /// Runs one level of a recursion, on a larger stack where needed.
+    fn deeper<T>(&self, run: impl FnOnce() -> Result<T, SqlError>) -> Result<T, SqlError> {
+        let depth = self.depth.get();
+        if depth >= DEPTH_LIMIT {
+            return Err(SqlError::new(
+                SqlState::STATEMENT_TOO_COMPLEX,
+                "stack depth limit exceeded",
+            )
+            .with_hint("Write the statement with less nesting."));
+        }
+        self.depth.set(depth + 1);
+        let result = stacker::maybe_grow(256 * 1024, 4 * 1024 * 1024, run);
+        self.depth.set(depth);
+        result
+    }
+
+    fn fresh_local(&self) -> tidemill_plan::LocalId {
+        let id = self.next_local.get();
+        self.next_local.set(id + 1);
+        tidemill_plan::LocalId(id)
+    }
+}
+
+/// A query that is planned: its relation, what it gives, and what the session does last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedQuery {
+    /// The relation before the finishing.
+    pub query: QueryExpr,
+    /// The columns after the finishing.
+    pub desc: RelationDesc,
+    /// Order, limit and projection.
+    pub finishing: Finishing,
+}
+
+/// A scalar expression with its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedScalar {
+    /// The expression.
+    pub expr: QueryScalar,
+    /// What it gives.
+    pub typ: ColumnType,
+}
+
+/// Plans the query of a session: the outermost ORDER BY, LIMIT and OFFSET become the finishing.
+///
+/// # Errors
+/// Whatever PostgreSQL finds wrong with the query, in its words; `0A000` for what Tidemill lacks.
+pub fn plan_top_query(ctx: &QueryContext<'_>, query: &Query) -> Result<PlannedQuery, SqlError> {
+    let parts = order::plan_query(ctx, query, &Rc::new(Scope::default()))?;
+    let mut planned = order::into_top(ctx, parts)?;
+    walk::settle_parameters(&mut planned.query, &ctx.parameters.borrow());
+    Ok(planned)
+}
+
+/// Plans the definition of a view: its order counts only where there is a LIMIT or OFFSET.
+///
+/// # Errors
+/// As [`plan_top_query`].
+pub fn plan_view_query(
+    ctx: &QueryContext<'_>,
+    query: &Query,
+) -> Result<(QueryExpr, RelationDesc), SqlError> {
+    let parts = order::plan_query(ctx, query, &Rc::new(Scope::default()))?;
+    let parts = order::resolve_unknown_outputs(ctx, parts)?;
+    let columns = parts.columns();
+    let mut planned = order::into_relation(ctx, parts)?;
+    walk::settle_parameters(&mut planned, &ctx.parameters.borrow());
+    Ok((planned, RelationDesc::new(columns.into_iter().map(|column| (column.name, column.typ)))))
+}
+
+/// Plans the rows of an INSERT, coerced to its target columns as an assignment.
+///
+/// # Errors
+/// As [`plan_top_query`]; and a row has more or fewer values than there are targets, or a value
+/// cannot be assigned.
+pub fn plan_insert_source(
+    ctx: &QueryContext<'_>,
+    query: &Query,
+    targets: &[InsertTarget],
+) -> Result<QueryExpr, SqlError> {
+    let mut planned = values::plan_insert_source(ctx, query, targets)?;
+    walk::settle_parameters(&mut planned, &ctx.parameters.borrow());
+    Ok(planned)
+}
+
+/// Plans one expression over the rows of a scope, without aggregates. Call
+/// [`settle_scalar_parameters`] when all of the statement is planned, if it may have parameters.
+///
+/// # Errors
+/// As [`plan_top_query`].
+pub fn plan_scalar(
+    ctx: &QueryContext<'_>,
+    scope: &Scope,
+    expr: &Expr,
+) -> Result<TypedScalar, SqlError> {
+    let scope = Rc::new(scope.clone());
+    let planned = expr::ExprContext::new(ctx, &scope, "this expression").plan(expr)?;
+    Ok(planned)
+}
+
+/// Plans a condition: an expression that must be boolean, of which only truth counts.
+///
+/// # Errors
+/// As [`plan_top_query`]; the expression is not boolean (`42804`), naming `clause`.
+pub fn plan_condition(
+    ctx: &QueryContext<'_>,
+    scope: &Scope,
+    expr: &Expr,
+    clause: &'static str,
+) -> Result<QueryScalar, SqlError> {
+    let scope = Rc::new(scope.clone());
+    expr::ExprContext::new(ctx, &scope, clause).plan_condition(expr)
+}
+
+/// Gives parameters whose types were inferred after their first use these types.
+pub fn settle_scalar_parameters(ctx: &QueryContext<'_>, scalar: &mut QueryScalar) {
+    walk::settle_scalar_parameters(scalar, &ctx.parameters.borrow());
+}
