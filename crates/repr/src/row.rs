@@ -136,6 +136,13 @@ impl<'a> RowRef<'a> {
     }
 }
 
+/// What containers of rows need, to compare what they hold with what comes.
+impl PartialEq<&Row> for RowRef<'_> {
+    fn eq(&self, other: &&Row) -> bool {
+        self.bytes == other.bytes()
+    }
+}
+
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_ref().fmt(f)
