@@ -1,0 +1,59 @@
+# Everything a person or CI runs. `make help` lists it.
+
+DEMO_SECONDS ?= 20
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest crash bench check clean postgres
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+demo: ## the main job on a real PostgreSQL, watched for DEMO_SECONDS seconds
+	@DEMO_SECONDS=$(DEMO_SECONDS) tools/demo start
+
+demo-stop: ## stop what the demo left running
+	@tools/demo stop
+
+build: ## the server, optimised
+	cargo build --release -p tidemilld
+
+run: build ## the server, with its data under target/data
+	target/release/tidemilld --data-dir target/data
+
+fmt: ## format the code
+	cargo fmt
+
+lint: ## formatting and clippy, as CI wants them
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+doc: ## the documentation of all crates, without warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
+
+check: lint ## what can be checked without running anything
+
+postgres:
+	@tools/private-postgres install
+
+unit: postgres ## unit and integration tests of the crates
+	cargo build --workspace --bins
+	tools/run-unit-tests
+
+sqltest: postgres ## sql-tests/ against a server and a real upstream
+	cargo build --workspace --bins
+	target/debug/tidemill-sqltest --server target/debug/tidemilld sql-tests
+
+crash: postgres ## kill -9 of server and upstream, again and again, under load
+	cargo build --release --bins
+	target/release/tidemill-bench crash --server target/release/tidemilld --rounds 50
+
+test: unit sqltest ## all tests
+
+bench: postgres ## benchmarks, each with its reference in the same run
+	cargo build --release --bins
+	target/release/tidemill-bench all --server target/release/tidemilld
+
+clean: ## remove what was built, and all data of demo and tests
+	tools/demo stop || true
+	cargo clean
