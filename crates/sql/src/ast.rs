@@ -1,0 +1,569 @@
+//! Our statements. What PostgreSQL has too and sqlparser reads well stays sqlparser's
+//! ([`Statement::Standard`]); the rest has a form of its own here. Each is written by
+//! `Display` so that it is read back as the same ([`display`]).
+//!
+//! Identifiers are already folded: [`Ident::value`] is the name.
+
+mod display;
+
+use sqlparser::ast::{ColumnDef, DataType, Expr, Ident, ObjectName, Query, TableConstraint};
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    /// `SELECT`, `VALUES`, `WITH ..`
+    Query(QueryStatement),
+    /// A statement in sqlparser's form: INSERT, UPDATE, DELETE, transactions, and what is
+    /// refused by name when it is planned.
+    Standard(Box<sqlparser::ast::Statement>),
+    /// `CREATE DATABASE`, `CREATE SCHEMA`
+    CreateNamespace(CreateNamespace),
+    /// `CREATE SECRET`
+    CreateSecret(CreateSecret),
+    /// `CREATE CONNECTION`
+    CreateConnection(CreateConnection),
+    /// `CREATE SOURCE`
+    CreateSource(CreateSource),
+    /// `CREATE TABLE`
+    CreateTable(CreateTable),
+    /// `CREATE TABLE .. FROM SOURCE`
+    CreateTableFromSource(CreateTableFromSource),
+    /// `CREATE VIEW`, `CREATE MATERIALIZED VIEW`
+    CreateView(CreateView),
+    /// `CREATE INDEX`
+    CreateIndex(CreateIndex),
+    /// `DROP ..`
+    Drop(DropObjects),
+    /// `ALTER ..`
+    Alter(Alter),
+    /// `VALIDATE CONNECTION`
+    ValidateConnection(ObjectName),
+    /// `SUBSCRIBE`
+    Subscribe(Subscribe),
+    /// `COPY`
+    Copy(Copy),
+    /// `DECLARE .. CURSOR FOR`
+    Declare(Declare),
+    /// `FETCH`
+    Fetch(Fetch),
+    /// `CLOSE`; None is ALL
+    Close(Option<Ident>),
+    /// `PREPARE`
+    Prepare(Prepare),
+    /// `EXECUTE`
+    Execute(Execute),
+    /// `DEALLOCATE`; None is ALL
+    Deallocate(Option<Ident>),
+    /// `EXPLAIN`
+    Explain(Explain),
+    /// `SHOW`
+    Show(Show),
+    /// `SET`
+    Set(SetVariable),
+    /// `SET [SESSION CHARACTERISTICS AS] TRANSACTION`
+    SetTransaction(SetTransaction),
+    /// `RESET`; None is ALL
+    Reset(Option<Ident>),
+}
+
+/// A query, and the tick it is asked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryStatement {
+    /// The query.
+    pub query: Box<Query>,
+    /// `AS OF [AT LEAST] x`
+    pub as_of: Option<AsOf>,
+}
+
+/// `AS OF [AT LEAST] x`
+#[derive(Clone, Debug, PartialEq)]
+pub struct AsOf {
+    /// Whether a later tick will do too.
+    pub at_least: bool,
+    /// The tick or time.
+    pub at: Expr,
+}
+
+/// `NAME [=] value` in a list of options. The name is in capitals, its words one space apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedOption {
+    /// The name.
+    pub name: String,
+    /// What follows it.
+    pub value: OptionValue,
+}
+
+/// The value of an option.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OptionValue {
+    /// The name stands alone.
+    None,
+    /// `'text'`
+    Text(String),
+    /// `5432`
+    Number(String),
+    /// `word`, `a.b`
+    Name(ObjectName),
+    /// `SECRET name`
+    Secret(ObjectName),
+    /// `(a.b, c)`
+    List(Vec<ObjectName>),
+}
+
+/// `CREATE {DATABASE | SCHEMA} [IF NOT EXISTS] name`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateNamespace {
+    /// Whether it is a database rather than a schema.
+    pub database: bool,
+    /// Whether one that is there is left alone.
+    pub if_not_exists: bool,
+    /// The name.
+    pub name: ObjectName,
+}
+
+/// `CREATE SECRET [IF NOT EXISTS] name AS value`. The value never shows, not even in `Debug`.
+#[derive(Clone, PartialEq)]
+pub struct CreateSecret {
+    /// Whether one that is there is left alone.
+    pub if_not_exists: bool,
+    /// The name.
+    pub name: ObjectName,
+    /// A constant.
+    pub value: Expr,
+}
+
+/// To what a connection leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionKind {
+    /// `POSTGRES`
+    Postgres,
+    /// `SSH TUNNEL`
+    SshTunnel,
+    /// `AWS PRIVATELINK`
+    AwsPrivatelink,
+    /// Anything else, in capitals.
+    Other(String),
+}
+
+/// `CREATE CONNECTION [IF NOT EXISTS] name TO kind (options) [WITH (..)]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateConnection {
+    /// Whether one that is there is left alone.
+    pub if_not_exists: bool,
+    /// The name.
+    pub name: ObjectName,
+    /// To what it leads.
+    pub kind: ConnectionKind,
+    /// How to get there.
+    pub options: Vec<NamedOption>,
+    /// `WITH (VALIDATE = ..)`
+    pub with: Vec<NamedOption>,
+}
+
+/// `CREATE SOURCE [IF NOT EXISTS] name [IN CLUSTER c] FROM POSTGRES CONNECTION .. (..) [FOR ..]
+/// [EXPOSE PROGRESS AS p] [WITH (..)]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateSource {
+    /// Whether one that is there is left alone.
+    pub if_not_exists: bool,
+    /// The name.
+    pub name: ObjectName,
+    /// Where it runs.
+    pub cluster: Option<Ident>,
+    /// The connection.
+    pub connection: ObjectName,
+    /// What is read: `PUBLICATION`, `TEXT COLUMNS`, `EXCLUDE COLUMNS`.
+    pub options: Vec<NamedOption>,
+    /// The tables made with it; None: none.
+    pub tables: Option<SourceTables>,
+    /// The name of the progress relation.
+    pub progress: Option<ObjectName>,
+    /// `WITH (SIZE = ..)`
+    pub with: Vec<NamedOption>,
+}
+
+/// Which upstream tables become tables with the source.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceTables {
+    /// `FOR ALL TABLES`
+    All,
+    /// `FOR SCHEMAS (..)`
+    Schemas(Vec<Ident>),
+    /// `FOR TABLES (t [AS a], ..)`
+    Tables(Vec<SourceTableName>),
+}
+
+/// `t [AS a]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceTableName {
+    /// Its name upstream.
+    pub reference: ObjectName,
+    /// Its name here.
+    pub alias: Option<ObjectName>,
+}
+
+/// `CREATE TABLE [IF NOT EXISTS] name (columns)`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateTable {
+    /// `TEMPORARY`
+    pub temporary: bool,
+    /// Whether one that is there is left alone.
+    pub if_not_exists: bool,
+    /// The name.
+    pub name: ObjectName,
+    /// The columns.
+    pub columns: Vec<ColumnDef>,
+    /// Constraints over several columns.
+    pub constraints: Vec<TableConstraint>,
+}
+
+/// `CREATE TABLE [IF NOT EXISTS] name FROM SOURCE source (REFERENCE t) [WITH (..)]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateTableFromSource {
+    /// Whether one that is there is left alone.
+    pub if_not_exists: bool,
+    /// The name.
+    pub name: ObjectName,
+    /// The source.
+    pub source: ObjectName,
+    /// The upstream table.
+    pub reference: ObjectName,
+    /// `TEXT COLUMNS`, `EXCLUDE COLUMNS`
+    pub with: Vec<NamedOption>,
+}
+
+/// `CREATE [OR REPLACE] [MATERIALIZED] VIEW [IF NOT EXISTS] name [(columns)] [IN CLUSTER c] AS ..`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateView {
+    /// Whether one that is there is replaced.
+    pub or_replace: bool,
+    /// `TEMPORARY`
+    pub temporary: bool,
+    /// Whether it is maintained.
+    pub materialized: bool,
+    /// Whether one that is there is left alone.
+    pub if_not_exists: bool,
+    /// The name.
+    pub name: ObjectName,
+    /// Names of its first columns.
+    pub columns: Vec<Ident>,
+    /// Where it is maintained.
+    pub cluster: Option<Ident>,
+    /// `WITH (..)`
+    pub with: Vec<NamedOption>,
+    /// Its definition.
+    pub query: Box<Query>,
+}
+
+/// `CREATE [DEFAULT] INDEX [IF NOT EXISTS] [name] [IN CLUSTER c] ON t [USING m] (key)`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateIndex {
+    /// Whether one that is there is left alone.
+    pub if_not_exists: bool,
+    /// The name; chosen if absent.
+    pub name: Option<Ident>,
+    /// Where it is kept.
+    pub cluster: Option<Ident>,
+    /// The relation.
+    pub on: ObjectName,
+    /// `USING m`
+    pub method: Option<Ident>,
+    /// The key; None: chosen (`CREATE DEFAULT INDEX`).
+    pub key: Option<Vec<Expr>>,
+    /// `WITH (..)`
+    pub with: Vec<NamedOption>,
+}
+
+/// What kind of object a statement names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// `TABLE`
+    Table,
+    /// `VIEW`
+    View,
+    /// `MATERIALIZED VIEW`
+    MaterializedView,
+    /// `INDEX`
+    Index,
+    /// `SOURCE`
+    Source,
+    /// `CONNECTION`
+    Connection,
+    /// `SECRET`
+    Secret,
+    /// `SCHEMA`
+    Schema,
+    /// `DATABASE`
+    Database,
+    /// `CLUSTER`
+    Cluster,
+}
+
+/// `DROP kind [IF EXISTS] a, b [CASCADE | RESTRICT]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct DropObjects {
+    /// What is dropped.
+    pub kind: ObjectKind,
+    /// Whether absent ones are passed over.
+    pub if_exists: bool,
+    /// The names.
+    pub names: Vec<ObjectName>,
+    /// `CASCADE` (true), `RESTRICT` (false), or neither.
+    pub cascade: Option<bool>,
+}
+
+/// `ALTER kind [IF EXISTS] name action`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alter {
+    /// What is changed.
+    pub kind: ObjectKind,
+    /// Whether an absent one is passed over.
+    pub if_exists: bool,
+    /// The name.
+    pub name: ObjectName,
+    /// The change.
+    pub action: AlterAction,
+}
+
+/// What ALTER does.
+#[derive(Clone, PartialEq)]
+pub enum AlterAction {
+    /// `RENAME TO name`
+    Rename(Ident),
+    /// `AS value` (of a secret)
+    SecretValue(Expr),
+    /// Anything else: its first words, in capitals.
+    Other(String),
+}
+
+/// What a SUBSCRIBE follows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SubscribeTarget {
+    /// A relation.
+    Object(ObjectName),
+    /// A query.
+    Query(Box<Query>),
+}
+
+/// `SUBSCRIBE [TO] {object | (query)} [WITH (..)] [AS OF ..] [UP TO ..]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subscribe {
+    /// What is followed.
+    pub target: SubscribeTarget,
+    /// `SNAPSHOT`, `PROGRESS`
+    pub options: Vec<NamedOption>,
+    /// From when.
+    pub as_of: Option<AsOf>,
+    /// Until when, that tick left out.
+    pub up_to: Option<Expr>,
+}
+
+/// What COPY reads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CopySource {
+    /// `COPY (SUBSCRIBE ..) TO`
+    Subscribe(Subscribe),
+    /// `COPY (SELECT ..) TO`
+    Query(QueryStatement),
+    /// `COPY t (columns) TO`
+    Table(ObjectName, Vec<Ident>),
+}
+
+/// `COPY .. {TO STDOUT | FROM STDIN} [WITH (..)]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Copy {
+    /// What is read, or with `from` the table that is written.
+    pub source: CopySource,
+    /// Whether it is `FROM STDIN`.
+    pub from: bool,
+    /// `FORMAT`, ..
+    pub options: Vec<NamedOption>,
+}
+
+/// `DECLARE name CURSOR [..] FOR ..`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declare {
+    /// The cursor.
+    pub name: Ident,
+    /// `WITH HOLD`
+    pub hold: bool,
+    /// A query or SUBSCRIBE.
+    pub statement: Box<Statement>,
+}
+
+/// How many rows are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchCount {
+    /// So many.
+    Rows(u64),
+    /// All there are.
+    All,
+}
+
+/// `FETCH [n | ALL] [FROM] cursor [WITH (timeout = ..)]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fetch {
+    /// The cursor.
+    pub name: Ident,
+    /// How many.
+    pub count: FetchCount,
+    /// `TIMEOUT`
+    pub options: Vec<NamedOption>,
+}
+
+/// `PREPARE name [(types)] AS ..`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepare {
+    /// The name.
+    pub name: Ident,
+    /// Types of the first parameters.
+    pub types: Vec<DataType>,
+    /// The statement.
+    pub statement: Box<Statement>,
+}
+
+/// `EXECUTE name [(values)]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execute {
+    /// The name.
+    pub name: Ident,
+    /// The parameters.
+    pub parameters: Vec<Expr>,
+}
+
+/// Which form of a plan is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExplainStage {
+    /// As planned from SQL.
+    Raw,
+    /// Without correlation.
+    Decorrelated,
+    /// After all rewrites.
+    Optimized,
+    /// As the workers render it, and how it is read.
+    Physical,
+}
+
+/// `EXPLAIN [(..)] [stage PLAN [WITH (..)] [AS TEXT] FOR] statement`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explain {
+    /// Which form; None is the default.
+    pub stage: Option<ExplainStage>,
+    /// Options.
+    pub options: Vec<NamedOption>,
+    /// What is explained.
+    pub explainee: Explainee,
+}
+
+/// What is explained.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Explainee {
+    /// A statement.
+    Statement(Box<Statement>),
+    /// `VIEW v`, `MATERIALIZED VIEW v`, `INDEX i`
+    Object(ObjectKind, ObjectName),
+}
+
+/// Objects that SHOW lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShowKind {
+    /// `SOURCES`
+    Sources,
+    /// `SUBSOURCES`
+    Subsources,
+    /// `TABLES`
+    Tables,
+    /// `VIEWS`
+    Views,
+    /// `MATERIALIZED VIEWS`
+    MaterializedViews,
+    /// `INDEXES`
+    Indexes,
+    /// `CONNECTIONS`
+    Connections,
+    /// `SECRETS`
+    Secrets,
+    /// `DATABASES`
+    Databases,
+    /// `SCHEMAS`
+    Schemas,
+    /// `OBJECTS`
+    Objects,
+    /// `CLUSTERS`
+    Clusters,
+    /// `COLUMNS FROM x`
+    Columns,
+}
+
+/// Which of the listed objects are shown.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ShowFilter {
+    /// `LIKE 'pattern'`
+    Like(String),
+    /// `WHERE expr`
+    Where(Expr),
+}
+
+/// `SHOW ..`
+#[derive(Clone, Debug, PartialEq)]
+pub enum Show {
+    /// A list of objects.
+    Objects {
+        /// Which.
+        kind: ShowKind,
+        /// `FROM name`: a schema, a source or a relation.
+        from: Option<ObjectName>,
+        /// `ON name`: a relation or source.
+        on: Option<ObjectName>,
+        /// `IN CLUSTER c`
+        cluster: Option<Ident>,
+        /// Which of them.
+        filter: Option<ShowFilter>,
+    },
+    /// `SHOW CREATE kind name`
+    Create(ObjectKind, ObjectName),
+    /// `SHOW setting`
+    Variable(Ident),
+    /// `SHOW ALL`
+    All,
+}
+
+/// For how long a setting is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetScope {
+    /// For the session.
+    Session,
+    /// Until the end of the transaction.
+    Local,
+}
+
+/// `SET [SESSION | LOCAL] name {= | TO} values`
+#[derive(Clone, Debug, PartialEq)]
+pub struct SetVariable {
+    /// For how long.
+    pub scope: SetScope,
+    /// The setting.
+    pub name: Ident,
+    /// The values; None is `DEFAULT`.
+    pub values: Option<Vec<SetValue>>,
+}
+
+/// A value of SET.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetValue {
+    /// `word`: a folded identifier.
+    Word(String),
+    /// `'text'`
+    Text(String),
+    /// `-1.5`
+    Number(String),
+}
+
+/// `SET TRANSACTION modes`, `SET SESSION CHARACTERISTICS AS TRANSACTION modes`
+#[derive(Clone, Debug, PartialEq)]
+pub struct SetTransaction {
+    /// Whether it is for the transactions of the session that follow.
+    pub session: bool,
+    /// The modes.
+    pub modes: Vec<sqlparser::ast::TransactionMode>,
+}

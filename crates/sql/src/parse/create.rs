@@ -1,0 +1,438 @@
+//! CREATE, DROP, ALTER and VALIDATE.
+
+use sqlparser::tokenizer::Token;
+
+use super::StatementParser;
+use super::failure::Failure;
+use crate::ast::{
+    Alter, AlterAction, ConnectionKind, CreateConnection, CreateIndex, CreateNamespace,
+    CreateSecret, CreateSource, CreateTable, CreateTableFromSource, CreateView, DropObjects,
+    NamedOption, ObjectKind, OptionValue, SourceTableName, SourceTables, Statement,
+};
+use tidemill_repr::SqlError;
+
+impl StatementParser<'_> {
+    pub(super) fn create(&mut self) -> Result<Statement, Failure> {
+        self.expect_word("create")?;
+        let or_replace = self.words(&["or", "replace"]);
+        let temporary = self.word("temporary") || self.word("temp");
+        if self.word("view") {
+            return self.create_view(or_replace, temporary, false);
+        }
+        if self.words(&["materialized", "view"]) {
+            return self.create_view(or_replace, temporary, true);
+        }
+        if or_replace {
+            return Err(self.unexpected());
+        }
+        if self.word("table") {
+            return self.create_table(temporary);
+        }
+        if temporary {
+            return Err(self.unexpected());
+        }
+        let Some(kind) = self.peek_word_at(0).map(str::to_owned) else {
+            return Err(self.unexpected());
+        };
+        self.parser.advance_token();
+        match kind.as_str() {
+            "database" => self.create_namespace(true),
+            "schema" => self.create_namespace(false),
+            "secret" => self.create_secret(),
+            "connection" => self.create_connection(),
+            "source" => self.create_source(),
+            "index" => self.create_index(false),
+            "default" => {
+                self.expect_word("index")?;
+                self.create_index(true)
+            }
+            "unique" => self.unsupported("CREATE UNIQUE INDEX"),
+            "views" | "unlogged" | "role" | "user" | "group" | "cluster" | "function"
+            | "procedure" | "type" | "domain" | "sequence" | "trigger" | "extension" | "sink"
+            | "rule" | "policy" | "aggregate" | "operator" | "cast" | "collation" | "server"
+            | "foreign" | "publication" | "subscription" | "statistics" | "event" | "text"
+            | "language" | "tablespace" | "access" | "conversion" | "transform" | "network" => {
+                self.unsupported(format_args!("CREATE {}", kind.to_uppercase()))
+            }
+            _ => {
+                self.parser.prev_token();
+                Err(self.unexpected())
+            }
+        }
+    }
+
+    fn create_namespace(&mut self, database: bool) -> Result<Statement, Failure> {
+        let if_not_exists = self.if_not_exists();
+        if !database && self.peek_word("authorization") {
+            return self.unsupported("CREATE SCHEMA AUTHORIZATION");
+        }
+        let name = self.object_name()?;
+        if self.peek_word("authorization") || self.peek_word("with") {
+            let kind = if database { "DATABASE" } else { "SCHEMA" };
+            return self.unsupported(format_args!("CREATE {kind} with options"));
+        }
+        Ok(Statement::CreateNamespace(CreateNamespace { database, if_not_exists, name }))
+    }
+
+    fn create_secret(&mut self) -> Result<Statement, Failure> {
+        let if_not_exists = self.if_not_exists();
+        let name = self.object_name()?;
+        self.expect_word("as")?;
+        let value = self.parser.parse_expr()?;
+        Ok(Statement::CreateSecret(CreateSecret { if_not_exists, name, value }))
+    }
+
+    fn create_connection(&mut self) -> Result<Statement, Failure> {
+        let if_not_exists = self.if_not_exists();
+        let name = self.object_name()?;
+        // `FOR`, and options without parentheses, are the form of 2022.
+        if !self.word("to") {
+            self.expect_word("for")?;
+        }
+        let kind = self.connection_kind()?;
+        let options = if self.peek_token(&Token::LParen) {
+            self.option_list()?
+        } else {
+            self.comma_separated(Self::named_option)?
+        };
+        let with = self.with_options()?;
+        Ok(Statement::CreateConnection(CreateConnection {
+            if_not_exists,
+            name,
+            kind,
+            options,
+            with,
+        }))
+    }
+
+    fn connection_kind(&mut self) -> Result<ConnectionKind, Failure> {
+        if self.words(&["ssh", "tunnel"]) {
+            return Ok(ConnectionKind::SshTunnel);
+        }
+        if self.words(&["aws", "privatelink"]) {
+            return Ok(ConnectionKind::AwsPrivatelink);
+        }
+        if self.word("postgres") {
+            return Ok(ConnectionKind::Postgres);
+        }
+        let words = self.identifier()?;
+        Ok(ConnectionKind::Other(words.value.to_uppercase()))
+    }
+
+    fn create_source(&mut self) -> Result<Statement, Failure> {
+        let if_not_exists = self.if_not_exists();
+        let name = self.object_name()?;
+        let cluster = self.in_cluster()?;
+        self.expect_word("from")?;
+        if !self.word("postgres") {
+            let kind = self.identifier()?.value.to_uppercase();
+            return self.unsupported(format_args!("CREATE SOURCE .. FROM {kind}"));
+        }
+        self.expect_word("connection")?;
+        if matches!(self.parser.peek_token_ref().token, Token::SingleQuotedString(_)) {
+            return Err(SqlError::unsupported("CREATE SOURCE with a connection string")
+                .with_hint("Use CREATE CONNECTION, and name the connection here.")
+                .into());
+        }
+        let connection = self.object_name()?;
+        let options = if self.peek_token(&Token::LParen) {
+            self.option_list()?
+        } else if self.peek_word("publication") {
+            vec![self.named_option()?]
+        } else {
+            Vec::new()
+        };
+        let tables = self.source_tables()?;
+        let progress = if self.words(&["expose", "progress", "as"]) {
+            Some(self.object_name()?)
+        } else {
+            None
+        };
+        let with = self.with_options()?;
+        Ok(Statement::CreateSource(CreateSource {
+            if_not_exists,
+            name,
+            cluster,
+            connection,
+            options,
+            tables,
+            progress,
+            with,
+        }))
+    }
+
+    pub(super) fn in_cluster(&mut self) -> Result<Option<sqlparser::ast::Ident>, Failure> {
+        if self.words(&["in", "cluster"]) { Ok(Some(self.identifier()?)) } else { Ok(None) }
+    }
+
+    fn source_tables(&mut self) -> Result<Option<SourceTables>, Failure> {
+        if !self.word("for") {
+            return Ok(None);
+        }
+        if self.words(&["all", "tables"]) {
+            return Ok(Some(SourceTables::All));
+        }
+        if self.word("schemas") {
+            let schemas = self.parenthesized(|parser| parser.comma_separated(Self::identifier))?;
+            return Ok(Some(SourceTables::Schemas(schemas)));
+        }
+        self.expect_word("tables")?;
+        let tables =
+            self.parenthesized(|parser| parser.comma_separated(Self::source_table_name))?;
+        Ok(Some(SourceTables::Tables(tables)))
+    }
+
+    fn source_table_name(&mut self) -> Result<SourceTableName, Failure> {
+        let reference = self.object_name()?;
+        let alias =
+            if self.word("as") || self.word("into") { Some(self.object_name()?) } else { None };
+        Ok(SourceTableName { reference, alias })
+    }
+
+    fn create_table(&mut self, temporary: bool) -> Result<Statement, Failure> {
+        let if_not_exists = self.if_not_exists();
+        let name = self.object_name()?;
+        if self.words(&["from", "source"]) {
+            return self.create_table_from_source(if_not_exists, name);
+        }
+        for (word, what) in
+            [("as", "CREATE TABLE AS"), ("of", "CREATE TABLE OF"), ("partition", "PARTITION OF")]
+        {
+            if self.peek_word(word) {
+                return self.unsupported(what);
+            }
+        }
+        if !self.peek_token(&Token::LParen) {
+            return Err(self.unexpected());
+        }
+        if matches!(self.parser.peek_nth_token_ref(1).token, Token::Word(ref word)
+            if word.quote_style.is_none() && word.value == "like")
+        {
+            return self.unsupported("CREATE TABLE (LIKE ..)");
+        }
+        let (columns, constraints) = self.parser.parse_columns()?;
+        if let Some(word) = self.peek_word_at(0) {
+            let what = format!("{} of CREATE TABLE", word.to_uppercase());
+            if ["as", "with", "without", "inherits", "partition", "on", "using", "tablespace"]
+                .contains(&word)
+            {
+                return self.unsupported(what);
+            }
+        }
+        Ok(Statement::CreateTable(CreateTable {
+            temporary,
+            if_not_exists,
+            name,
+            columns,
+            constraints,
+        }))
+    }
+
+    fn create_table_from_source(
+        &mut self,
+        if_not_exists: bool,
+        name: sqlparser::ast::ObjectName,
+    ) -> Result<Statement, Failure> {
+        let source = self.object_name()?;
+        let reference = self.parenthesized(|parser| {
+            parser.expect_word("reference")?;
+            let _ = parser.token(&Token::Eq);
+            parser.object_name()
+        })?;
+        let with = self.with_options()?;
+        Ok(Statement::CreateTableFromSource(CreateTableFromSource {
+            if_not_exists,
+            name,
+            source,
+            reference,
+            with,
+        }))
+    }
+
+    fn create_view(
+        &mut self,
+        or_replace: bool,
+        temporary: bool,
+        materialized: bool,
+    ) -> Result<Statement, Failure> {
+        let if_not_exists = self.if_not_exists();
+        let name = self.object_name()?;
+        let columns = if self.peek_token(&Token::LParen) {
+            self.parenthesized(|parser| parser.comma_separated(Self::identifier))?
+        } else {
+            Vec::new()
+        };
+        let cluster = self.in_cluster()?;
+        let with = self.with_options()?;
+        self.expect_word("as")?;
+        let query = self.query()?;
+        if self.peek_word("with") {
+            return self.unsupported("WITH after the query of a view");
+        }
+        Ok(Statement::CreateView(CreateView {
+            or_replace,
+            temporary,
+            materialized,
+            if_not_exists,
+            name,
+            columns,
+            cluster,
+            with,
+            query,
+        }))
+    }
+
+    fn create_index(&mut self, default: bool) -> Result<Statement, Failure> {
+        if self.word("concurrently") {
+            return self.unsupported("CREATE INDEX CONCURRENTLY");
+        }
+        let if_not_exists = self.if_not_exists();
+        let unnamed = self.peek_word("on") || self.peek_words(&["in", "cluster"]);
+        let name = if unnamed { None } else { Some(self.identifier()?) };
+        let cluster = self.in_cluster()?;
+        self.expect_word("on")?;
+        let on = self.object_name()?;
+        let method = if self.word("using") { Some(self.identifier()?) } else { None };
+        let key = if default {
+            None
+        } else {
+            let key = self.parenthesized(|parser| {
+                parser.comma_separated(|parser| Ok(parser.parser.parse_expr()?))
+            })?;
+            Some(key)
+        };
+        for word in ["include", "where", "nulls", "tablespace"] {
+            if self.peek_word(word) {
+                let what = format!("{} of CREATE INDEX", word.to_uppercase());
+                return self.unsupported(what);
+            }
+        }
+        let with = self.with_options()?;
+        Ok(Statement::CreateIndex(CreateIndex {
+            if_not_exists,
+            name,
+            cluster,
+            on,
+            method,
+            key,
+            with,
+        }))
+    }
+
+    /// The kind of object that a statement is about.
+    pub(super) fn object_kind(&mut self) -> Result<ObjectKind, Failure> {
+        let kinds = [
+            ("table", ObjectKind::Table),
+            ("view", ObjectKind::View),
+            ("index", ObjectKind::Index),
+            ("source", ObjectKind::Source),
+            ("connection", ObjectKind::Connection),
+            ("secret", ObjectKind::Secret),
+            ("schema", ObjectKind::Schema),
+            ("database", ObjectKind::Database),
+            ("cluster", ObjectKind::Cluster),
+        ];
+        if self.words(&["materialized", "view"]) {
+            return Ok(ObjectKind::MaterializedView);
+        }
+        for (word, kind) in kinds {
+            if self.word(word) {
+                return Ok(kind);
+            }
+        }
+        Err(self.unexpected())
+    }
+
+    fn refuse_other_kinds(&mut self, verb: &str) -> Result<(), Failure> {
+        let other = self.peek_word_at(0).map(str::to_uppercase).unwrap_or_default();
+        let known = [
+            "ROLE",
+            "USER",
+            "FUNCTION",
+            "PROCEDURE",
+            "TYPE",
+            "DOMAIN",
+            "SEQUENCE",
+            "TRIGGER",
+            "EXTENSION",
+            "SINK",
+            "OWNED",
+            "SYSTEM",
+            "DEFAULT",
+            "POLICY",
+            "PUBLICATION",
+            "SUBSCRIPTION",
+            "RULE",
+            "AGGREGATE",
+            "OPERATOR",
+            "GROUP",
+        ];
+        if known.contains(&other.as_str()) {
+            return self.unsupported(format_args!("{verb} {other}"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop(&mut self) -> Result<Statement, Failure> {
+        self.expect_word("drop")?;
+        self.refuse_other_kinds("DROP")?;
+        let kind = self.object_kind()?;
+        if self.peek_word("concurrently") {
+            return self.unsupported("DROP INDEX CONCURRENTLY");
+        }
+        let if_exists = self.words(&["if", "exists"]);
+        let names = self.comma_separated(Self::object_name)?;
+        let cascade = if self.word("cascade") {
+            Some(true)
+        } else if self.word("restrict") {
+            Some(false)
+        } else {
+            None
+        };
+        Ok(Statement::Drop(DropObjects { kind, if_exists, names, cascade }))
+    }
+
+    pub(super) fn alter(&mut self) -> Result<Statement, Failure> {
+        self.expect_word("alter")?;
+        self.refuse_other_kinds("ALTER")?;
+        let kind = self.object_kind()?;
+        let if_exists = self.words(&["if", "exists"]);
+        let name = self.object_name()?;
+        let action = if self.words(&["rename", "to"]) {
+            AlterAction::Rename(self.identifier()?)
+        } else if kind == ObjectKind::Secret && self.word("as") {
+            AlterAction::SecretValue(self.parser.parse_expr()?)
+        } else {
+            self.other_action()?
+        };
+        Ok(Statement::Alter(Alter { kind, if_exists, name, action }))
+    }
+
+    /// An action that is refused when planned: its first words name it, the rest is passed over.
+    fn other_action(&mut self) -> Result<AlterAction, Failure> {
+        let mut words = Vec::new();
+        while let Some(word) = self.peek_word_at(0) {
+            if words.len() < 2 {
+                words.push(word.to_uppercase());
+            }
+            self.parser.advance_token();
+        }
+        if words.is_empty() {
+            return Err(self.unexpected());
+        }
+        while !self.at_end() {
+            self.parser.advance_token();
+        }
+        Ok(AlterAction::Other(words.join(" ")))
+    }
+
+    pub(super) fn validate(&mut self) -> Result<Statement, Failure> {
+        self.expect_words(&["validate", "connection"])?;
+        Ok(Statement::ValidateConnection(self.object_name()?))
+    }
+
+    /// An option without value, such as `ANALYZE` in front of an EXPLAIN.
+    pub(super) fn bare_option(name: &str) -> NamedOption {
+        NamedOption { name: name.to_owned(), value: OptionValue::None }
+    }
+}

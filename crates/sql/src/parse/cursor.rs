@@ -1,0 +1,197 @@
+//! SUBSCRIBE, COPY, cursors and prepared statements.
+
+use sqlparser::ast::Ident;
+use sqlparser::tokenizer::Token;
+
+use super::StatementParser;
+use super::failure::Failure;
+use crate::ast::{
+    Copy, CopySource, Declare, Execute, Fetch, FetchCount, NamedOption, OptionValue, Prepare,
+    Statement, Subscribe, SubscribeTarget,
+};
+
+impl StatementParser<'_> {
+    pub(super) fn subscribe(&mut self) -> Result<Subscribe, Failure> {
+        // `TAIL` was its name before.
+        if !self.word("tail") {
+            self.expect_word("subscribe")?;
+        }
+        let _ = self.word("to");
+        let target = if self.peek_token(&Token::LParen) {
+            SubscribeTarget::Query(self.parenthesized(Self::query)?)
+        } else {
+            SubscribeTarget::Object(self.object_name()?)
+        };
+        for word in ["envelope", "within"] {
+            if self.peek_word(word) {
+                return self.unsupported(format_args!("{} of SUBSCRIBE", word.to_uppercase()));
+            }
+        }
+        let options = self.with_options()?;
+        let as_of = self.as_of()?;
+        let up_to = if self.words(&["up", "to"]) { Some(self.parser.parse_expr()?) } else { None };
+        Ok(Subscribe { target, options, as_of, up_to })
+    }
+
+    pub(super) fn copy(&mut self) -> Result<Statement, Failure> {
+        self.expect_word("copy")?;
+        let source = if self.peek_token(&Token::LParen) {
+            self.parenthesized(|parser| {
+                if parser.peek_word("subscribe") || parser.peek_word("tail") {
+                    parser.subscribe().map(CopySource::Subscribe)
+                } else if ["insert", "update", "delete"].iter().any(|word| parser.peek_word(word)) {
+                    parser.unsupported("COPY of a statement that writes")
+                } else {
+                    parser.query_statement().map(CopySource::Query)
+                }
+            })?
+        } else {
+            let name = self.object_name()?;
+            let columns = if self.peek_token(&Token::LParen) {
+                self.parenthesized(|parser| parser.comma_separated(Self::identifier))?
+            } else {
+                Vec::new()
+            };
+            CopySource::Table(name, columns)
+        };
+        let from = matches!(source, CopySource::Table(..)) && self.word("from");
+        if !from {
+            self.expect_word("to")?;
+        }
+        if !self.word(if from { "stdin" } else { "stdout" }) {
+            if matches!(self.parser.peek_token_ref().token, Token::SingleQuotedString(_))
+                || self.peek_word("program")
+            {
+                return self.unsupported("COPY with a file or program");
+            }
+            return Err(self.unexpected());
+        }
+        let options = self.copy_options()?;
+        Ok(Statement::Copy(Copy { source, from, options }))
+    }
+
+    fn copy_options(&mut self) -> Result<Vec<NamedOption>, Failure> {
+        let _ = self.word("with");
+        if self.peek_token(&Token::LParen) {
+            return self.option_list();
+        }
+        // The form before PostgreSQL 9.0.
+        let mut options = Vec::new();
+        for format in ["csv", "binary"] {
+            if self.word(format) {
+                let name = "FORMAT".to_owned();
+                options.push(NamedOption { name, value: OptionValue::Text(format.to_owned()) });
+            }
+        }
+        if self.word("header") {
+            options.push(Self::bare_option("HEADER"));
+        }
+        Ok(options)
+    }
+
+    pub(super) fn declare(&mut self) -> Result<Statement, Failure> {
+        self.expect_word("declare")?;
+        let name = self.identifier()?;
+        if self.word("binary") {
+            return self.unsupported("a BINARY cursor");
+        }
+        let _ = self.word("insensitive") || self.word("asensitive");
+        if !self.words(&["no", "scroll"]) && self.word("scroll") {
+            return self.unsupported("a SCROLL cursor");
+        }
+        self.expect_word("cursor")?;
+        let hold = self.words(&["with", "hold"]);
+        let _ = !hold && self.words(&["without", "hold"]);
+        self.expect_word("for")?;
+        let statement = if self.peek_word("subscribe") || self.peek_word("tail") {
+            Statement::Subscribe(self.subscribe()?)
+        } else {
+            Statement::Query(self.query_statement()?)
+        };
+        Ok(Statement::Declare(Declare { name, hold, statement: Box::new(statement) }))
+    }
+
+    pub(super) fn fetch(&mut self) -> Result<Statement, Failure> {
+        self.expect_word("fetch")?;
+        for word in ["backward", "prior", "first", "last", "absolute", "relative"] {
+            if self.peek_word(word)
+                && matches!(
+                    self.parser.peek_nth_token_ref(1).token,
+                    Token::Word(_) | Token::Number(..)
+                )
+            {
+                return self.unsupported(format_args!("FETCH {}", word.to_uppercase()));
+            }
+        }
+        let forward = self.word("forward");
+        let count = if self.word("all") {
+            FetchCount::All
+        } else if !forward && self.word("next") {
+            FetchCount::Rows(1)
+        } else if let Token::Number(number, _) = &self.parser.peek_token_ref().token {
+            let Ok(rows) = number.parse() else { return Err(self.unexpected()) };
+            self.parser.advance_token();
+            FetchCount::Rows(rows)
+        } else if self.peek_token(&Token::Minus) {
+            return self.unsupported("FETCH of a negative count");
+        } else {
+            FetchCount::Rows(1)
+        };
+        let _ = self.word("from") || self.word("in");
+        let name = self.identifier()?;
+        let options = self.with_options()?;
+        Ok(Statement::Fetch(Fetch { name, count, options }))
+    }
+
+    pub(super) fn close(&mut self) -> Result<Statement, Failure> {
+        self.expect_word("close")?;
+        Ok(Statement::Close(self.name_or_all()?))
+    }
+
+    fn name_or_all(&mut self) -> Result<Option<Ident>, Failure> {
+        if self.word("all") { Ok(None) } else { Ok(Some(self.identifier()?)) }
+    }
+
+    pub(super) fn prepare(&mut self) -> Result<Statement, Failure> {
+        self.expect_word("prepare")?;
+        if self.peek_word("transaction") {
+            return self.unsupported("PREPARE TRANSACTION");
+        }
+        let name = self.identifier()?;
+        let types = if self.peek_token(&Token::LParen) {
+            self.parenthesized(|parser| {
+                parser.comma_separated(|parser| Ok(parser.parser.parse_data_type()?))
+            })?
+        } else {
+            Vec::new()
+        };
+        self.expect_word("as")?;
+        let preparable = ["select", "with", "values", "table", "insert", "update", "delete"];
+        let starts =
+            self.peek_token(&Token::LParen) || preparable.iter().any(|word| self.peek_word(word));
+        if !starts {
+            return Err(self.unexpected());
+        }
+        let statement = Box::new(self.statement()?);
+        Ok(Statement::Prepare(Prepare { name, types, statement }))
+    }
+
+    pub(super) fn execute(&mut self) -> Result<Statement, Failure> {
+        self.expect_word("execute")?;
+        let name = self.identifier()?;
+        let parameters = if self.peek_token(&Token::LParen) {
+            self.parenthesized(|parser| {
+                parser.comma_separated(|parser| Ok(parser.parser.parse_expr()?))
+            })?
+        } else {
+            Vec::new()
+        };
+        Ok(Statement::Execute(Execute { name, parameters }))
+    }
+
+    pub(super) fn deallocate(&mut self) -> Result<Statement, Failure> {
+        self.expect_word("deallocate")?;
+        let _ = self.word("prepare");
+        Ok(Statement::Deallocate(self.name_or_all()?))
+    }
+}
