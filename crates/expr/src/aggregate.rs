@@ -3,8 +3,10 @@
 //! The SQL planner turns SQL's aggregates into these kinds and expressions over them: `avg`
 //! is a sum divided by a count, `count(*)` counts a literal.
 
+mod evaluate;
+
 use serde::{Deserialize, Serialize};
-use tidemill_repr::ScalarType;
+use tidemill_repr::{Datum, ScalarType};
 
 use crate::scalar::ScalarExpr;
 
@@ -66,4 +68,50 @@ pub struct SortDirection {
     pub descending: bool,
     /// NULLs before all others.
     pub nulls_first: bool,
+}
+
+impl AggregateKind {
+    /// The result over no values: 0 for counts, else NULL.
+    pub fn empty_value(&self) -> Datum<'static> {
+        match self {
+            AggregateKind::Count => Datum::Int(0),
+            _ => Datum::Null,
+        }
+    }
+
+    /// Whether NULL arguments are not taken. (A NULL in place of a record is never taken.)
+    pub fn ignores_null(&self) -> bool {
+        !self.takes_record()
+    }
+
+    /// Whether the argument is a record of a value and more.
+    pub fn takes_record(&self) -> bool {
+        matches!(
+            self,
+            AggregateKind::StringAgg
+                | AggregateKind::ArrayAgg(_)
+                | AggregateKind::JsonbAgg
+                | AggregateKind::JsonbObjectAgg
+        )
+    }
+
+    /// The type of the result over arguments of a type.
+    pub fn result_type(&self, argument: &ScalarType) -> ScalarType {
+        match self {
+            AggregateKind::Count | AggregateKind::SumInt => ScalarType::Int8,
+            AggregateKind::SumIntToNumeric | AggregateKind::SumNumeric => ScalarType::Numeric,
+            AggregateKind::SumFloat4 => ScalarType::Float4,
+            AggregateKind::SumFloat8 => ScalarType::Float8,
+            AggregateKind::Min | AggregateKind::Max => argument.clone(),
+            AggregateKind::All | AggregateKind::Any => ScalarType::Bool,
+            AggregateKind::StringAgg => match argument {
+                ScalarType::Record(fields) if fields.first() == Some(&ScalarType::Bytea) => {
+                    ScalarType::Bytea
+                }
+                _ => ScalarType::Text,
+            },
+            AggregateKind::ArrayAgg(element) => ScalarType::Array(Box::new(element.clone())),
+            AggregateKind::JsonbAgg | AggregateKind::JsonbObjectAgg => ScalarType::Jsonb,
+        }
+    }
 }

@@ -29,6 +29,8 @@ pub enum TypePattern {
     ArrayOf(ScalarType),
     /// Any type (`"any"`); each such argument on its own.
     Any,
+    /// Any type but an array; each such argument on its own.
+    AnyNonArray,
     /// Any type, the same for all `AnyElement` of a call.
     AnyElement,
     /// An array whose element type is that of `AnyElement`.
@@ -56,6 +58,11 @@ pub struct Function {
     pub strict: bool,
     /// See [`Volatility`].
     pub volatility: Volatility,
+    /// Whether a call may end in an error. False is sure.
+    pub could_error: bool,
+    /// Whether the session's time zone is given as one more text argument, last, which the
+    /// patterns leave out.
+    pub needs_time_zone: bool,
     /// The code.
     pub eval: Eval,
     /// One sentence for the documentation.

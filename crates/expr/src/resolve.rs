@@ -1,12 +1,20 @@
-//! Which function, operator or cast is meant: PostgreSQL's rules of overload resolution.
+//! Which function, operator or cast is meant: PostgreSQL's rules of overload resolution
+//! (chapter 10 of its manual).
 //!
-//! The interface (bodies follow): given a name and argument types, where [`ScalarType::Unknown`]
-//! is an untyped literal or parameter, the chosen definition and the types its arguments must be
-//! coerced to.
+//! Given a name and argument types, where [`ScalarType::Unknown`] is an untyped literal or
+//! parameter: the chosen definition and the types its arguments must be coerced to.
 
-use tidemill_repr::{ScalarType, SqlError};
+mod casts;
+mod choice;
 
-use crate::function::{CastContext, FunctionRef};
+use tidemill_repr::{ScalarType, SqlError, SqlState};
+
+pub use casts::{CastPath, can_coerce, cast, common_type, typmod_cast};
+
+use crate::function::{Function, FunctionRef, Operator};
+use crate::functions;
+use crate::functions::aggregates::AggregateDefinition;
+use crate::resolve::choice::{Candidate, Choice, Signature};
 use crate::table_function::TableFunctionRef;
 
 /// A choice: the definition, the concrete types its arguments must be coerced to, and the
@@ -26,8 +34,18 @@ pub struct Resolved<F> {
 /// # Errors
 /// None fits (`42883`), or several do (`42725`).
 pub fn function(name: &str, arguments: &[ScalarType]) -> Result<Resolved<FunctionRef>, SqlError> {
-    let _ = arguments;
-    Err(SqlError::internal(name))
+    let candidates: Vec<&'static Function> = functions::by_name(name).collect();
+    let signatures = candidates.iter().map(|function| Signature {
+        arguments: function.arguments,
+        variadic: function.variadic,
+        returns: &function.returns,
+    });
+    let (at, chosen) = choose_function(name, arguments, signatures)?;
+    let mut returns = chosen.returns;
+    if candidates[at].id == "record_build" {
+        returns = ScalarType::Record(chosen.arguments.clone());
+    }
+    Ok(Resolved { definition: FunctionRef(candidates[at]), arguments: chosen.arguments, returns })
 }
 
 /// Finds a table function by name; None if there is none of that name.
@@ -38,8 +56,47 @@ pub fn table_function(
     name: &str,
     arguments: &[ScalarType],
 ) -> Option<Result<Resolved<TableFunctionRef>, SqlError>> {
-    let _ = (name, arguments);
-    None
+    let candidates: Vec<_> =
+        functions::all_tables().filter(|function| function.name == name).collect();
+    if candidates.is_empty() {
+        return None;
+    }
+    let signatures = candidates.iter().map(|function| Signature {
+        arguments: function.arguments,
+        variadic: false,
+        returns: &function.columns[0].1,
+    });
+    Some(choose_function(name, arguments, signatures).map(|(at, chosen)| Resolved {
+        definition: TableFunctionRef(candidates[at]),
+        arguments: chosen.arguments,
+        returns: chosen.returns,
+    }))
+}
+
+/// Finds an aggregate by name; None if there is none of that name. `count(*)` is `count` of no
+/// arguments.
+///
+/// # Errors
+/// None of that name fits, or several do.
+pub fn aggregate(
+    name: &str,
+    arguments: &[ScalarType],
+) -> Option<Result<Resolved<&'static AggregateDefinition>, SqlError>> {
+    let candidates: Vec<_> =
+        functions::aggregates::all().filter(|aggregate| aggregate.name == name).collect();
+    if candidates.is_empty() {
+        return None;
+    }
+    let signatures = candidates.iter().map(|aggregate| Signature {
+        arguments: &aggregate.arguments,
+        variadic: false,
+        returns: &aggregate.returns,
+    });
+    Some(choose_function(name, arguments, signatures).map(|(at, chosen)| Resolved {
+        definition: candidates[at],
+        arguments: chosen.arguments,
+        returns: chosen.returns,
+    }))
 }
 
 /// Finds an operator; `left` is None for a prefix operator.
@@ -51,33 +108,102 @@ pub fn operator(
     left: Option<&ScalarType>,
     right: &ScalarType,
 ) -> Result<Resolved<FunctionRef>, SqlError> {
-    let _ = (left, right);
-    Err(SqlError::internal(name))
+    // PostgreSQL knows `!=` only as another spelling.
+    let name = if name == "!=" { "<>" } else { name };
+    let given: Vec<ScalarType> = left.into_iter().chain([right]).cloned().collect();
+    let candidates: Vec<(&'static Operator, &'static Function)> =
+        functions::operators_by_name(name)
+            .filter(|operator| operator.left.is_some() == left.is_some())
+            .filter_map(|operator| Some((operator, functions::by_id(operator.function)?)))
+            .collect();
+    let viable: Vec<Candidate> = candidates
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (operator, function))| {
+            let patterns: Vec<_> = operator.left.iter().chain([&operator.right]).cloned().collect();
+            Candidate::new(at, patterns, &function.returns, &given)
+        })
+        .collect();
+    // An untyped side is first taken to be of the other side's type.
+    let assumed: Vec<ScalarType> = match given.as_slice() {
+        [ScalarType::Unknown, known] | [known, ScalarType::Unknown] => {
+            vec![known.clone(), known.clone()]
+        }
+        _ => given.clone(),
+    };
+    match choice::choose(viable, &given, &assumed) {
+        Choice::One(chosen) => Ok(Resolved {
+            definition: FunctionRef(candidates[chosen.at].1),
+            arguments: chosen.arguments,
+            returns: chosen.returns,
+        }),
+        Choice::None => Err(no_operator(name, left, right)),
+        Choice::Several => Err(SqlError::new(
+            SqlState::AMBIGUOUS_FUNCTION,
+            format!("operator is not unique: {}", operator_text(name, left, right)),
+        )
+        .with_hint(
+            "Could not choose a best candidate operator. You might need to add explicit type casts.",
+        )),
+    }
 }
 
-/// How a value of one type becomes one of another.
-#[derive(Clone, Debug)]
-pub enum CastPath {
-    /// The datum is the same.
-    Relabel,
-    /// A function of one argument does it.
-    Function(FunctionRef),
-    /// By way of text: the type's output, then the other's input.
-    ThroughText,
+fn operator_text(name: &str, left: Option<&ScalarType>, right: &ScalarType) -> String {
+    match left {
+        Some(left) => format!("{left} {name} {right}"),
+        None => format!("{name} {right}"),
+    }
 }
 
-/// Finds a cast allowed in a context; None if there is none.
-pub fn cast(from: &ScalarType, to: &ScalarType, context: CastContext) -> Option<CastPath> {
-    let _ = (from, to, context);
-    None
+fn no_operator(name: &str, left: Option<&ScalarType>, right: &ScalarType) -> SqlError {
+    let hint = if left.is_some() {
+        "No operator matches the given name and argument types. You might need to add explicit \
+         type casts."
+    } else {
+        "No operator matches the given name and argument type. You might need to add an explicit \
+         type cast."
+    };
+    SqlError::new(
+        SqlState::UNDEFINED_FUNCTION,
+        format!("operator does not exist: {}", operator_text(name, left, right)),
+    )
+    .with_hint(hint)
 }
 
-/// The common type of the branches of CASE, UNION, VALUES, COALESCE, GREATEST; an error names
-/// `construct`.
-///
-/// # Errors
-/// The types have no common type (`42804`).
-pub fn common_type(construct: &str, types: &[ScalarType]) -> Result<ScalarType, SqlError> {
-    let _ = types;
-    Err(SqlError::internal(construct))
+/// Picks one of the functions of a name: its place among them, and the types.
+fn choose_function<'s>(
+    name: &str,
+    given: &[ScalarType],
+    signatures: impl Iterator<Item = Signature<'s>>,
+) -> Result<(usize, Candidate), SqlError> {
+    let viable = signatures
+        .enumerate()
+        .filter_map(|(at, signature)| {
+            let patterns = signature.expand(given.len())?;
+            Candidate::new(at, patterns, signature.returns, given)
+        })
+        .collect();
+    let written = || {
+        let types: Vec<String> = given.iter().map(ToString::to_string).collect();
+        format!("{name}({})", types.join(", "))
+    };
+    match choice::choose(viable, given, given) {
+        Choice::One(chosen) => Ok((chosen.at, chosen)),
+        Choice::None => Err(SqlError::new(
+            SqlState::UNDEFINED_FUNCTION,
+            format!("function {} does not exist", written()),
+        )
+        .with_hint(
+            "No function matches the given name and argument types. You might need to add \
+             explicit type casts.",
+        )),
+        Choice::Several => Err(SqlError::new(
+            SqlState::AMBIGUOUS_FUNCTION,
+            format!("function {} is not unique", written()),
+        )
+        .with_hint(
+            "Could not choose a best candidate function. You might need to add explicit type \
+             casts.",
+        )),
+    }
 }

@@ -1,0 +1,256 @@
+//! Aggregates over values that are all at hand: the plain way, for the kinds that are kept by
+//! value and for the tests' oracle.
+
+use std::cmp::Ordering;
+
+use bumpalo::Bump;
+use tidemill_repr::{Datum, Diff, Numeric, Row, RowBuilder, RowRef, SqlState};
+
+use crate::aggregate::{AggregateCall, AggregateKind, SortDirection};
+use crate::error::EvalError;
+use crate::scalar::EvalContext;
+
+/// Values with how often each occurs.
+type Counted<'a> = Vec<(Datum<'a>, Diff)>;
+
+impl AggregateCall {
+    /// The aggregate of values (of the evaluated argument) with how often each occurs, as a row
+    /// of one datum. The order of the values does not matter.
+    ///
+    /// # Errors
+    /// A sum does not fit, or a value occurs less than never.
+    pub fn evaluate_basic<'a>(
+        &self,
+        values: impl IntoIterator<Item = (Datum<'a>, Diff)>,
+    ) -> Result<Row, EvalError> {
+        let mut taken: Counted<'a> = Vec::new();
+        for (value, count) in values {
+            if count < 0 {
+                return Err(EvalError::NegativeMultiplicity);
+            }
+            if count > 0 && !value.is_null() {
+                taken.push((value, count));
+            }
+        }
+        if self.distinct {
+            taken = distinct(taken, self.kind.takes_record());
+        }
+        if taken.is_empty() {
+            return Ok(Row::pack([self.kind.empty_value()]));
+        }
+        if self.kind.takes_record() {
+            sort_records(&mut taken, self.kind.key_start(), &self.order);
+        }
+        self.kind.evaluate(&taken)
+    }
+}
+
+impl AggregateKind {
+    /// Where in the argument's record the order keys start.
+    fn key_start(&self) -> usize {
+        match self {
+            AggregateKind::StringAgg | AggregateKind::JsonbObjectAgg => 2,
+            _ => 1,
+        }
+    }
+
+    fn evaluate(&self, taken: &Counted<'_>) -> Result<Row, EvalError> {
+        let one = |datum: Datum<'_>| Ok(Row::pack([datum]));
+        match self {
+            AggregateKind::Count => one(Datum::Int(
+                taken.iter().fold(0, |sum: Diff, value| sum.saturating_add(value.1)),
+            )),
+            AggregateKind::SumInt => {
+                let sum = i64::try_from(sum_integers(taken)?);
+                one(Datum::Int(sum.map_err(|_| EvalError::OutOfRange("bigint".to_owned()))?))
+            }
+            AggregateKind::SumIntToNumeric => {
+                one(Datum::Numeric(Numeric::from(sum_integers(taken)?)))
+            }
+            AggregateKind::SumNumeric => one(Datum::Numeric(sum_numerics(taken)?)),
+            AggregateKind::SumFloat4 => one(Datum::Float4(sum_floats(taken) as f32)),
+            AggregateKind::SumFloat8 => one(Datum::Float8(sum_floats(taken))),
+            AggregateKind::Min => one(extreme(taken, Ordering::Less)),
+            AggregateKind::Max => one(extreme(taken, Ordering::Greater)),
+            AggregateKind::All => {
+                one(Datum::Bool(taken.iter().all(|value| matches!(value.0, Datum::Bool(true)))))
+            }
+            AggregateKind::Any => {
+                one(Datum::Bool(taken.iter().any(|value| matches!(value.0, Datum::Bool(true)))))
+            }
+            AggregateKind::StringAgg => Ok(join(taken)),
+            AggregateKind::ArrayAgg(_) => array(taken),
+            AggregateKind::JsonbAgg | AggregateKind::JsonbObjectAgg => self.jsonb(taken),
+        }
+    }
+
+    fn jsonb(&self, taken: &Counted<'_>) -> Result<Row, EvalError> {
+        let arena = Bump::new();
+        let context = EvalContext { arena: &arena };
+        let items = repeated(taken).map(|record| (field(record, 0), field(record, 1)));
+        let datum = if *self == AggregateKind::JsonbAgg {
+            crate::functions::jsonb::array_of(items.map(|item| item.0), context)?
+        } else {
+            crate::functions::jsonb::object_of(items, context)?
+        };
+        Ok(Row::pack([datum]))
+    }
+}
+
+/// Each value once. Of records the order keys do not count: they are functions of the value
+/// (SQL demands it).
+fn distinct(mut taken: Counted<'_>, records: bool) -> Counted<'_> {
+    taken.sort_by(|a, b| a.0.sql_cmp(&b.0).then_with(|| bytes(&a.0).cmp(&bytes(&b.0))));
+    let first = |datum: &Datum<'_>| bytes(datum);
+    taken.dedup_by(|a, b| if records { first(&a.0) == first(&b.0) } else { a.0.sql_eq(&b.0) });
+    taken.iter_mut().for_each(|value| value.1 = 1);
+    taken
+}
+
+fn bytes(datum: &Datum<'_>) -> Vec<u8> {
+    let mut builder = RowBuilder::new();
+    builder.push(*datum);
+    builder.bytes().to_vec()
+}
+
+/// Orders two records by their keys, then by their bytes.
+fn compare_records(
+    a: RowRef<'_>,
+    b: RowRef<'_>,
+    start: usize,
+    order: &[SortDirection],
+) -> Ordering {
+    let keys = a.iter().skip(start).zip(b.iter().skip(start));
+    for ((left, right), direction) in keys.zip(order) {
+        let ordering = match (left.is_null(), right.is_null()) {
+            (true, true) => Ordering::Equal,
+            (true, false) if direction.nulls_first => Ordering::Less,
+            (true, false) => Ordering::Greater,
+            (false, true) if direction.nulls_first => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            (false, false) if direction.descending => right.sql_cmp(&left),
+            (false, false) => left.sql_cmp(&right),
+        };
+        if ordering != Ordering::Equal {
+            return ordering;
+        }
+    }
+    a.bytes().cmp(b.bytes())
+}
+
+fn sort_records(taken: &mut Counted<'_>, start: usize, order: &[SortDirection]) {
+    taken.sort_by(|a, b| match (a.0, b.0) {
+        (Datum::Record(a), Datum::Record(b)) => compare_records(a, b, start, order),
+        _ => Ordering::Equal,
+    });
+}
+
+/// The records as often as they occur.
+fn repeated<'a>(taken: &Counted<'a>) -> impl Iterator<Item = RowRef<'a>> {
+    taken.iter().flat_map(|(value, count)| {
+        let record = match value {
+            Datum::Record(row) => Some(*row),
+            _ => None,
+        };
+        let count = usize::try_from(*count).unwrap_or(usize::MAX);
+        record.into_iter().flat_map(move |row| std::iter::repeat_n(row, count))
+    })
+}
+
+fn field<'a>(record: RowRef<'a>, at: usize) -> Datum<'a> {
+    record.iter().nth(at).unwrap_or(Datum::Null)
+}
+
+fn sum_integers(taken: &Counted<'_>) -> Result<i128, EvalError> {
+    let mut sum = 0i128;
+    for (value, count) in taken {
+        if let Datum::Int(value) = value {
+            let added = i128::from(*value).checked_mul(i128::from(*count));
+            sum = added
+                .and_then(|added| sum.checked_add(added))
+                .ok_or_else(|| EvalError::OutOfRange("numeric".to_owned()))?;
+        }
+    }
+    Ok(sum)
+}
+
+fn sum_numerics(taken: &Counted<'_>) -> Result<Numeric, EvalError> {
+    let mut sum = Numeric::ZERO;
+    for (value, count) in taken {
+        if let Datum::Numeric(value) = value {
+            sum = sum.add(&value.mul(&Numeric::from(*count))?)?;
+        }
+    }
+    Ok(sum)
+}
+
+/// In order of the values, so that the sum does not depend on theirs.
+fn sum_floats(taken: &Counted<'_>) -> f64 {
+    let mut values: Vec<(f64, Diff)> = taken
+        .iter()
+        .filter_map(|(value, count)| match value {
+            Datum::Float4(value) => Some((f64::from(*value), *count)),
+            Datum::Float8(value) => Some((*value, *count)),
+            _ => None,
+        })
+        .collect();
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    values.iter().map(|(value, count)| value * *count as f64).sum()
+}
+
+fn extreme<'a>(taken: &Counted<'a>, wanted: Ordering) -> Datum<'a> {
+    let mut chosen = Datum::Null;
+    for (value, _) in taken {
+        let better = match value.sql_cmp(&chosen) {
+            // Of equal values always the same one.
+            Ordering::Equal => bytes(value) < bytes(&chosen),
+            ordering => ordering == wanted,
+        };
+        if chosen.is_null() || better {
+            chosen = *value;
+        }
+    }
+    chosen
+}
+
+/// `string_agg`: values that are NULL are left out; the delimiter is that of the later value.
+fn join(taken: &Counted<'_>) -> Row {
+    let mut text = String::new();
+    let mut binary = Vec::new();
+    let (mut any, mut is_binary) = (false, false);
+    for record in repeated(taken) {
+        let (value, delimiter) = (field(record, 0), field(record, 1));
+        if value.is_null() {
+            continue;
+        }
+        for part in [delimiter, value].into_iter().skip(usize::from(!any)) {
+            match part {
+                Datum::Text(part) => text.push_str(part),
+                Datum::Bytes(part) => {
+                    is_binary = true;
+                    binary.extend_from_slice(part);
+                }
+                _ => {}
+            }
+        }
+        any = true;
+    }
+    match (any, is_binary) {
+        (false, _) => Row::pack([Datum::Null]),
+        (true, true) => Row::pack([Datum::Bytes(&binary)]),
+        (true, false) => Row::pack([Datum::Text(&text)]),
+    }
+}
+
+fn array(taken: &Counted<'_>) -> Result<Row, EvalError> {
+    let count = taken.iter().fold(0i64, |sum, value| sum.saturating_add(value.1));
+    let count = i32::try_from(count).ok().filter(|count| *count < 1 << 27).ok_or_else(|| {
+        EvalError::invalid(
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
+            "array size exceeds the maximum allowed (134217727)",
+        )
+    })?;
+    let mut builder = RowBuilder::new();
+    builder.push_array(&[(count, 1)], repeated(taken).map(|record| field(record, 0)));
+    Ok(builder.finish())
+}

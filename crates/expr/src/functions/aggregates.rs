@@ -1,0 +1,120 @@
+//! SQL's aggregates and what they are computed by.
+
+use std::sync::LazyLock;
+
+use tidemill_repr::ScalarType;
+
+use crate::aggregate::AggregateKind;
+use crate::function::TypePattern;
+use crate::functions::definitions::pattern;
+
+/// How an aggregate of SQL is made of kinds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lowering {
+    /// It is this kind. For [`AggregateKind::ArrayAgg`] the type is that of the argument.
+    Direct(AggregateKind),
+    /// This sum divided by the count of the argument, NULL if that is 0: by `numeric_div` (the
+    /// sum is `numeric`) or, for [`AggregateKind::SumFloat8`], `float8div`.
+    Average(AggregateKind),
+}
+
+/// An aggregate as SQL calls it.
+#[derive(Clone, Debug)]
+pub struct AggregateDefinition {
+    /// The SQL name.
+    pub name: &'static str,
+    /// Types of the arguments; none for `count(*)`.
+    pub arguments: Vec<TypePattern>,
+    /// Type of the result.
+    pub returns: TypePattern,
+    /// How it is computed.
+    pub lowering: Lowering,
+    /// One sentence for the documentation.
+    pub doc: &'static str,
+}
+
+static ALL: LazyLock<Vec<AggregateDefinition>> = LazyLock::new(define);
+
+/// Every aggregate.
+pub fn all() -> impl Iterator<Item = &'static AggregateDefinition> {
+    ALL.iter()
+}
+
+impl AggregateDefinition {
+    /// The kind to compute, with the argument's type put in where the kind holds one.
+    pub fn kind(&self, arguments: &[ScalarType]) -> AggregateKind {
+        match &self.lowering {
+            Lowering::Direct(AggregateKind::ArrayAgg(_)) => {
+                AggregateKind::ArrayAgg(arguments.first().cloned().unwrap_or(ScalarType::Unknown))
+            }
+            Lowering::Direct(kind) | Lowering::Average(kind) => kind.clone(),
+        }
+    }
+}
+
+fn define() -> Vec<AggregateDefinition> {
+    let mut all = Vec::new();
+    let mut add = |name, arguments: &str, returns: &str, lowering, doc| {
+        let arguments = arguments.split(' ').filter(|a| !a.is_empty()).map(pattern).collect();
+        all.push(AggregateDefinition { name, arguments, returns: pattern(returns), lowering, doc });
+    };
+    let direct = Lowering::Direct;
+    let average = Lowering::Average;
+    add("count", "", "int8", direct(AggregateKind::Count), "How many rows there are.");
+    add("count", "any", "int8", direct(AggregateKind::Count), "How many values are not NULL.");
+    let sums = [
+        ("int2", "int8", AggregateKind::SumInt),
+        ("int4", "int8", AggregateKind::SumInt),
+        ("int8", "numeric", AggregateKind::SumIntToNumeric),
+        ("numeric", "numeric", AggregateKind::SumNumeric),
+        ("float4", "float4", AggregateKind::SumFloat4),
+        ("float8", "float8", AggregateKind::SumFloat8),
+    ];
+    for (argument, returns, kind) in sums {
+        add("sum", argument, returns, direct(kind), "The sum.");
+    }
+    let averages = [
+        ("int2", "numeric", AggregateKind::SumIntToNumeric),
+        ("int4", "numeric", AggregateKind::SumIntToNumeric),
+        ("int8", "numeric", AggregateKind::SumIntToNumeric),
+        ("numeric", "numeric", AggregateKind::SumNumeric),
+        ("float8", "float8", AggregateKind::SumFloat8),
+    ];
+    for (argument, returns, kind) in averages {
+        add("avg", argument, returns, average(kind), "The arithmetic mean.");
+    }
+    let ordered = [
+        "int2",
+        "int4",
+        "int8",
+        "oid",
+        "float4",
+        "float8",
+        "numeric",
+        "text",
+        "bpchar",
+        "date",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "interval",
+        "anyarray",
+    ];
+    for typ in ordered {
+        add("min", typ, typ, direct(AggregateKind::Min), "The least value.");
+        add("max", typ, typ, direct(AggregateKind::Max), "The greatest value.");
+    }
+    add("bool_and", "bool", "bool", direct(AggregateKind::All), "Whether all are true.");
+    add("every", "bool", "bool", direct(AggregateKind::All), "Whether all are true.");
+    add("bool_or", "bool", "bool", direct(AggregateKind::Any), "Whether any is true.");
+    let join = "Values joined, with a delimiter between them.";
+    add("string_agg", "text text", "text", direct(AggregateKind::StringAgg), join);
+    add("string_agg", "bytea bytea", "bytea", direct(AggregateKind::StringAgg), join);
+    let array = direct(AggregateKind::ArrayAgg(ScalarType::Unknown));
+    add("array_agg", "anyelement", "anyarray", array, "All values, NULLs too, in an array.");
+    let json = direct(AggregateKind::JsonbAgg);
+    add("jsonb_agg", "any", "jsonb", json, "All values, NULLs too, in a jsonb array.");
+    let object = direct(AggregateKind::JsonbObjectAgg);
+    add("jsonb_object_agg", "any any", "jsonb", object, "Keys and values in a jsonb object.");
+    all
+}

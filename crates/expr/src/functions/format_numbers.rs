@@ -1,0 +1,5 @@
+//! to_char.
+
+use crate::functions::Definitions;
+
+pub(super) fn define(_d: &mut Definitions) {}

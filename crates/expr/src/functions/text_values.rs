@@ -1,0 +1,138 @@
+//! Every type from its text and to its text, by the formats of `repr::text`.
+
+use std::sync::LazyLock;
+
+use tidemill_repr::text::{TextSettings, format_into, parse_into};
+use tidemill_repr::{ColumnType, Datum, RowBuilder, ScalarType};
+
+use crate::function::Eval;
+use crate::functions::Definitions;
+use crate::functions::arguments::{Evaluated, text};
+use crate::scalar::EvalContext;
+
+static NO_ZONE: LazyLock<TextSettings> = LazyLock::new(TextSettings::default);
+
+/// The type that a datum's text is made by, where only the datum is known.
+fn apparent_type(datum: &Datum<'_>) -> ScalarType {
+    match datum {
+        Datum::Null | Datum::Text(_) => ScalarType::Text,
+        Datum::Bool(_) => ScalarType::Bool,
+        Datum::Int(_) => ScalarType::Int8,
+        Datum::Float4(_) => ScalarType::Float4,
+        Datum::Float8(_) => ScalarType::Float8,
+        Datum::Numeric(_) => ScalarType::Numeric,
+        Datum::Bytes(_) => ScalarType::Bytea,
+        Datum::Date(_) => ScalarType::Date,
+        Datum::Time(_) => ScalarType::Time,
+        Datum::Timestamp(_) => ScalarType::Timestamp,
+        Datum::TimestampTz(_) => ScalarType::TimestampTz,
+        Datum::Interval(_) => ScalarType::Interval,
+        Datum::Uuid(_) => ScalarType::Uuid,
+        Datum::Jsonb(_) => ScalarType::Jsonb,
+        Datum::Array(array) => {
+            let element = array.elements().find(|element| !element.is_null());
+            ScalarType::Array(Box::new(apparent_type(&element.unwrap_or(Datum::Null))))
+        }
+        Datum::Record(row) => {
+            ScalarType::Record(row.iter().map(|field| apparent_type(&field)).collect())
+        }
+    }
+}
+
+/// Appends a value's text as its type's output gives it; nothing for NULL. Times with a zone are
+/// shown in UTC.
+pub(crate) fn datum_text(datum: &Datum<'_>, out: &mut String) {
+    match datum {
+        Datum::Null => {}
+        Datum::Text(text) => out.push_str(text),
+        other => format_into(other, &apparent_type(other), &NO_ZONE, out),
+    }
+}
+
+/// The settings with the zone that the planner gives as the last argument.
+fn settings(a: &[Datum<'_>]) -> Option<TextSettings> {
+    match a.get(1) {
+        Some(Datum::Text(zone)) => Some(TextSettings { time_zone: (*zone).to_owned() }),
+        _ => None,
+    }
+}
+
+fn read<'a>(typ: &ColumnType, a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
+    let mut builder = RowBuilder::new();
+    let settings = settings(a);
+    parse_into(typ, text(a, 0)?, settings.as_ref().unwrap_or(&NO_ZONE), &mut builder)?;
+    Ok(context.built(&builder))
+}
+
+fn show<'a>(typ: &ColumnType, a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
+    let mut out = String::new();
+    let settings = settings(a);
+    if let Some(datum) = a.first() {
+        format_into(datum, &typ.scalar_type, settings.as_ref().unwrap_or(&NO_ZONE), &mut out);
+    }
+    Ok(context.text(&out))
+}
+
+/// Input and output of a type and of its arrays.
+macro_rules! values {
+    ($d:ident: $($variant:ident)*) => {
+        $({
+            static ONE: LazyLock<ColumnType> =
+                LazyLock::new(|| ColumnType::new(ScalarType::$variant));
+            static MANY: LazyLock<ColumnType> = LazyLock::new(|| {
+                ColumnType::new(ScalarType::Array(Box::new(ScalarType::$variant)))
+            });
+            let show_one: Eval = match ScalarType::$variant {
+                ScalarType::Bool => |a, c| match a.first() {
+                    Some(Datum::Bool(true)) => Ok(c.text("true")),
+                    _ => Ok(c.text("false")),
+                },
+                _ => |a, c| show(&ONE, a, c),
+            };
+            add($d, &ScalarType::$variant, |a, c| read(&ONE, a, c), show_one);
+            add_array($d, &ScalarType::$variant, |a, c| read(&MANY, a, c), |a, c| show(&MANY, a, c));
+        })*
+    };
+}
+
+fn add(d: &mut Definitions, typ: &ScalarType, read: Eval, show: Eval) {
+    let name = typ.pg_name();
+    let zone = *typ == ScalarType::TimestampTz;
+    let id = format!("text_to_{name}");
+    let added = d.add(&id, &format!("{id}(text) -> {name}"), read, "A value from its text.");
+    if zone {
+        added.zone();
+    }
+    let id = format!("{name}_to_text");
+    let added = d.add(&id, &format!("{id}({name}) -> text"), show, "The text of a value.");
+    if zone {
+        added.zone();
+    }
+}
+
+fn add_array(d: &mut Definitions, typ: &ScalarType, read: Eval, show: Eval) {
+    let name = typ.pg_name();
+    let zone = *typ == ScalarType::TimestampTz;
+    let id = format!("text_to__{name}");
+    let added = d.add(&id, &format!("{id}(text) -> {name}[]"), read, "An array from its text.");
+    if zone {
+        added.zone();
+    }
+    let id = format!("_{name}_to_text");
+    let added = d.add(&id, &format!("{id}({name}[]) -> text"), show, "The text of an array.");
+    if zone {
+        added.zone();
+    }
+}
+
+pub(super) fn define(d: &mut Definitions) {
+    values!(d: Bool Bytea InternalChar Name Int8 Int2 Int4 Regproc Text Oid Float4 Float8);
+    values!(d: Bpchar Varchar Date Time Timestamp TimestampTz Interval Numeric Regclass Regtype);
+    values!(d: Uuid Jsonb);
+    let record: Eval = |a, c| {
+        let mut out = String::new();
+        a.iter().take(1).for_each(|datum| datum_text(datum, &mut out));
+        Ok(c.text(&out))
+    };
+    d.add("record_to_text", "record_to_text(record) -> text", record, "The text of a record.");
+}

@@ -1,0 +1,167 @@
+//! Which casts there are, and the common type of several.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use tidemill_repr::types::TypeCategory;
+use tidemill_repr::{ScalarType, SqlError, SqlState};
+
+use crate::function::{Cast, CastContext, FunctionRef};
+use crate::functions;
+
+/// How a value of one type becomes one of another.
+#[derive(Clone, Debug)]
+pub enum CastPath {
+    /// The datum is the same.
+    Relabel,
+    /// A function of one argument does it (and the time zone, if it needs it).
+    Function(FunctionRef),
+    /// By way of text: the type's output, then the other's input.
+    ThroughText,
+}
+
+type CastTable = HashMap<(ScalarType, ScalarType), &'static Cast>;
+
+static CASTS: LazyLock<CastTable> = LazyLock::new(|| {
+    functions::all_casts().map(|cast| ((cast.from.clone(), cast.to.clone()), cast)).collect()
+});
+
+/// Finds a cast allowed in a context; None if there is none.
+pub fn cast(from: &ScalarType, to: &ScalarType, context: CastContext) -> Option<CastPath> {
+    if from == to {
+        return Some(CastPath::Relabel);
+    }
+    if *from == ScalarType::Unknown {
+        return from_text(to);
+    }
+    if let Some(cast) = CASTS.get(&(from.clone(), to.clone())) {
+        if cast.context > context {
+            return None;
+        }
+        return Some(match cast.function.and_then(FunctionRef::by_id) {
+            Some(function) => CastPath::Function(function),
+            None => CastPath::Relabel,
+        });
+    }
+    match (from, to) {
+        (ScalarType::Array(inner), ScalarType::Array(outer)) => {
+            Some(match cast(inner, outer, context)? {
+                CastPath::Relabel => CastPath::Relabel,
+                _ => CastPath::ThroughText,
+            })
+        }
+        (ScalarType::Record(left), ScalarType::Record(right)) => {
+            let fields = left.len() == right.len()
+                && left.iter().zip(right).all(|(left, right)| {
+                    matches!(cast(left, right, context), Some(CastPath::Relabel))
+                });
+            fields.then_some(CastPath::Relabel)
+        }
+        _ => through_text(from, to, context),
+    }
+}
+
+/// The casts that exist because every type has a text form: to text on assignment, from text
+/// when written.
+fn through_text(from: &ScalarType, to: &ScalarType, context: CastContext) -> Option<CastPath> {
+    let is_text = |typ: &ScalarType| typ.category() == TypeCategory::String;
+    if is_text(to) && context >= CastContext::Assignment {
+        return match to {
+            ScalarType::Name => Some(CastPath::ThroughText),
+            _ => FunctionRef::by_id(&to_text_id(from)).map(CastPath::Function),
+        };
+    }
+    if is_text(from) && context >= CastContext::Explicit {
+        return from_text(to);
+    }
+    None
+}
+
+fn from_text(to: &ScalarType) -> Option<CastPath> {
+    match to {
+        ScalarType::Text | ScalarType::Varchar | ScalarType::Bpchar | ScalarType::Unknown => {
+            Some(CastPath::Relabel)
+        }
+        _ => FunctionRef::by_id(&from_text_id(to)).map(CastPath::Function),
+    }
+}
+
+/// The id of the function that gives a type's text.
+pub fn to_text_id(typ: &ScalarType) -> String {
+    match typ {
+        ScalarType::Record(_) => "record_to_text".to_owned(),
+        _ => format!("{}_to_text", typ.pg_name()),
+    }
+}
+
+/// The id of the function that reads a type from text.
+pub fn from_text_id(typ: &ScalarType) -> String {
+    format!("text_to_{}", typ.pg_name())
+}
+
+/// Whether a value is coerced without being asked for.
+pub fn can_coerce(from: &ScalarType, to: &ScalarType) -> bool {
+    if from == to || *from == ScalarType::Unknown {
+        return true;
+    }
+    match (from, to) {
+        (ScalarType::Array(inner), ScalarType::Array(outer)) => can_coerce(inner, outer),
+        (ScalarType::Record(left), ScalarType::Record(right)) => {
+            left.len() == right.len()
+                && left.iter().zip(right).all(|(left, right)| can_coerce(left, right))
+        }
+        _ => CASTS
+            .get(&(from.clone(), to.clone()))
+            .is_some_and(|cast| cast.context == CastContext::Implicit),
+    }
+}
+
+/// The common type of the branches of CASE, UNION, VALUES, COALESCE, GREATEST; an error names
+/// `construct`.
+///
+/// # Errors
+/// The types have no common type (`42804`).
+pub fn common_type(construct: &str, types: &[ScalarType]) -> Result<ScalarType, SqlError> {
+    let mut chosen = ScalarType::Unknown;
+    for typ in types {
+        if *typ == ScalarType::Unknown || *typ == chosen {
+            continue;
+        }
+        if chosen == ScalarType::Unknown {
+            chosen = typ.clone();
+        } else if typ.category() != chosen.category() {
+            return Err(SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!("{construct} types {chosen} and {typ} cannot be matched"),
+            ));
+        } else if !chosen.is_preferred() && can_coerce(&chosen, typ) && !can_coerce(typ, &chosen) {
+            chosen = typ.clone();
+        }
+    }
+    if chosen == ScalarType::Unknown {
+        return Ok(ScalarType::Text);
+    }
+    if let Some(typ) = types.iter().find(|typ| !can_coerce(typ, &chosen)) {
+        return Err(SqlError::new(
+            SqlState::CANNOT_COERCE,
+            format!("{construct} could not convert type {typ} to {chosen}"),
+        ));
+    }
+    Ok(chosen)
+}
+
+/// The function that applies a type's modifier to a value of it: `(value, int4 typmod)`, and for
+/// `varchar` and `char` a third argument that tells whether the cast was written.
+pub fn typmod_cast(typ: &ScalarType) -> Option<FunctionRef> {
+    let id = match typ {
+        ScalarType::Varchar => "varchar_typmod",
+        ScalarType::Bpchar => "bpchar_typmod",
+        ScalarType::Numeric => "numeric_typmod",
+        ScalarType::Time => "time_typmod",
+        ScalarType::Timestamp => "timestamp_typmod",
+        ScalarType::TimestampTz => "timestamptz_typmod",
+        ScalarType::Interval => "interval_typmod",
+        _ => return None,
+    };
+    FunctionRef::by_id(id)
+}
