@@ -120,8 +120,7 @@ pub fn recover(
     mut visit: impl FnMut(Decoded) -> Result<(), LedgerError>,
 ) -> Result<u64, LedgerError> {
     let bytes = fs::read(path).map_err(|error| LedgerError::io("read file", path, error))?;
-    let torn_header = bytes.len() < SEGMENT_HEADER || bytes.iter().all(|byte| *byte == 0);
-    if is_last && torn_header {
+    if is_last && header_is_torn(&bytes, first) {
         fs::remove_file(path).map_err(|error| LedgerError::io("remove file", path, error))?;
         return Ok(0);
     }
@@ -147,6 +146,13 @@ pub fn recover(
         offset += RECORD_HEADER + payload.len();
     }
     Ok(offset as u64)
+}
+
+/// Whether the header was never written to its end: then no record was acknowledged.
+fn header_is_torn(bytes: &[u8], first: Tick) -> bool {
+    let header = header(first);
+    let written = bytes.iter().zip(&header).take_while(|(byte, wanted)| byte == wanted).count();
+    written < SEGMENT_HEADER && bytes[written..].iter().all(|byte| *byte == 0)
 }
 
 fn check_header(path: &Path, bytes: &[u8], first: Tick) -> Result<(), LedgerError> {
@@ -187,4 +193,40 @@ fn truncate(path: &Path, length: u64) -> Result<(), LedgerError> {
         .open(path)
         .and_then(|file| file.set_len(length).and_then(|()| file.sync_all()))
         .map_err(|error| LedgerError::io("truncate file", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tidemill_repr::{Datum, ObjectId, Row, RowBatch};
+
+    use super::*;
+
+    /// The bytes of the last drawing: what stands before `│` on each line.
+    fn drawn() -> Vec<u8> {
+        let page = include_str!("../../../docs/formats/ledger.md");
+        let drawing = page.rsplit("```").nth(1).unwrap();
+        let digits = drawing.lines().filter_map(|line| line.split_once('│')).map(|line| line.0);
+        let bytes = digits.flat_map(str::split_whitespace);
+        bytes.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+    }
+
+    fn example() -> Entry {
+        let mut batch = RowBatch::new();
+        batch.push(Row::pack([Datum::Int(7)]).as_ref(), 1);
+        batch.push(Row::pack([Datum::Int(8)]).as_ref(), -1);
+        Entry { updates: vec![(ObjectId::User(1), Arc::new(batch))], ..Entry::at(Tick(5)) }
+    }
+
+    #[test]
+    fn the_drawn_example_is_true() {
+        let mut bytes = header(Tick(5)).to_vec();
+        encode_record(&example(), SEGMENT_HEADER as u64, &mut bytes);
+        let shown: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(drawn(), bytes, "{}", shown.join(" "));
+        let decoded = format::decode(payload(&drawn()[SEGMENT_HEADER..]).unwrap()).unwrap();
+        assert_eq!(decoded.entry, example());
+        assert_eq!(decoded.durable_length, SEGMENT_HEADER as u64);
+    }
 }
