@@ -1,6 +1,8 @@
 //! The ledger's promises, on real files: atomic entries, prefixes after a crash, checkpoints that
 //! change nothing, one server a directory.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -50,7 +50,8 @@ pub struct PartWriter {
     /// None: whole rows.
     columns: Option<Vec<PartColumn>>,
     with_diffs: bool,
-    open: Option<OpenPart>,
+    /// Boxed, since it is taken out and put back for each row.
+    open: Option<Box<OpenPart>>,
     finished: Vec<PartName>,
 }
 
@@ -130,7 +131,7 @@ impl PartWriter {
     fn open(&mut self) -> Result<&mut OpenPart, LedgerError> {
         let open = match self.open.take() {
             Some(open) => open,
-            None => self.create()?,
+            None => Box::new(self.create()?),
         };
         Ok(self.open.insert(open))
     }
