@@ -8,7 +8,7 @@
 //! 2. [`pgoutput`]: each message of the stream is read without copying.
 //! 3. [`table`]: `Relation` messages are held against what the table was when it was created;
 //!    tuples become row bytes.
-//! 4. [`transaction`]: the changes between Begin and Commit are gathered, a batch a table; at
+//! 4. [`follower`], [`transaction`]: the changes between Begin and Commit are gathered, a batch a table; at
 //!    Commit they become one [`crate::IngestCommit`], with the end of the commit as position.
 //! 5. The coordinator says what is durable, and only that is confirmed ([`replication`]).
 //!
@@ -18,15 +18,17 @@
 //! ones back; when the snapshot is read and the stream has reached `p`, snapshot and kept changes
 //! are committed together, at one tick.
 
+pub mod source;
+
 pub mod connection;
 pub mod describe;
+mod follower;
 pub mod pgoutput;
-pub mod replication;
-pub mod snapshot;
-pub mod source;
-pub mod table;
+mod replication;
+mod snapshot;
+mod table;
 mod tls;
-pub mod transaction;
+mod transaction;
 
 pub use connection::{PostgresConnection, SslMode, drop_slot, validate};
 pub use describe::{

@@ -1,1 +1,3 @@
 //! Development only: oracles, and the test that checks the code's own rules.
+
+pub mod postgres;

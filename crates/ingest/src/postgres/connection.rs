@@ -1,9 +1,50 @@
 //! How to reach an upstream, and what its refusals mean.
 
 use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
-use tidemill_repr::SqlError;
+use tidemill_repr::{SqlError, SqlState};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_postgres::NoTls;
+
+use super::replication::ReplicationSession;
+use super::tls;
+
+/// How long connecting may take, name look-up and TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a source does about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Try again after a while: the upstream may be back by itself.
+    Retry,
+    /// Wait for a person.
+    Stop,
+}
+
+/// An error of a source, and what to do about it. Errors of one table are data, not this.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceError {
+    pub(crate) error: SqlError,
+    pub(crate) next: Next,
+}
+
+impl SourceError {
+    pub(crate) fn stop(error: SqlError) -> SourceError {
+        SourceError { error, next: Next::Stop }
+    }
+}
+
+impl From<SqlError> for SourceError {
+    fn from(error: SqlError) -> Self {
+        SourceError { error, next: Next::Retry }
+    }
+}
 
 /// How TLS is used (libpq's `sslmode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,14 +116,211 @@ impl fmt::Debug for PostgresConnection {
     }
 }
 
+/// Bytes to and from an upstream, encrypted or not.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+impl PostgresConnection {
+    fn failed(&self, code: SqlState, why: impl fmt::Display) -> SqlError {
+        let message =
+            format!("connection to server at \"{}\", port {} failed: {why}", self.host, self.port);
+        SqlError::new(code, message)
+    }
+
+    /// Opens the line, with TLS as asked; nothing is said to the server yet.
+    pub(crate) async fn open(&self) -> Result<Box<dyn Duplex>, SqlError> {
+        match tokio::time::timeout(CONNECT_TIMEOUT, self.open_unlimited()).await {
+            Ok(opened) => opened,
+            Err(_) => Err(self
+                .failed(SqlState::CONNECTION_FAILURE, "timeout expired")
+                .with_hint("Check HOST and PORT, and that no firewall is in between.")),
+        }
+    }
+
+    async fn open_unlimited(&self) -> Result<Box<dyn Duplex>, SqlError> {
+        if self.host.starts_with('/') {
+            let path = format!("{}/.s.PGSQL.{}", self.host, self.port);
+            let stream = UnixStream::connect(path).await.map_err(|error| self.io_error(&error))?;
+            return Ok(Box::new(stream));
+        }
+        let addresses = tokio::net::lookup_host((self.host.as_str(), self.port))
+            .await
+            .map_err(|error| self.host_not_found(&error))?;
+        let mut last = None;
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true).map_err(|error| self.io_error(&error))?;
+                    return self.secure(stream).await;
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        let last = last.unwrap_or_else(|| io::Error::other("the name has no address"));
+        Err(self.io_error(&last))
+    }
+
+    fn host_not_found(&self, error: &io::Error) -> SqlError {
+        let message = format!("could not translate host name \"{}\" to address", self.host);
+        SqlError::new(SqlState::CONNECTION_EXCEPTION, message)
+            .with_detail(format!("The look-up says: {error}."))
+            .with_hint("Check HOST of the connection.")
+    }
+
+    fn io_error(&self, error: &io::Error) -> SqlError {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => self
+                .failed(SqlState::CONNECTION_FAILURE, "Connection refused")
+                .with_hint("Is the server running on that host and accepting TCP/IP connections?"),
+            _ => self.failed(SqlState::CONNECTION_FAILURE, error),
+        }
+    }
+
+    /// Asks for TLS, if it is wanted, and shakes hands.
+    async fn secure(&self, mut stream: TcpStream) -> Result<Box<dyn Duplex>, SqlError> {
+        if self.ssl_mode == SslMode::Disable {
+            return Ok(Box::new(stream));
+        }
+        // SSLRequest: length 8 and a code that is no protocol version.
+        const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+        stream.write_all(&SSL_REQUEST).await.map_err(|error| self.io_error(&error))?;
+        let answer = stream.read_u8().await.map_err(|error| self.io_error(&error))?;
+        if answer != b'S' {
+            if self.ssl_mode == SslMode::Prefer {
+                return Ok(Box::new(stream));
+            }
+            return Err(self
+                .failed(
+                    SqlState::CONNECTION_EXCEPTION,
+                    "server does not support SSL, but SSL was required",
+                )
+                .with_hint("Set SSL MODE to disable, or turn SSL on at the server."));
+        }
+        let config = Arc::new(tls::client_config(self)?);
+        let name = ServerName::try_from(self.host.clone()).map_err(|_| {
+            self.failed(SqlState::CONNECTION_EXCEPTION, "the host is no name that TLS knows")
+        })?;
+        let connector = tokio_rustls::TlsConnector::from(config);
+        let secured = connector.connect(name, stream).await.map_err(|error| {
+            self.failed(SqlState::CONNECTION_EXCEPTION, format_args!("SSL error: {error}"))
+                .with_hint("Check SSL MODE and SSL CERTIFICATE AUTHORITY of the connection.")
+        })?;
+        Ok(Box::new(secured))
+    }
+
+    /// A session for SQL. It ends when the client is dropped.
+    pub(crate) async fn connect(&self) -> Result<tokio_postgres::Client, SqlError> {
+        let stream = self.open().await?;
+        let mut config = tokio_postgres::Config::new();
+        config.user(&self.user).dbname(&self.database).application_name("tidemill");
+        // The line is secured already, or is not to be.
+        config.ssl_mode(tokio_postgres::config::SslMode::Disable);
+        if let Some(password) = &self.password {
+            config.password(password);
+        }
+        let started =
+            tokio::time::timeout(CONNECT_TIMEOUT, config.connect_raw(stream, NoTls)).await;
+        let (client, session) = match started {
+            Ok(Ok(started)) => started,
+            Ok(Err(error)) => return Err(self.explain(sql_error(&error))),
+            Err(_) => return Err(self.failed(SqlState::CONNECTION_FAILURE, "timeout expired")),
+        };
+        tokio::spawn(async move {
+            if let Err(error) = session.await {
+                tracing::debug!(%error, "upstream session ended");
+            }
+        });
+        Ok(client)
+    }
+
+    /// Adds what to do to a refusal of the server.
+    pub(crate) fn explain(&self, error: SqlError) -> SqlError {
+        if error.hint.is_some() {
+            return error;
+        }
+        let hint = match error.code {
+            SqlState::INVALID_PASSWORD => "Check USER and PASSWORD of the connection.",
+            SqlState::INVALID_CATALOG_NAME => "Check DATABASE of the connection.",
+            SqlState::INVALID_AUTHORIZATION if error.message.contains("no encryption") => {
+                "Set SSL MODE of the connection to require."
+            }
+            SqlState::INVALID_AUTHORIZATION => {
+                "Check USER of the connection, and pg_hba.conf at the server."
+            }
+            SqlState::INSUFFICIENT_PRIVILEGE
+                if error.message.contains("replication")
+                    || error.message.contains("WAL sender") =>
+            {
+                return error.with_hint(format!(
+                    "Run ALTER ROLE \"{}\" REPLICATION on the upstream database.",
+                    self.user
+                ));
+            }
+            _ => return error,
+        };
+        error.with_hint(hint)
+    }
+}
+
+/// An error of the upstream server, or of the line to it, as ours.
+pub(crate) fn sql_error(error: &tokio_postgres::Error) -> SqlError {
+    if let Some(db) = error.as_db_error() {
+        let mut ours = SqlError::new(SqlState::from_code(db.code().code()), db.message());
+        ours.detail = db.detail().map(str::to_owned);
+        ours.hint = db.hint().map(str::to_owned);
+        return ours;
+    }
+    let mut message = error.to_string();
+    if let Some(cause) = std::error::Error::source(error) {
+        message = format!("{message}: {cause}");
+    }
+    // tokio-postgres tells a missing password by words only.
+    if message.contains("password missing") {
+        return SqlError::new(SqlState::INVALID_PASSWORD, "fe_sendauth: no password supplied")
+            .with_hint("Give the connection a PASSWORD.");
+    }
+    SqlError::new(SqlState::CONNECTION_FAILURE, format!("upstream connection: {message}"))
+}
+
 /// Connects and checks that the user may follow this database: TLS, password, database,
 /// `wal_level`, REPLICATION.
 ///
 /// # Errors
 /// Each obstacle has its own.
 pub async fn validate(connection: &PostgresConnection) -> Result<(), SqlError> {
-    let _ = connection;
-    Err(SqlError::internal("validate"))
+    let client = connection.connect().await?;
+    check_server(&client).await?;
+    ReplicationSession::connect(connection).await?.identify_system().await?;
+    Ok(())
+}
+
+/// Checks the server's version and `wal_level`; gives the version, such as 150004.
+pub(crate) async fn check_server(client: &tokio_postgres::Client) -> Result<u32, SqlError> {
+    let row = client
+        .query_one(
+            "SELECT current_setting('server_version_num')::int4, current_setting('wal_level'), \
+             current_setting('server_version')",
+            &[],
+        )
+        .await
+        .map_err(|error| sql_error(&error))?;
+    let version = u32::try_from(row.get::<_, i32>(0)).unwrap_or(0);
+    if version < 110_000 {
+        let found: String = row.get(2);
+        return Err(SqlError::unsupported("a PostgreSQL server before version 11")
+            .with_detail(format!("The server's version is {found}.")));
+    }
+    let wal_level: String = row.get(1);
+    if wal_level != "logical" {
+        return Err(SqlError::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the upstream's wal_level is not logical",
+        )
+        .with_detail(format!("wal_level is {wal_level}."))
+        .with_hint("Set wal_level = logical at the upstream and restart it."));
+    }
+    Ok(version)
 }
 
 /// Drops a slot that a source leaves behind. A slot that is not there is dropped already.
@@ -90,6 +328,20 @@ pub async fn validate(connection: &PostgresConnection) -> Result<(), SqlError> {
 /// # Errors
 /// The upstream cannot be reached, or the slot is in use by another connection.
 pub async fn drop_slot(connection: &PostgresConnection, slot: &str) -> Result<(), SqlError> {
-    let _ = (connection, slot);
-    Err(SqlError::internal("drop_slot"))
+    let client = connection.connect().await?;
+    let drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+                WHERE slot_name = $1";
+    // The task that held it was stopped a moment ago: the server may not have noticed yet.
+    let mut attempts = 0;
+    loop {
+        match client.query(drop, &[&slot]).await.map_err(|error| sql_error(&error)) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.code == SqlState::UNDEFINED_OBJECT => return Ok(()),
+            Err(error) if error.code == SqlState::OBJECT_IN_USE && attempts < 50 => {
+                attempts += 1;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }

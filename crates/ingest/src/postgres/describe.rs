@@ -1,9 +1,14 @@
 //! What an upstream's publication and its tables look like, for planning.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use tidemill_repr::{ColumnType, Oid, ScalarType, SqlError, SqlState};
+use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 
-use super::connection::PostgresConnection;
+use super::connection::{PostgresConnection, check_server, sql_error};
+use super::replication::ReplicationSession;
 
 /// An upstream and the tables of one publication.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +46,10 @@ pub struct UpstreamTable {
     pub partitioned: bool,
     /// How many rows the upstream believes it has; None if it never looked.
     pub estimated_rows: Option<u64>,
+    /// Whether the user may read it (USAGE of the schema and SELECT).
+    pub readable: bool,
+    /// Whether row-level security hides rows from the user.
+    pub row_security: bool,
 }
 
 /// A column of a table upstream.
@@ -62,7 +71,7 @@ pub struct UpstreamColumn {
     pub base_type_oid: Oid,
     /// The modifier that holds for the base type.
     pub base_typmod: i32,
-    /// Whether NULL is refused (by the column or its domain).
+    /// Whether the column refuses NULL.
     pub not_null: bool,
     /// Whether the publication has the column (no column list, or it is in the list; generated
     /// columns are not published).
@@ -110,6 +119,18 @@ pub enum ReplicaIdentity {
     Index,
 }
 
+impl ReplicaIdentity {
+    /// From `pg_class.relreplident`.
+    pub(crate) fn from_code(code: &str) -> ReplicaIdentity {
+        match code {
+            "f" => ReplicaIdentity::Full,
+            "n" => ReplicaIdentity::Nothing,
+            "i" => ReplicaIdentity::Index,
+            _ => ReplicaIdentity::Default,
+        }
+    }
+}
+
 impl UpstreamTable {
     /// `schema.table`, quoted where needed.
     pub fn sql_name(&self) -> String {
@@ -127,6 +148,22 @@ impl UpstreamTable {
     /// Its replica identity is not FULL, or it is the root of partitions.
     pub fn check_supported(&self) -> Result<(), SqlError> {
         let name = self.sql_name();
+        if !self.readable {
+            let message = format!("permission denied for table {name}");
+            return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message).with_hint(
+                format!(
+                    "Run GRANT USAGE ON SCHEMA {} and GRANT SELECT ON {name}, to the user of the \
+                 connection, on the upstream database.",
+                    quote_identifier(&self.schema)
+                ),
+            ));
+        }
+        if self.row_security {
+            let message = format!("row-level security of table {name} applies to the user");
+            return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
+                .with_detail("The snapshot would lack the rows that are hidden.")
+                .with_hint("Give the user of the connection BYPASSRLS on the upstream database."));
+        }
         if self.partitioned {
             return Err(SqlError::unsupported(format!("following the partitioned table {name}"))
                 .with_hint(
@@ -153,10 +190,8 @@ impl UpstreamColumn {
     /// `json` as `jsonb`. None: only as text (TEXT COLUMNS).
     pub fn column_type(&self) -> Option<ColumnType> {
         const JSON: Oid = Oid(114);
-        const JSON_ARRAY: Oid = Oid(199);
         let scalar_type = match self.base_type_oid {
             JSON => ScalarType::Jsonb,
-            JSON_ARRAY => ScalarType::Array(Box::new(ScalarType::Jsonb)),
             oid => ScalarType::from_oid(oid)?,
         };
         // A reg* value is another object in another database: its oid means nothing here.
@@ -200,6 +235,205 @@ pub async fn describe(
     connection: &PostgresConnection,
     publication: &str,
 ) -> Result<UpstreamDescription, SqlError> {
-    let _ = (connection, publication);
-    Err(SqlError::internal("describe"))
+    let client = connection.connect().await?;
+    let server_version = check_server(&client).await?;
+    check_publication(&client, publication).await?;
+    let tables = read_tables(&client, server_version, publication).await?;
+    let system = ReplicationSession::connect(connection).await?.identify_system().await?;
+    Ok(UpstreamDescription {
+        server_version,
+        system_identifier: system.system_identifier,
+        timeline: system.timeline,
+        publication: publication.to_owned(),
+        tables,
+    })
+}
+
+async fn query(
+    client: &Client,
+    sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<tokio_postgres::Row>, SqlError> {
+    client.query(sql, parameters).await.map_err(|error| sql_error(&error))
+}
+
+async fn check_publication(client: &Client, publication: &str) -> Result<(), SqlError> {
+    let sql = "SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate \
+               FROM pg_publication WHERE pubname = $1";
+    let rows = query(client, sql, &[&publication]).await?;
+    let Some(row) = rows.first() else {
+        let names =
+            query(client, "SELECT pubname::text FROM pg_publication ORDER BY 1", &[]).await?;
+        let names: Vec<String> = names.iter().map(|row| row.get(0)).collect();
+        let message = format!("publication \"{publication}\" does not exist");
+        let error = SqlError::new(SqlState::UNDEFINED_OBJECT, message).with_hint(format!(
+            "Run CREATE PUBLICATION {} FOR ALL TABLES on the upstream database.",
+            quote_identifier(publication)
+        ));
+        return Err(match names.as_slice() {
+            [] => error.with_detail("The upstream database has no publications."),
+            names => error.with_detail(format!("The upstream database has: {}.", names.join(", "))),
+        });
+    };
+    if row.get(0) {
+        return Ok(());
+    }
+    let message = format!("publication \"{publication}\" does not publish all changes");
+    let name = quote_identifier(publication);
+    Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).with_hint(format!(
+        "Run ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate') on the \
+         upstream database."
+    )))
+}
+
+async fn read_tables(
+    client: &Client,
+    server_version: u32,
+    publication: &str,
+) -> Result<Vec<UpstreamTable>, SqlError> {
+    // Row filters and column lists came with version 15.
+    let filters = if server_version >= 150_000 {
+        "p.rowfilter, p.attnames::text[]"
+    } else {
+        "NULL::text, NULL::text[]"
+    };
+    let sql = format!(
+        "SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.relkind::text, \
+                c.reltuples::float8, \
+                has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'), \
+                row_security_active(c.oid), {filters} \
+         FROM pg_publication_tables p \
+         JOIN pg_namespace n ON n.nspname = p.schemaname \
+         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \
+         WHERE p.pubname = $1 ORDER BY 2, 3"
+    );
+    let rows = query(client, &sql, &[&publication]).await?;
+    let oids: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
+    let mut columns = read_columns(client, server_version, &oids).await?;
+    let mut keys = read_keys(client, &oids).await?;
+    let tables = rows.iter().map(|row| {
+        let oid: u32 = row.get(0);
+        let listed: Option<Vec<String>> = row.get(9);
+        let mut columns = columns.remove(&oid).unwrap_or_default();
+        if let Some(listed) = listed {
+            for column in &mut columns {
+                column.published &= listed.contains(&column.name);
+            }
+        }
+        let reltuples: f64 = row.get(5);
+        UpstreamTable {
+            oid: Oid(oid),
+            schema: row.get(1),
+            name: row.get(2),
+            replica_identity: ReplicaIdentity::from_code(row.get(3)),
+            columns,
+            keys: keys.remove(&oid).unwrap_or_default(),
+            row_filter: row.get(8),
+            partitioned: row.get::<_, &str>(4) == "p",
+            // -1: never analysed (since version 14; 0 before).
+            estimated_rows: (reltuples > 0.0).then_some(reltuples as u64),
+            readable: row.get(6),
+            row_security: row.get(7),
+        }
+    });
+    Ok(tables.collect())
+}
+
+async fn read_columns(
+    client: &Client,
+    server_version: u32,
+    tables: &[u32],
+) -> Result<HashMap<u32, Vec<UpstreamColumn>>, SqlError> {
+    let generated = if server_version >= 120_000 { "a.attgenerated <> ''" } else { "false" };
+    let sql = format!(
+        "SELECT a.attrelid, a.attnum, a.attname::text, a.atttypid, a.atttypmod, \
+                format_type(a.atttypid, a.atttypmod), a.attnotnull, {generated} \
+         FROM pg_attribute a \
+         WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2"
+    );
+    let rows = query(client, &sql, &[&tables]).await?;
+    let types = read_types(client, rows.iter().map(|row| row.get(3)).collect()).await?;
+    let mut columns: HashMap<u32, Vec<UpstreamColumn>> = HashMap::new();
+    for row in &rows {
+        let mut column = UpstreamColumn {
+            attnum: row.get(1),
+            name: row.get(2),
+            type_oid: Oid(row.get(3)),
+            typmod: row.get(4),
+            type_name: row.get(5),
+            type_kind: TypeKind::Other,
+            base_type_oid: Oid(row.get(3)),
+            base_typmod: row.get(4),
+            not_null: row.get(6),
+            published: !row.get::<_, bool>(7),
+        };
+        resolve_domain(&mut column, &types);
+        columns.entry(row.get(0)).or_default().push(column);
+    }
+    Ok(columns)
+}
+
+/// What `pg_type` says of a type.
+struct PgType {
+    kind: String,
+    base: u32,
+    typmod: i32,
+}
+
+/// These types, and those that domains among them stand on.
+async fn read_types(
+    client: &Client,
+    mut wanted: Vec<u32>,
+) -> Result<HashMap<u32, PgType>, SqlError> {
+    let sql = "SELECT oid, typtype::text, typbasetype, typtypmod \
+               FROM pg_type WHERE oid = ANY ($1)";
+    let mut types = HashMap::new();
+    while !wanted.is_empty() {
+        wanted.sort_unstable();
+        wanted.dedup();
+        let rows = query(client, sql, &[&wanted]).await?;
+        wanted.clear();
+        for row in rows {
+            let typ = PgType { kind: row.get(1), base: row.get(2), typmod: row.get(3) };
+            if typ.base != 0 && typ.kind == "d" && !types.contains_key(&typ.base) {
+                wanted.push(typ.base);
+            }
+            types.insert(row.get(0), typ);
+        }
+    }
+    Ok(types)
+}
+
+fn resolve_domain(column: &mut UpstreamColumn, types: &HashMap<u32, PgType>) {
+    while let Some(typ) = types.get(&column.base_type_oid.0) {
+        if typ.kind != "d" {
+            column.type_kind = match typ.kind.as_str() {
+                "b" => TypeKind::Base,
+                "c" => TypeKind::Composite,
+                "e" => TypeKind::Enum,
+                "m" => TypeKind::Multirange,
+                "r" => TypeKind::Range,
+                _ => TypeKind::Other,
+            };
+            return;
+        }
+        column.base_type_oid = Oid(typ.base);
+        if column.base_typmod == -1 {
+            column.base_typmod = typ.typmod;
+        }
+    }
+}
+
+async fn read_keys(
+    client: &Client,
+    tables: &[u32],
+) -> Result<HashMap<u32, Vec<UpstreamKey>>, SqlError> {
+    let sql = "SELECT conrelid, conname::text, contype = 'p', conkey FROM pg_constraint \
+               WHERE conrelid = ANY ($1) AND contype IN ('p', 'u') ORDER BY 1, 3 DESC, 2";
+    let mut keys: HashMap<u32, Vec<UpstreamKey>> = HashMap::new();
+    for row in query(client, sql, &[&tables]).await? {
+        let key = UpstreamKey { name: row.get(1), primary: row.get(2), attnums: row.get(3) };
+        keys.entry(row.get(0)).or_default().push(key);
+    }
+    Ok(keys)
 }

@@ -1,14 +1,22 @@
 //! The task of one source: connect, snapshot, follow, reconnect.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tidemill_repr::{ColumnType, Lsn, ObjectId, SqlError};
+use tidemill_repr::{ColumnType, Lsn, ObjectId, SqlError, SqlState};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
-use crate::sink::IngestSink;
+use crate::sink::{IngestCommit, IngestSink, SourceStatus};
 
-use super::connection::PostgresConnection;
+use super::connection::{Next, PostgresConnection, SourceError, drop_slot};
 use super::describe::UpstreamTable;
+use super::follower::Follower;
+use super::replication::{ReplicationSession, ReplicationStream, SlotLife, StreamMessage};
+use super::snapshot::{self, SnapshotEvent};
+
+/// How often counts are reported and waiting things looked at.
+const TICK: Duration = Duration::from_millis(500);
 
 /// All that a source task needs to start, or to go on after a restart.
 #[derive(Clone, Debug)]
@@ -119,8 +127,323 @@ pub fn start(
     durable: watch::Receiver<Lsn>,
 ) -> SourceHandle {
     let (commands, receiver) = mpsc::unbounded_channel();
-    let task = tokio::spawn(async move {
-        let _ = (config, sink, durable, receiver, SqlError::internal(""));
-    });
+    let task = tokio::spawn(Task::new(config, sink, durable, receiver).run());
     SourceHandle { commands, task }
+}
+
+/// The state of a source task over all its sessions.
+struct Task {
+    config: SourceConfig,
+    sink: Arc<dyn IngestSink>,
+    durable: watch::Receiver<Lsn>,
+    commands: mpsc::UnboundedReceiver<SourceCommand>,
+    follower: Follower,
+    /// Whether the slot exists: there is a position.
+    has_slot: bool,
+    events: mpsc::UnboundedReceiver<SnapshotEvent>,
+    event_sender: mpsc::UnboundedSender<SnapshotEvent>,
+    /// The snapshot that is being read.
+    snapshot: Option<JoinSet<()>>,
+    snapshot_failures: u32,
+    snapshot_not_before: Instant,
+}
+
+/// Why a session ended without an error.
+enum SessionEnd {
+    /// The stream has to be started in another way.
+    Again,
+    /// Nobody holds the handle any more.
+    Closed,
+}
+
+impl Task {
+    fn new(
+        config: SourceConfig,
+        sink: Arc<dyn IngestSink>,
+        durable: watch::Receiver<Lsn>,
+        commands: mpsc::UnboundedReceiver<SourceCommand>,
+    ) -> Task {
+        let position = config.position.unwrap_or_default();
+        let mut follower = Follower::new(config.source, Arc::clone(&sink), position);
+        for table in &config.tables {
+            follower.add_table(table.clone());
+        }
+        let (event_sender, events) = mpsc::unbounded_channel();
+        Task {
+            has_slot: config.position.is_some(),
+            config,
+            sink,
+            durable,
+            commands,
+            follower,
+            events,
+            event_sender,
+            snapshot: None,
+            snapshot_failures: 0,
+            snapshot_not_before: Instant::now(),
+        }
+    }
+
+    async fn run(mut self) {
+        let mut failures = 0;
+        loop {
+            let started = Instant::now();
+            let failed = match self.session().await {
+                Ok(SessionEnd::Again) => continue,
+                Ok(SessionEnd::Closed) => return,
+                Err(failed) => failed,
+            };
+            let SourceError { error, next } = failed;
+            if next == Next::Stop {
+                tracing::error!(source = %self.config.source, %error, "source failed");
+                self.sink.status(self.config.source, SourceStatus::Failed { error });
+                return;
+            }
+            // A session that went well for a while makes old failures forgotten.
+            if started.elapsed() > Duration::from_secs(10) {
+                failures = 0;
+            }
+            let retry_in = backoff(failures);
+            failures += 1;
+            tracing::warn!(source = %self.config.source, %error, ?retry_in, "source stalled");
+            self.sink.status(self.config.source, SourceStatus::Stalled { error, retry_in });
+            tokio::time::sleep(retry_in).await;
+        }
+    }
+
+    /// Connects and follows until something ends it.
+    async fn session(&mut self) -> Result<SessionEnd, SourceError> {
+        self.sink.status(self.config.source, SourceStatus::Starting);
+        self.follower.begin_session();
+        let mut replication = connect(&self.config).await?;
+        if !self.has_slot {
+            self.create_slot(&mut replication).await?;
+        }
+        if !self.follower.has_live_tables() && self.begin_snapshot() {
+            // Nothing needs the stream yet: it waits upstream instead of in memory here.
+            drop(replication);
+            if self.first_snapshot().await? {
+                return Ok(SessionEnd::Closed);
+            }
+            replication = connect(&self.config).await?;
+        }
+        let version = replication.command("SELECT current_setting('server_version_num')").await?;
+        let version = version.first().and_then(|row| row.first()).cloned().flatten();
+        let version: u32 = version.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let binary = version >= 140_000 && self.follower.takes_binary();
+        let stream = replication
+            .stream(
+                &self.config.slot,
+                self.follower.position,
+                &self.config.publication,
+                binary,
+                self.durable.clone(),
+            )
+            .await
+            .map_err(|error| slot_error(&self.config, error))?;
+        self.sink.status(self.config.source, SourceStatus::Running);
+        self.follow(stream, binary).await.map_err(|failed| match failed.next {
+            Next::Retry => slot_error(&self.config, failed.error),
+            Next::Stop => failed,
+        })
+    }
+
+    /// Creates the source's slot; its position becomes that of the source.
+    async fn create_slot(&mut self, session: &mut ReplicationSession) -> Result<(), SourceError> {
+        let slot = &self.config.slot;
+        let created = match session.create_slot(slot, SlotLife::Permanent).await {
+            // Created by an earlier run that ended before its position was committed.
+            Err(error) if error.code == SqlState::DUPLICATE_OBJECT => {
+                drop_slot(&self.config.connection, slot).await?;
+                session.create_slot(slot, SlotLife::Permanent).await?
+            }
+            created => created?,
+        };
+        self.follower.position = created.consistent_point;
+        let commit = IngestCommit::position(self.config.source, created.consistent_point);
+        self.follower.hand_over(commit).await?;
+        self.has_slot = true;
+        Ok(())
+    }
+
+    /// Starts to read the tables that are wanted, unless others are being read. Says whether it did.
+    fn begin_snapshot(&mut self) -> bool {
+        if self.snapshot.is_some() || Instant::now() < self.snapshot_not_before {
+            return self.snapshot.is_some();
+        }
+        let tables = self.follower.begin_snapshot();
+        if tables.is_empty() {
+            return false;
+        }
+        let mut task = JoinSet::new();
+        task.spawn(snapshot::run(
+            self.config.connection.clone(),
+            tables,
+            Arc::clone(&self.sink),
+            self.event_sender.clone(),
+        ));
+        self.snapshot = Some(task);
+        true
+    }
+
+    /// Waits for the snapshot while there is no stream. Says whether the handle is gone.
+    async fn first_snapshot(&mut self) -> Result<bool, SourceError> {
+        self.sink.status(self.config.source, SourceStatus::Snapshotting);
+        let mut ticks = tokio::time::interval(TICK);
+        while self.snapshot.is_some() {
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => return Ok(true),
+                },
+                Some(event) = self.events.recv() => {
+                    // The first table to be done moves the position to the snapshot; the others
+                    // of the same snapshot find it there.
+                    self.event(event).await?;
+                    if !self.follower.has_live_tables() {
+                        self.follower.skip_to_snapshot();
+                    }
+                    self.follower.release_ready().await?;
+                }
+                _ = ticks.tick() => self.follower.tell_statistics(),
+            }
+        }
+        Ok(false)
+    }
+
+    fn command(&mut self, command: SourceCommand) {
+        match command {
+            SourceCommand::AddTable(table) => self.follower.add_table(*table),
+            SourceCommand::DropTable(id) => self.follower.drop_table(id),
+        }
+    }
+
+    async fn event(&mut self, event: SnapshotEvent) -> Result<(), SourceError> {
+        match event {
+            SnapshotEvent::Taken(position) => self.follower.snapshot_taken(position),
+            SnapshotEvent::Progress { table, known, rows, bytes } => {
+                self.follower.snapshot_progress(table, known, rows, bytes);
+            }
+            SnapshotEvent::TableDone { table, parts, rows } => {
+                self.follower.snapshot_done(table, parts, rows);
+            }
+            SnapshotEvent::TableFailed { table, error } => {
+                self.follower.snapshot_failed(table, error).await?;
+            }
+            SnapshotEvent::Ended(result) => {
+                self.snapshot = None;
+                self.follower.snapshot_ended();
+                match result {
+                    Ok(()) => self.snapshot_failures = 0,
+                    Err(error) => {
+                        let retry_in = backoff(self.snapshot_failures);
+                        self.snapshot_failures += 1;
+                        self.snapshot_not_before = Instant::now() + retry_in;
+                        tracing::warn!(source = %self.config.source, %error, "snapshot failed");
+                        let status = SourceStatus::Stalled { error, retry_in };
+                        self.sink.status(self.config.source, status);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows the stream; tables may come and go, snapshots run beside it.
+    async fn follow(
+        &mut self,
+        mut stream: ReplicationStream,
+        binary: bool,
+    ) -> Result<SessionEnd, SourceError> {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                message = stream.next() => match message? {
+                    StreamMessage::Data(bytes) => self.follower.message(&bytes).await?,
+                    StreamMessage::KeepAlive { wal_end, urgent } => {
+                        self.follower.keepalive(wal_end, urgent).await?;
+                    }
+                },
+                command = self.commands.recv() => {
+                    let Some(command) = command else { return Ok(SessionEnd::Closed) };
+                    self.command(command);
+                    if binary && !self.follower.takes_binary() {
+                        return Ok(SessionEnd::Again);
+                    }
+                    self.begin_snapshot();
+                }
+                Some(event) = self.events.recv() => {
+                    let ended = matches!(event, SnapshotEvent::Ended(_));
+                    self.event(event).await?;
+                    self.follower.release_ready().await?;
+                    if self.follower.waits_for_position() {
+                        stream.ask_position();
+                    }
+                    if ended {
+                        self.begin_snapshot();
+                    }
+                }
+                _ = ticks.tick() => {
+                    self.begin_snapshot();
+                    self.follower.tell_statistics();
+                    self.follower.commit_position(Duration::from_secs(3)).await?;
+                    if self.follower.waits_for_position() {
+                        stream.ask_position();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Connects, and checks that the upstream is still the same.
+async fn connect(config: &SourceConfig) -> Result<ReplicationSession, SourceError> {
+    let mut session = ReplicationSession::connect(&config.connection).await?;
+    let found = session.identify_system().await?.system_identifier;
+    match &config.system_identifier {
+        Some(expected) if *expected != found => {
+            let message = "the upstream is another database cluster than the one followed so far";
+            let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+                .with_detail(format!("Its system identifier is {found}, not {expected}."))
+                .with_hint("Point the connection to the right server, or create the source again.");
+            Err(SourceError::stop(error))
+        }
+        _ => Ok(session),
+    }
+}
+
+/// How long to wait after so many failures: longer each time, with chance in it so that sources
+/// do not all come at once.
+fn backoff(failures: u32) -> Duration {
+    let longest = 200u64.saturating_mul(1 << failures.min(5)).min(5000);
+    Duration::from_millis(longest / 2 + rand::random_range(0..=longest / 2))
+}
+
+/// What an error of the stream means, as far as the slot is concerned.
+fn slot_error(config: &SourceConfig, error: SqlError) -> SourceError {
+    let again = "Drop the source and create it again: changes were lost upstream, so its tables \
+                 need new snapshots.";
+    let slot_gone = error.code == SqlState::UNDEFINED_OBJECT && error.message.contains("slot");
+    let publication_gone =
+        error.code == SqlState::UNDEFINED_OBJECT && error.message.contains("publication");
+    let changes_gone = error.message.contains("can no longer get changes from replication slot")
+        || error.message.contains("has already been removed")
+        || error.message.contains("can no longer access replication slot");
+    if slot_gone || changes_gone {
+        return SourceError::stop(error.with_hint(again));
+    }
+    if publication_gone {
+        let hint = format!(
+            "Create the publication \"{}\" again on the upstream database, then create the source \
+             again.",
+            config.publication
+        );
+        return SourceError::stop(error.with_hint(hint));
+    }
+    if error.code == SqlState::OBJECT_IN_USE {
+        let hint = "Another connection holds the slot; the source goes on when it is gone \
+                    (see pg_stat_activity of the upstream database).";
+        return SourceError::from(error.with_hint(hint));
+    }
+    SourceError::from(config.connection.explain(error))
 }
