@@ -14,7 +14,10 @@
 pub mod protocol;
 mod publish;
 mod reader;
+mod render;
 mod replica;
+mod typedefs;
+mod worker;
 
 pub use protocol::{Command, SubscribeBatch};
 pub use reader::{IndexReader, IndexScan};

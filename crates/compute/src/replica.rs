@@ -1,13 +1,38 @@
 //! A replica inside this process: timely worker threads, and the handle to them.
 
-use tidemill_repr::ObjectId;
-use tokio::sync::mpsc::UnboundedReceiver;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::Thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
+use tidemill_plan::physical::Export;
+use tidemill_repr::{ObjectId, SqlState};
+use timely::{CommunicationConfig, WorkerConfig};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::protocol::{Command, SubscribeBatch};
+use crate::publish::IndexShared;
 use crate::reader::IndexReader;
+use crate::worker::{Order, Outlets, run_worker};
 
 /// Timely worker threads that run dataflows. Dropping it ends them.
-pub struct Replica {}
+pub struct Replica {
+    state: Mutex<State>,
+    threads: Vec<Thread>,
+    /// Joins the threads when it is dropped.
+    guards: Option<timely::communication::WorkerGuards<()>>,
+}
+
+/// What commands change, under one lock, so that all workers see them in one order.
+struct State {
+    orders: Vec<Sender<Order>>,
+    /// Indexes that are there, with their dataflows.
+    indexes: BTreeMap<ObjectId, (ObjectId, Arc<IndexShared>)>,
+    /// Subscriptions whose dataflows are not there yet.
+    subscriptions: BTreeMap<ObjectId, UnboundedSender<SubscribeBatch>>,
+}
 
 /// A replica that could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -17,23 +42,113 @@ pub struct StartError(pub String);
 impl Replica {
     /// Starts the workers.
     pub fn start(workers: usize) -> Result<Replica, StartError> {
-        todo!()
+        let workers = workers.max(1);
+        let (orders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded()).unzip();
+        let receivers: Vec<Option<Receiver<Order>>> = receivers.into_iter().map(Some).collect();
+        let receivers = Mutex::new(receivers);
+        let (started, starting) = unbounded();
+        let mut worker_config = WorkerConfig::default();
+        let options = differential_dataflow::Config::default().idle_merge_effort(Some(1000));
+        differential_dataflow::configure(&mut worker_config, &options);
+        let communication = match workers {
+            1 => CommunicationConfig::Thread,
+            _ => CommunicationConfig::Process(workers),
+        };
+        let config = timely::Config { communication, worker: worker_config };
+        let guards = timely::execute(config, move |worker| {
+            let receiver = receivers.lock().get_mut(worker.index()).and_then(Option::take);
+            let Some(receiver) = receiver else { return };
+            // The starter waits for all workers, so it listens.
+            let _ = started.send((worker.index(), std::thread::current()));
+            run_worker(worker, &receiver);
+        })
+        .map_err(StartError)?;
+        let mut threads = Vec::with_capacity(workers);
+        for _ in 0..workers {
+            let started = starting.recv_timeout(Duration::from_secs(10));
+            threads.push(started.map_err(|_| StartError("a worker does not run".to_owned()))?);
+        }
+        threads.sort_by_key(|(index, _)| *index);
+        let state = State { orders, indexes: BTreeMap::new(), subscriptions: BTreeMap::new() };
+        Ok(Replica {
+            state: Mutex::new(state),
+            threads: threads.into_iter().map(|(_, thread)| thread).collect(),
+            guards: Some(guards),
+        })
     }
 
     /// Hands a command to all workers. Never blocks. Index readers of a `CreateDataflow` are
     /// there when this returns.
     pub fn send(&self, command: Command) {
-        todo!()
+        let mut state = self.state.lock();
+        let order = match command {
+            Command::CreateDataflow(description) => {
+                let mut outlets = Outlets::default();
+                for export in &description.exports {
+                    match export {
+                        Export::Index { id, .. } => {
+                            let workers = self.threads.len();
+                            let shared =
+                                Arc::new(IndexShared::new(*id, workers, description.as_of));
+                            state.indexes.insert(*id, (description.id, Arc::clone(&shared)));
+                            outlets.indexes.insert(*id, shared);
+                        }
+                        Export::Subscribe { id, .. } => {
+                            if let Some(sender) = state.subscriptions.remove(id) {
+                                outlets.subscriptions.lock().insert(*id, sender);
+                            }
+                        }
+                    }
+                }
+                Order::Create { description, outlets: Arc::new(outlets) }
+            }
+            Command::Drop { dataflow } => {
+                state.indexes.retain(|_, (owner, shared)| {
+                    if *owner == dataflow {
+                        shared.end(tidemill_expr::EvalError::invalid(
+                            SqlState::INTERNAL_ERROR,
+                            format!("index {} was dropped", shared.id()),
+                        ));
+                    }
+                    *owner != dataflow
+                });
+                Order::Drop { dataflow }
+            }
+            Command::Hydrate { dataflow, collection, rows, errors, last } => {
+                Order::Hydrate { dataflow, collection, rows, errors, last }
+            }
+            Command::Updates { tick, updates, errors } => Order::Updates { tick, updates, errors },
+            Command::AllowCompaction { index, since } => Order::AllowCompaction { index, since },
+        };
+        for (sender, thread) in state.orders.iter().zip(&self.threads) {
+            // A worker that has ended can only be one that is shutting down.
+            let _ = sender.send(order.clone());
+            thread.unpark();
+        }
     }
 
     /// The reader of an index exported by a dataflow that was created and not dropped.
     pub fn index(&self, id: ObjectId) -> Option<IndexReader> {
-        todo!()
+        let state = self.state.lock();
+        state.indexes.get(&id).map(|(_, shared)| IndexReader::new(Arc::clone(shared)))
     }
 
     /// The channel of a subscription; to be asked for before its dataflow is created. It is
     /// closed when the dataflow ends (`until` is reached, or it was dropped).
     pub fn subscribe(&self, id: ObjectId) -> UnboundedReceiver<SubscribeBatch> {
-        todo!()
+        let (sender, receiver) = unbounded_channel();
+        self.state.lock().subscriptions.insert(id, sender);
+        receiver
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        // Without senders the workers' loops end; then the guards join the threads.
+        self.state.lock().orders.clear();
+        for thread in &self.threads {
+            thread.unpark();
+        }
+        drop(self.guards.take());
     }
 }
