@@ -37,7 +37,7 @@ pub use cast::coerce_assignment;
 pub use error::position;
 pub use scope::{Scope, table_scope};
 pub use values::InsertTarget;
-pub use walk::bind_parameters;
+pub use walk::{bind_parameters, bind_scalar_parameters};
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -208,7 +208,9 @@ pub fn plan_view_query(
     Ok((planned, RelationDesc::new(columns.into_iter().map(|column| (column.name, column.typ)))))
 }
 
-/// Plans the rows of an INSERT, coerced to its target columns as an assignment.
+/// Plans the rows of an INSERT, coerced to its target columns as an assignment. With `fill`,
+/// columns beyond those that the query gives take their defaults; that is for an INSERT without
+/// a column list.
 ///
 /// # Errors
 /// As [`plan_top_query`]; and a row has more or fewer values than there are targets, or a value
@@ -217,8 +219,9 @@ pub fn plan_insert_source(
     ctx: &QueryContext<'_>,
     query: &Query,
     targets: &[InsertTarget],
+    fill: bool,
 ) -> Result<QueryExpr, SqlError> {
-    let mut planned = values::plan_insert_source(ctx, query, targets)?;
+    let mut planned = values::plan_insert_source(ctx, query, targets, fill)?;
     walk::settle_parameters(&mut planned, &ctx.parameters.borrow());
     Ok(planned)
 }

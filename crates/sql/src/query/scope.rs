@@ -27,6 +27,8 @@ pub struct Scope {
     pub(super) outer: Option<Rc<Scope>>,
     /// A level that counts but whose names cannot be used here.
     pub(super) invisible: bool,
+    /// What stands to the left in the same FROM, not a query around.
+    pub(super) sibling: bool,
     /// The WITH queries that can be named.
     pub(super) ctes: CteList,
 }
@@ -144,6 +146,25 @@ impl Scope {
     pub(super) fn nullable(&mut self) {
         for entry in &mut self.entries {
             entry.typ.nullable = true;
+        }
+    }
+
+    /// The surroundings without the names that stand to the left in the same FROM.
+    pub(super) fn without_siblings(self: &Rc<Scope>) -> Rc<Scope> {
+        fn hide(scope: &Rc<Scope>) -> Rc<Scope> {
+            if !scope.sibling {
+                return Rc::clone(scope);
+            }
+            let mut hidden = (**scope).clone();
+            hidden.invisible = true;
+            hidden.outer = hidden.outer.as_ref().map(hide);
+            Rc::new(hidden)
+        }
+        match &self.outer {
+            Some(outer) if outer.sibling => {
+                Rc::new(Scope { outer: Some(hide(outer)), ..(**self).clone() })
+            }
+            _ => Rc::clone(self),
         }
     }
 

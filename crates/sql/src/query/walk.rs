@@ -284,6 +284,11 @@ pub(super) fn settle_scalar_parameters(scalar: &mut QueryScalar, types: &[Option
 }
 
 fn settle(scalar: &mut QueryScalar, types: &[Option<ScalarType>]) -> bool {
+    if let QueryScalar::Literal(_, typ) = scalar
+        && typ.scalar_type == ScalarType::Unknown
+    {
+        typ.scalar_type = ScalarType::Text;
+    }
     if let QueryScalar::Parameter(number, typ) = scalar
         && typ.scalar_type == ScalarType::Unknown
         && let Some(Some(known)) = number.checked_sub(1).and_then(|index| types.get(index))

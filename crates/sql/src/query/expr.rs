@@ -1,0 +1,265 @@
+//! Expressions: from the parser's tree to typed scalars.
+//!
+//! [`ExprContext::plan`] dispatches, one line a construct. Operators and conditions are in
+//! [`operator`] and [`condition`], calls in [`function`], arrays in [`array`], CASE and its kin
+//! in [`conditional`], names of output columns in [`name`].
+
+mod array;
+mod condition;
+mod conditional;
+mod function;
+mod name;
+mod operator;
+
+use std::rc::Rc;
+
+use sqlparser::ast::{Expr, Ident, ObjectName, Spanned, TypedString, UnaryOperator, Value};
+use sqlparser::tokenizer::Span;
+use tidemill_plan::QueryScalar;
+use tidemill_repr::{ColumnType, ScalarType, SqlError};
+
+use super::aggregate::Collector;
+use super::scope::{Found, Scope};
+use super::{QueryContext, TypedScalar, cast, literal, subquery};
+use crate::types::resolve_data_type;
+
+pub(super) use function::{call_by_name, function_name, record};
+pub(super) use name::output_name;
+pub(super) use operator::{binary, compare_rows};
+
+/// Where an expression stands.
+#[derive(Clone)]
+pub(super) struct ExprContext<'e> {
+    pub ctx: &'e QueryContext<'e>,
+    /// The names that can be used.
+    pub scope: &'e Rc<Scope>,
+    /// The clause, as errors name it.
+    pub clause: &'static str,
+    /// Where aggregate calls are collected; None where there must be none.
+    pub aggregates: Option<&'e Collector>,
+    /// Whether it is the argument of an aggregate.
+    pub inside_aggregate: bool,
+}
+
+impl<'e> ExprContext<'e> {
+    /// An expression without aggregates.
+    pub fn new(
+        ctx: &'e QueryContext<'e>,
+        scope: &'e Rc<Scope>,
+        clause: &'static str,
+    ) -> ExprContext<'e> {
+        ExprContext { ctx, scope, clause, aggregates: None, inside_aggregate: false }
+    }
+
+    /// An expression of a SELECT list and what goes with it.
+    pub fn with_aggregates(
+        ctx: &'e QueryContext<'e>,
+        scope: &'e Rc<Scope>,
+        collector: &'e Collector,
+    ) -> ExprContext<'e> {
+        let aggregates = Some(collector);
+        ExprContext { ctx, scope, clause: "SELECT", aggregates, inside_aggregate: false }
+    }
+
+    /// The arguments of an aggregate call.
+    pub fn within_aggregate(&self) -> ExprContext<'e> {
+        ExprContext { aggregates: None, inside_aggregate: true, ..self.clone() }
+    }
+
+    /// Plans an expression.
+    pub fn plan(&self, expr: &Expr) -> Result<TypedScalar, SqlError> {
+        self.ctx.deeper(|| self.dispatch(expr))
+    }
+
+    fn dispatch(&self, expr: &Expr) -> Result<TypedScalar, SqlError> {
+        match expr {
+            Expr::Identifier(ident) => self.identifier(ident),
+            Expr::CompoundIdentifier(parts) => self.qualified(parts),
+            Expr::CompoundFieldAccess { root, access_chain } => self.access(root, access_chain),
+            Expr::Nested(inner) => self.plan(inner),
+            Expr::Value(value) => literal::plan(self.ctx, value),
+            Expr::TypedString(typed) => self.typed_string(typed),
+            Expr::Interval(interval) => self.interval(interval),
+            Expr::Cast { kind, expr, data_type, format } => {
+                self.cast(kind, expr, data_type, format.is_some())
+            }
+            Expr::Collate { expr, collation } => self.collate(expr, collation),
+            Expr::BinaryOp { left, op, right } => self.binary_operation(left, op, right),
+            Expr::UnaryOp { op, expr } => self.unary_operation(*op, expr),
+            Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsTrue(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsFalse(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotUnknown(_) => self.is_test(expr),
+            Expr::IsDistinctFrom(left, right) => self.is_distinct(left, right, false),
+            Expr::IsNotDistinctFrom(left, right) => self.is_distinct(left, right, true),
+            Expr::InList { expr, list, negated } => self.in_list(expr, list, *negated),
+            Expr::InSubquery { expr, subquery, negated } => {
+                self.in_subquery(expr, subquery, *negated)
+            }
+            Expr::Between { expr, negated, low, high } => self.between(expr, low, high, *negated),
+            Expr::Like { negated, any: false, expr, pattern, escape_char } => {
+                self.like("~~", *negated, expr, pattern, escape_char.as_deref())
+            }
+            Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
+                self.like("~~*", *negated, expr, pattern, escape_char.as_deref())
+            }
+            Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+                self.similar(*negated, expr, pattern, escape_char.as_deref())
+            }
+            Expr::AnyOp { left, compare_op, right, .. } => {
+                self.quantified(left, compare_op, right, subquery::Quantifier::Any)
+            }
+            Expr::AllOp { left, compare_op, right } => {
+                self.quantified(left, compare_op, right, subquery::Quantifier::All)
+            }
+            Expr::Exists { subquery, negated } => self.exists(subquery, *negated),
+            Expr::Subquery(query) => subquery::plan_scalar_subquery(self, query),
+            Expr::Case { operand, conditions, else_result, .. } => {
+                self.case(operand.as_deref(), conditions, else_result.as_deref())
+            }
+            Expr::Array(array) => self.array(array),
+            Expr::Tuple(parts) => self.row(parts),
+            Expr::Function(function) => self.function(function),
+            Expr::Extract { .. }
+            | Expr::Ceil { .. }
+            | Expr::Floor { .. }
+            | Expr::Position { .. }
+            | Expr::Substring { .. }
+            | Expr::Trim { .. }
+            | Expr::Overlay { .. }
+            | Expr::AtTimeZone { .. } => self.special_function(expr),
+            _ => Err(self.ctx.unsupported(&format!("the expression {expr}"), expr.span())),
+        }
+    }
+
+    fn identifier(&self, ident: &Ident) -> Result<TypedScalar, SqlError> {
+        if ident.quote_style.is_none()
+            && let Some(value) = self.session_keyword(&ident.value, ident.span)?
+        {
+            return Ok(value);
+        }
+        let found = self.scope.resolve_identifier(self.ctx, ident)?;
+        Ok(self.note(found, ident.span))
+    }
+
+    fn qualified(&self, parts: &[Ident]) -> Result<TypedScalar, SqlError> {
+        let found = self.scope.resolve_qualified(self.ctx, parts)?;
+        let span = parts.first().map_or_else(Span::empty, |ident| ident.span);
+        Ok(self.note(found, span))
+    }
+
+    fn note(&self, found: Found, span: Span) -> TypedScalar {
+        if let (0, Some(collector)) = (found.level, self.aggregates) {
+            collector.note_column(found.column, span);
+        }
+        found.into_scalar()
+    }
+
+    fn typed_string(&self, typed: &TypedString) -> Result<TypedScalar, SqlError> {
+        let located = |error| self.ctx.locate(error, typed.value.span);
+        let typ = resolve_data_type(&typed.data_type).map_err(located)?;
+        let value = literal::plan(self.ctx, &typed.value)?;
+        cast::coerce_explicit(self.ctx, value, &typ).map_err(located)
+    }
+
+    fn interval(&self, interval: &sqlparser::ast::Interval) -> Result<TypedScalar, SqlError> {
+        let span = interval.value.span();
+        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some()
+        {
+            return Err(self.ctx.unsupported("the precision of an interval", span));
+        }
+        if interval.last_field.is_some() {
+            return Err(self.ctx.unsupported("a range of fields of an interval", span));
+        }
+        let Expr::Value(value) = &*interval.value else {
+            return Err(self.ctx.unsupported("an interval that is no constant", span));
+        };
+        let Some(text) = literal::quoted(&value.value) else {
+            return Err(self.ctx.unsupported("an interval that is no constant", span));
+        };
+        let text = match &interval.leading_field {
+            // A number alone counts the field; fields below it would be cut.
+            Some(field) if text.trim().parse::<i64>().is_ok() => format!("{text} {field}"),
+            Some(_) => return Err(self.ctx.unsupported("a field after an interval", span)),
+            None => text.to_owned(),
+        };
+        literal::parse(self.ctx, &text, &ColumnType::new(ScalarType::Interval))
+            .map_err(|error| self.ctx.locate(error, span))
+    }
+
+    fn cast(
+        &self,
+        kind: &sqlparser::ast::CastKind,
+        expr: &Expr,
+        data_type: &sqlparser::ast::DataType,
+        has_format: bool,
+    ) -> Result<TypedScalar, SqlError> {
+        use sqlparser::ast::CastKind;
+        if has_format || !matches!(kind, CastKind::Cast | CastKind::DoubleColon) {
+            return Err(self.ctx.unsupported("this form of a cast", expr.span()));
+        }
+        let located = |error| self.ctx.locate(error, expr.span());
+        let typ = resolve_data_type(data_type).map_err(located)?;
+        // `ARRAY[]::int[]` is the only way to say what an empty array is of.
+        let value = match (expr, &typ.scalar_type) {
+            (Expr::Array(array), ScalarType::Array(element)) => {
+                self.array_of(array, Some(element))?
+            }
+            _ => self.plan(expr)?,
+        };
+        cast::coerce_explicit(self.ctx, value, &typ).map_err(located)
+    }
+
+    fn collate(&self, expr: &Expr, collation: &ObjectName) -> Result<TypedScalar, SqlError> {
+        let name = collation
+            .0
+            .last()
+            .and_then(|part| part.as_ident())
+            .map(|ident| ident.value.clone())
+            .unwrap_or_default();
+        if !matches!(name.as_str(), "C" | "POSIX" | "default" | "ucs_basic") {
+            return Err(self
+                .ctx
+                .unsupported(&format!("the collation \"{name}\""), collation.span()));
+        }
+        self.plan(expr)
+    }
+
+    /// A condition, of which only truth counts.
+    pub fn plan_condition(&self, expr: &Expr) -> Result<QueryScalar, SqlError> {
+        self.truth(expr, false, self.clause)
+    }
+
+    /// The condition of a join.
+    pub fn plan_on(&self, expr: &Expr) -> Result<QueryScalar, SqlError> {
+        self.truth(expr, false, "JOIN/ON")
+    }
+}
+
+/// An expression without the parentheses around it.
+pub(super) fn bare(mut expr: &Expr) -> &Expr {
+    while let Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    expr
+}
+
+/// The digits of a number constant.
+fn number_text(expr: &Expr) -> Option<&str> {
+    match bare(expr) {
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, false) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a unary operator is the sign of a constant.
+fn is_minus(op: UnaryOperator) -> bool {
+    op == UnaryOperator::Minus
+}

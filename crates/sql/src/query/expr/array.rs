@@ -1,0 +1,235 @@
+//! Arrays: `ARRAY[..]`, `ARRAY(SELECT ..)`, rows, and subscripts of arrays and jsonb.
+
+use sqlparser::ast::{AccessExpr, Array, Expr, Query, Spanned, Subscript};
+use tidemill_expr::AggregateKind;
+use tidemill_plan::query::{ColumnRef, QueryAggregate};
+use tidemill_plan::{QueryExpr, QueryScalar};
+use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
+
+use super::operator::binary;
+use super::{ExprContext, bare, call_by_name, record};
+use crate::query::cast::{coerce_explicit, coerce_implicit, unify};
+use crate::query::{TypedScalar, literal, order};
+
+impl ExprContext<'_> {
+    pub(super) fn array(&self, array: &Array) -> Result<TypedScalar, SqlError> {
+        self.array_of(array, None)
+    }
+
+    /// `ARRAY[..]`, whose elements may be known to be of a type.
+    pub(super) fn array_of(
+        &self,
+        array: &Array,
+        wanted: Option<&ScalarType>,
+    ) -> Result<TypedScalar, SqlError> {
+        if array.elem.is_empty() {
+            let Some(element) = wanted else {
+                return Err(SqlError::new(
+                    SqlState::INDETERMINATE_DATATYPE,
+                    "cannot determine type of empty array",
+                )
+                .with_hint(
+                    "Explicitly cast to the desired type, for example ARRAY[]::integer[].",
+                ));
+            };
+            let typ = ScalarType::Array(Box::new(element.clone()));
+            return literal::parse(self.ctx, "{}", &ColumnType::new(typ));
+        }
+        let mut elements = Vec::new();
+        for expr in &array.elem {
+            let element = match bare(expr) {
+                Expr::Array(inner) => self.array_of(inner, wanted)?,
+                _ => self.plan(expr)?,
+            };
+            let element = match (wanted, &element.typ.scalar_type) {
+                (None, _) | (Some(_), ScalarType::Array(_)) => element,
+                (Some(wanted), _) => {
+                    coerce_explicit(self.ctx, element, &ColumnType::new(wanted.clone()))
+                        .map_err(|error| self.ctx.locate(error, expr.span()))?
+                }
+            };
+            elements.push(element);
+        }
+        let (elements, typ) = unify(self.ctx, "ARRAY", elements)
+            .map_err(|error| self.ctx.locate(error, array.span_of_first()))?;
+        let typ = match typ.scalar_type {
+            array @ ScalarType::Array(_) => array,
+            element => ScalarType::Array(Box::new(element)),
+        };
+        let function = tidemill_expr::FunctionRef::by_id("array_build")
+            .ok_or_else(|| SqlError::internal("there is no array_build"))?;
+        let typ = ColumnType::new(typ).nullable(false);
+        let expr = QueryScalar::Call { function, arguments: elements, typ: typ.clone() };
+        Ok(TypedScalar { expr, typ })
+    }
+
+    /// `ARRAY(SELECT ..)`: the rows in their order.
+    pub(super) fn array_subquery(&self, query: &Query) -> Result<TypedScalar, SqlError> {
+        let ctx = self.ctx;
+        let parts = order::plan_query(ctx, query, &self.scope.inside())?;
+        let parts = order::resolve_unknown_outputs(ctx, parts)?;
+        let [column] = parts.outputs.as_slice() else {
+            return Err(ctx.error(
+                SqlState::SYNTAX_ERROR,
+                "subquery must return only one column",
+                query.span(),
+            ));
+        };
+        let element = column.typ.scalar_type.clone();
+        let keys = parts.order_by.clone();
+        let value = |column: usize, typ: ColumnType| TypedScalar {
+            expr: QueryScalar::Column(ColumnRef { level: 0, column }),
+            typ,
+        };
+        let mut fields = vec![value(0, column.typ.clone())];
+        // The types of keys that are not put out are not needed to sort them.
+        fields.extend(keys.iter().map(|key| value(key.column, column.typ.clone())));
+        let argument = record(ctx, fields)?.expr;
+        let input = order::cut_only(ctx, parts);
+        let typ = match &element {
+            ScalarType::Array(_) => element.clone(),
+            other => ScalarType::Array(Box::new(other.clone())),
+        };
+        let typ = ColumnType::new(typ);
+        let aggregate = QueryAggregate {
+            kind: AggregateKind::ArrayAgg(element),
+            argument,
+            distinct: false,
+            order: keys.iter().map(|key| key.direction).collect(),
+            typ: typ.clone(),
+        };
+        let reduced = QueryExpr::Reduce {
+            input: Box::new(input),
+            group_key: Vec::new(),
+            aggregates: vec![aggregate],
+        };
+        let empty = literal::parse(ctx, "{}", &typ)?;
+        let found = QueryScalar::Subquery(Box::new(reduced));
+        let expr = QueryScalar::Coalesce(vec![found, empty.expr]);
+        Ok(TypedScalar { expr, typ: typ.nullable(false) })
+    }
+
+    /// `(a, b)` as a value.
+    pub(super) fn row(&self, parts: &[Expr]) -> Result<TypedScalar, SqlError> {
+        let fields = self.plan_all(parts)?;
+        record(self.ctx, fields)
+    }
+
+    /// `x[1]`, `x[1:2]`, `j['a']`, fields.
+    pub(super) fn access(
+        &self,
+        root: &Expr,
+        chain: &[AccessExpr],
+    ) -> Result<TypedScalar, SqlError> {
+        let mut value = self.plan(root)?;
+        let mut rest = chain;
+        while let Some((first, after)) = rest.split_first() {
+            match first {
+                AccessExpr::Dot(field) => {
+                    return Err(self.ctx.unsupported("a field of a composite value", field.span()));
+                }
+                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
+                    if stride.is_some() || !after.is_empty() {
+                        return Err(self.ctx.unsupported("this form of a slice", root.span()));
+                    }
+                    value =
+                        self.slice(value, lower_bound.as_ref(), upper_bound.as_ref(), root)?;
+                    rest = after;
+                }
+                AccessExpr::Subscript(Subscript::Index { index }) => {
+                    if value.typ.scalar_type == ScalarType::Jsonb {
+                        value = self.json_subscript(value, index)?;
+                        rest = after;
+                    } else {
+                        let indexes: Vec<&Expr> = rest
+                            .iter()
+                            .map_while(|access| match access {
+                                AccessExpr::Subscript(Subscript::Index { index }) => Some(index),
+                                _ => None,
+                            })
+                            .collect();
+                        rest = &rest[indexes.len()..];
+                        value = self.array_element(value, &indexes, root)?;
+                    }
+                }
+            }
+        }
+        Ok(value)
+    }
+
+    fn require_array(&self, value: &TypedScalar, root: &Expr) -> Result<(), SqlError> {
+        match &value.typ.scalar_type {
+            ScalarType::Array(_) => Ok(()),
+            other => Err(self.ctx.error(
+                SqlState::DATATYPE_MISMATCH,
+                format!("cannot subscript type {other} because it does not support subscripting"),
+                root.span(),
+            )),
+        }
+    }
+
+    fn index(&self, expr: &Expr) -> Result<TypedScalar, SqlError> {
+        let planned = self.plan(expr)?;
+        coerce_implicit(self.ctx, planned, &ScalarType::Int4).map_err(|_| {
+            self.ctx.error(
+                SqlState::DATATYPE_MISMATCH,
+                "array subscript must have type integer",
+                expr.span(),
+            )
+        })
+    }
+
+    fn array_element(
+        &self,
+        value: TypedScalar,
+        indexes: &[&Expr],
+        root: &Expr,
+    ) -> Result<TypedScalar, SqlError> {
+        self.require_array(&value, root)?;
+        let mut arguments = vec![value];
+        for index in indexes {
+            arguments.push(self.index(index)?);
+        }
+        call_by_name(self.ctx, "array_subscript", arguments)
+            .map_err(|error| self.ctx.locate(error, root.span()))
+    }
+
+    fn slice(
+        &self,
+        value: TypedScalar,
+        lower: Option<&Expr>,
+        upper: Option<&Expr>,
+        root: &Expr,
+    ) -> Result<TypedScalar, SqlError> {
+        self.require_array(&value, root)?;
+        let bound = |bound: Option<&Expr>, function: &str| match bound {
+            Some(expr) => self.index(expr),
+            None => {
+                let first = literal::literal(Datum::Int(1), ScalarType::Int4);
+                call_by_name(self.ctx, function, vec![value.clone(), first])
+            }
+        };
+        let (low, high) = (bound(lower, "array_lower")?, bound(upper, "array_upper")?);
+        call_by_name(self.ctx, "array_slice", vec![value, low, high])
+    }
+
+    fn json_subscript(&self, value: TypedScalar, index: &Expr) -> Result<TypedScalar, SqlError> {
+        let key = self.plan(index)?;
+        let key = match key.typ.scalar_type {
+            ScalarType::Unknown => coerce_implicit(self.ctx, key, &ScalarType::Text)?,
+            _ => key,
+        };
+        binary(self.ctx, "->", value, key).map_err(|error| self.ctx.locate(error, index.span()))
+    }
+}
+
+/// Where an array constructor begins, as far as its elements tell.
+trait FirstSpan {
+    fn span_of_first(&self) -> sqlparser::tokenizer::Span;
+}
+
+impl FirstSpan for Array {
+    fn span_of_first(&self) -> sqlparser::tokenizer::Span {
+        self.elem.first().map_or_else(sqlparser::tokenizer::Span::empty, Spanned::span)
+    }
+}

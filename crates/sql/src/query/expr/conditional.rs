@@ -1,0 +1,92 @@
+//! CASE, COALESCE and NULLIF.
+
+use sqlparser::ast::{CaseWhen, Expr, Spanned};
+use tidemill_plan::QueryScalar;
+use tidemill_repr::{ScalarType, SqlError, SqlState};
+
+use super::ExprContext;
+use super::operator::binary;
+use crate::query::cast::{coerce_boolean, unify};
+use crate::query::{TypedScalar, literal};
+
+impl ExprContext<'_> {
+    pub(super) fn case(
+        &self,
+        operand: Option<&Expr>,
+        branches: &[CaseWhen],
+        otherwise: Option<&Expr>,
+    ) -> Result<TypedScalar, SqlError> {
+        let operand = match operand {
+            Some(operand) => Some((self.plan(operand)?, operand)),
+            None => None,
+        };
+        let mut conditions = Vec::new();
+        let mut results = Vec::new();
+        for branch in branches {
+            let condition = self.plan(&branch.condition)?;
+            let at = branch.condition.span();
+            let condition = match &operand {
+                Some((value, expr)) => {
+                    self.binary_located("=", value.clone(), condition, expr.span(), at)?
+                }
+                None => condition,
+            };
+            let condition = coerce_boolean(self.ctx, condition, "CASE/WHEN")
+                .map_err(|error| self.ctx.locate(error, at))?;
+            conditions.push(condition);
+            results.push(self.plan(&branch.result)?);
+        }
+        // PostgreSQL looks at the ELSE first when it chooses the type.
+        let otherwise_value = match otherwise {
+            Some(otherwise) => self.plan(otherwise)?,
+            None => literal::null(ScalarType::Unknown),
+        };
+        results.insert(0, otherwise_value);
+        let at = branches.first().map(|branch| branch.result.span());
+        let (mut results, typ) = unify(self.ctx, "CASE", results).map_err(|error| match at {
+            Some(at) => self.ctx.locate(error, at),
+            None => error,
+        })?;
+        let mut value = results.remove(0);
+        for (condition, result) in conditions.into_iter().zip(results).rev() {
+            value = QueryScalar::If(Box::new(condition), Box::new(result), Box::new(value));
+        }
+        Ok(TypedScalar { expr: value, typ })
+    }
+
+    pub(super) fn coalesce(&self, arguments: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        let planned = self.plan_each(arguments)?;
+        let any_certain = planned.iter().any(|value| !value.typ.nullable);
+        let (parts, typ) = unify(self.ctx, "COALESCE", planned)
+            .map_err(|error| self.locate_first(error, arguments))?;
+        let typ = typ.nullable(!any_certain);
+        Ok(TypedScalar { expr: QueryScalar::Coalesce(parts), typ })
+    }
+
+    /// NULL if both are equal, else the first.
+    pub(super) fn null_if(&self, arguments: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        let [left, right] = arguments else {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "NULLIF takes two arguments"));
+        };
+        let (one, two) = (self.plan(left)?, self.plan(right)?);
+        let equal = binary(self.ctx, "=", one.clone(), two)
+            .map_err(|error| self.ctx.locate(error, left.span()))?;
+        let one = crate::query::cast::resolve_unknown(self.ctx, one)?;
+        let typ = one.typ.clone().nullable(true);
+        let null = literal::null(typ.scalar_type.clone()).expr;
+        let expr =
+            QueryScalar::If(Box::new(equal.expr), Box::new(null), Box::new(one.expr));
+        Ok(TypedScalar { expr, typ })
+    }
+
+    pub(super) fn plan_each(&self, exprs: &[&Expr]) -> Result<Vec<TypedScalar>, SqlError> {
+        exprs.iter().map(|expr| self.plan(expr)).collect()
+    }
+
+    pub(super) fn locate_first(&self, error: SqlError, exprs: &[&Expr]) -> SqlError {
+        match exprs.first() {
+            Some(first) => self.ctx.locate(error, first.span()),
+            None => error,
+        }
+    }
+}

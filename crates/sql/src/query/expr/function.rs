@@ -1,0 +1,272 @@
+//! Calls: by name, and in the special syntax that SQL has for some functions.
+
+use sqlparser::ast::{
+    CeilFloorKind, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, ObjectName, Spanned, TrimWhereField,
+};
+use sqlparser::tokenizer::Span;
+use tidemill_expr::resolve;
+use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
+
+use super::ExprContext;
+use crate::query::aggregate::{is_aggregate, is_missing, plan_aggregate};
+use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown};
+use crate::query::from::name_parts;
+use crate::query::{QueryContext, TypedScalar, literal};
+
+/// A call of a scalar function with planned arguments.
+pub(in crate::query) fn call_by_name(
+    ctx: &QueryContext<'_>,
+    name: &str,
+    arguments: Vec<TypedScalar>,
+) -> Result<TypedScalar, SqlError> {
+    let types: Vec<ScalarType> =
+        arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
+    let resolved = match resolve::function(name, &types) {
+        Ok(resolved) => resolved,
+        Err(error) if error.code == SqlState::UNDEFINED_FUNCTION && arguments.len() == 1 => {
+            // A type's name as a function is a cast.
+            let typ = ScalarType::ALL
+                .iter()
+                .find(|typ| typ.pg_name() == name && **typ != ScalarType::Unknown);
+            let (Some(typ), Some(argument)) = (typ, arguments.into_iter().next()) else {
+                return Err(error);
+            };
+            return coerce_explicit(ctx, argument, &ColumnType::new(typ.clone()))
+                .map_err(|cast| if cast.code == SqlState::CANNOT_COERCE { error } else { cast });
+        }
+        Err(error) => return Err(error),
+    };
+    let arguments = arguments
+        .into_iter()
+        .zip(&resolved.arguments)
+        .map(|(argument, typ)| {
+            let coerced = coerce_implicit(ctx, argument, typ)?;
+            resolve_unknown(ctx, coerced)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    call(ctx, resolved.definition, arguments, ColumnType::new(resolved.returns))
+}
+
+/// A record of values.
+pub(in crate::query) fn record(
+    ctx: &QueryContext<'_>,
+    fields: Vec<TypedScalar>,
+) -> Result<TypedScalar, SqlError> {
+    let fields = fields
+        .into_iter()
+        .map(|field| resolve_unknown(ctx, field))
+        .collect::<Result<Vec<_>, _>>()?;
+    let types = fields.iter().map(|field| field.typ.scalar_type.clone()).collect();
+    let function = tidemill_expr::FunctionRef::by_id("record_build")
+        .ok_or_else(|| SqlError::internal("there is no record_build"))?;
+    call(ctx, function, fields, ColumnType::new(ScalarType::Record(types)).nullable(false))
+}
+
+/// The name of a function; `pg_catalog` before it says nothing more.
+pub(in crate::query) fn function_name(
+    ctx: &QueryContext<'_>,
+    name: &ObjectName,
+) -> Result<String, SqlError> {
+    let parts = name_parts(ctx, name)?;
+    match parts.as_slice() {
+        [function] => Ok(function.clone()),
+        [schema, function] if matches!(schema.as_str(), "pg_catalog" | "mz_catalog") => {
+            Ok(function.clone())
+        }
+        _ => Err(ctx
+            .error(
+                SqlState::UNDEFINED_FUNCTION,
+                format!("function {} does not exist", parts.join(".")),
+                name.span(),
+            )
+            .with_hint("Functions are in the schema pg_catalog.")),
+    }
+}
+
+impl ExprContext<'_> {
+    pub(super) fn function(&self, function: &Function) -> Result<TypedScalar, SqlError> {
+        let ctx = self.ctx;
+        let span = function.name.span();
+        let name = function_name(ctx, &function.name)?;
+        if function.over.is_some() {
+            return Err(ctx.unsupported("a window function", span));
+        }
+        if function.uses_odbc_syntax
+            || !matches!(function.parameters, FunctionArguments::None)
+        {
+            return Err(ctx.unsupported("this form of a call", span));
+        }
+        if let ("array", FunctionArguments::Subquery(query)) = (name.as_str(), &function.args) {
+            return self.array_subquery(query);
+        }
+        if is_aggregate(&name) {
+            return plan_aggregate(self, &name, function);
+        }
+        if is_missing(&name) {
+            return Err(ctx.unsupported(&format!("function {name}()"), span));
+        }
+        self.refuse_aggregate_syntax(function, &name)?;
+        let arguments = self.plain_arguments(function)?;
+        let value = match name.as_str() {
+            "coalesce" => self.coalesce(&arguments),
+            "nullif" => self.null_if(&arguments),
+            "row" => record(ctx, self.plan_each(&arguments)?),
+            _ => match self.session_function(&name, &arguments, span)? {
+                Some(value) => Ok(value),
+                None => self.scalar_function(&name, &arguments),
+            },
+        };
+        value.map_err(|error| ctx.locate(error, span))
+    }
+
+    fn scalar_function(&self, name: &str, exprs: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        let arguments = self.plan_each(exprs)?;
+        let types: Vec<ScalarType> =
+            arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
+        call_by_name(self.ctx, name, arguments).map_err(|error| {
+            let rows = error.code == SqlState::UNDEFINED_FUNCTION
+                && resolve::table_function(name, &types).is_some();
+            if rows {
+                SqlError::unsupported(format!("the set-returning function {name}() here"))
+                    .with_hint("Call it in FROM.")
+            } else {
+                error
+            }
+        })
+    }
+
+    fn refuse_aggregate_syntax(&self, function: &Function, name: &str) -> Result<(), SqlError> {
+        let (distinct, clauses) = match &function.args {
+            FunctionArguments::List(list) => (
+                matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct)),
+                !list.clauses.is_empty(),
+            ),
+            _ => (false, false),
+        };
+        let what = if function.filter.is_some() {
+            "FILTER"
+        } else if distinct {
+            "DISTINCT"
+        } else if clauses {
+            "ORDER BY"
+        } else if !function.within_group.is_empty() {
+            "WITHIN GROUP"
+        } else if function.null_treatment.is_some() {
+            "a treatment of NULLs"
+        } else {
+            return Ok(());
+        };
+        Err(self.ctx.error(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("{what} specified, but {name} is not an aggregate function"),
+            function.name.span(),
+        ))
+    }
+
+    fn plain_arguments<'f>(&self, function: &'f Function) -> Result<Vec<&'f Expr>, SqlError> {
+        let span = function.name.span();
+        match &function.args {
+            FunctionArguments::None => Ok(Vec::new()),
+            FunctionArguments::Subquery(_) => {
+                Err(self.ctx.unsupported("a query as the arguments of a call", span))
+            }
+            FunctionArguments::List(list) => list
+                .args
+                .iter()
+                .map(|argument| match argument {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
+                    FunctionArg::Unnamed(_) => Err(self.ctx.error(
+                        SqlState::WRONG_OBJECT_TYPE,
+                        "* is an argument of aggregate functions only",
+                        span,
+                    )),
+                    _ => Err(self.ctx.unsupported("a named argument", span)),
+                })
+                .collect(),
+        }
+    }
+
+    /// The functions with a syntax of their own.
+    pub(super) fn special_function(&self, expr: &Expr) -> Result<TypedScalar, SqlError> {
+        let (name, arguments): (&str, Vec<TypedScalar>) = match expr {
+            Expr::Extract { field, expr, .. } => {
+                ("extract", vec![literal::text(&field_name(field)), self.plan(expr)?])
+            }
+            Expr::Ceil { expr, field } => ("ceil", self.rounded(expr, field)?),
+            Expr::Floor { expr, field } => ("floor", self.rounded(expr, field)?),
+            Expr::Position { expr, r#in } => ("position", vec![self.plan(r#in)?, self.plan(expr)?]),
+            Expr::Substring { expr, substring_from, substring_for, .. } => (
+                "substring",
+                self.substring(expr, substring_from.as_deref(), substring_for.as_deref())?,
+            ),
+            Expr::Trim { trim_where, trim_what, expr, trim_characters } => {
+                let mut arguments = vec![self.plan(expr)?];
+                match (trim_what, trim_characters.as_deref()) {
+                    (Some(what), None) => arguments.push(self.plan(what)?),
+                    (None, Some([what])) => arguments.push(self.plan(what)?),
+                    (None, None) => {}
+                    _ => return Err(self.ctx.unsupported("this form of TRIM", expr.span())),
+                }
+                (trim_name(*trim_where), arguments)
+            }
+            Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                let mut arguments =
+                    vec![self.plan(expr)?, self.plan(overlay_what)?, self.plan(overlay_from)?];
+                if let Some(length) = overlay_for {
+                    arguments.push(self.plan(length)?);
+                }
+                ("overlay", arguments)
+            }
+            Expr::AtTimeZone { timestamp, time_zone } => {
+                ("timezone", vec![self.plan(time_zone)?, self.plan(timestamp)?])
+            }
+            other => return Err(self.ctx.unsupported("this expression", other.span())),
+        };
+        call_by_name(self.ctx, name, arguments).map_err(|error| {
+            let span: Span = expr.span();
+            self.ctx.locate(error, span)
+        })
+    }
+
+    fn rounded(&self, expr: &Expr, field: &CeilFloorKind) -> Result<Vec<TypedScalar>, SqlError> {
+        match field {
+            CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => Ok(vec![self.plan(expr)?]),
+            _ => Err(self.ctx.unsupported("this form of rounding", expr.span())),
+        }
+    }
+
+    fn substring(
+        &self,
+        expr: &Expr,
+        from: Option<&Expr>,
+        length: Option<&Expr>,
+    ) -> Result<Vec<TypedScalar>, SqlError> {
+        let mut arguments = vec![self.plan(expr)?];
+        match from {
+            Some(from) => arguments.push(self.plan(from)?),
+            None => arguments.push(literal::literal(Datum::Int(1), ScalarType::Int4)),
+        }
+        if let Some(length) = length {
+            arguments.push(self.plan(length)?);
+        }
+        Ok(arguments)
+    }
+}
+
+/// The function that a TRIM is.
+pub(super) fn trim_name(place: Option<TrimWhereField>) -> &'static str {
+    match place {
+        None | Some(TrimWhereField::Both) => "btrim",
+        Some(TrimWhereField::Leading) => "ltrim",
+        Some(TrimWhereField::Trailing) => "rtrim",
+    }
+}
+
+/// The text of a field of EXTRACT.
+fn field_name(field: &DateTimeField) -> String {
+    match field {
+        DateTimeField::Custom(ident) => ident.value.to_lowercase(),
+        other => other.to_string().to_lowercase(),
+    }
+}

@@ -1,0 +1,342 @@
+//! Operators, unary and binary, and comparisons of rows.
+
+use sqlparser::ast::{BinaryOperator, Expr, Spanned, UnaryOperator};
+use sqlparser::tokenizer::Span;
+use tidemill_expr::resolve;
+use tidemill_plan::QueryScalar;
+use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
+
+use super::{ExprContext, bare, is_minus, number_text};
+use crate::query::cast::{call, coerce_boolean, coerce_implicit};
+use crate::query::subquery::{Quantifier, plan_quantified};
+use crate::query::{QueryContext, TypedScalar, literal};
+
+/// `left op right`, of planned sides.
+pub(in crate::query) fn binary(
+    ctx: &QueryContext<'_>,
+    name: &str,
+    left: TypedScalar,
+    right: TypedScalar,
+) -> Result<TypedScalar, SqlError> {
+    let resolved =
+        resolve::operator(name, Some(&left.typ.scalar_type), &right.typ.scalar_type)?;
+    let [left_type, right_type] = resolved.arguments.as_slice() else {
+        return Err(SqlError::internal(format!("operator {name} without two sides")));
+    };
+    let left = coerce_implicit(ctx, left, left_type)?;
+    let right = coerce_implicit(ctx, right, right_type)?;
+    call(ctx, resolved.definition, vec![left, right], ColumnType::new(resolved.returns))
+}
+
+/// `op right`
+fn prefix(
+    ctx: &QueryContext<'_>,
+    name: &str,
+    right: TypedScalar,
+) -> Result<TypedScalar, SqlError> {
+    let resolved = resolve::operator(name, None, &right.typ.scalar_type)?;
+    let Some(typ) = resolved.arguments.first() else {
+        return Err(SqlError::internal(format!("operator {name} without a side")));
+    };
+    let right = coerce_implicit(ctx, right, typ)?;
+    call(ctx, resolved.definition, vec![right], ColumnType::new(resolved.returns))
+}
+
+/// A boolean value that may be NULL.
+pub(super) fn boolean(expr: QueryScalar) -> TypedScalar {
+    TypedScalar { expr, typ: ColumnType::new(ScalarType::Bool) }
+}
+
+/// Compares two rows of values, field by field.
+pub(in crate::query) fn compare_rows(
+    ctx: &QueryContext<'_>,
+    name: &str,
+    left: Vec<TypedScalar>,
+    right: Vec<TypedScalar>,
+) -> Result<QueryScalar, SqlError> {
+    if left.len() != right.len() {
+        return Err(SqlError::new(
+            SqlState::SYNTAX_ERROR,
+            "unequal number of entries in row expressions",
+        ));
+    }
+    let each = |name: &str, sides: &[(TypedScalar, TypedScalar)]| {
+        sides
+            .iter()
+            .map(|(one, two)| {
+                let compared = binary(ctx, name, one.clone(), two.clone())?;
+                coerce_boolean(ctx, compared, "row comparison")
+            })
+            .collect::<Result<Vec<QueryScalar>, SqlError>>()
+    };
+    let pairs: Vec<(TypedScalar, TypedScalar)> = left.into_iter().zip(right).collect();
+    let single = |mut parts: Vec<QueryScalar>, many: fn(Vec<QueryScalar>) -> QueryScalar| {
+        match (parts.pop(), parts.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (Some(last), false) => {
+                parts.push(last);
+                Ok(many(parts))
+            }
+            (None, _) => Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "cannot compare rows of zero length",
+            )),
+        }
+    };
+    match name {
+        _ if pairs.len() == 1 => single(each(name, &pairs)?, QueryScalar::And),
+        "=" => single(each("=", &pairs)?, QueryScalar::And),
+        "<>" | "!=" => single(each("<>", &pairs)?, QueryScalar::Or),
+        "<" | "<=" | ">" | ">=" => lexicographic(ctx, name, &pairs),
+        _ => Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("could not determine interpretation of row comparison operator {name}"),
+        )),
+    }
+}
+
+/// `a < c OR (a = c AND b < d)`; the last field decides with the operator itself.
+fn lexicographic(
+    ctx: &QueryContext<'_>,
+    name: &str,
+    pairs: &[(TypedScalar, TypedScalar)],
+) -> Result<QueryScalar, SqlError> {
+    let strict = name.trim_end_matches('=');
+    let compare = |name: &str, (left, right): &(TypedScalar, TypedScalar)| {
+        binary(ctx, name, left.clone(), right.clone()).map(|compared| compared.expr)
+    };
+    let mut result: Option<QueryScalar> = None;
+    for pair in pairs.iter().rev() {
+        result = Some(match result {
+            None => compare(name, pair)?,
+            Some(rest) => QueryScalar::Or(vec![
+                compare(strict, pair)?,
+                QueryScalar::And(vec![compare("=", pair)?, rest]),
+            ]),
+        });
+    }
+    result.ok_or_else(|| {
+        SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "cannot compare rows of zero length")
+    })
+}
+
+/// The name of an operator as PostgreSQL has it; None for what is no operator there.
+pub(super) fn operator_name(op: &BinaryOperator) -> Option<String> {
+    Some(match op {
+        BinaryOperator::PGCustomBinaryOperator(parts) => {
+            parts.last().cloned().unwrap_or_default()
+        }
+        BinaryOperator::Custom(name) => name.clone(),
+        BinaryOperator::Xor
+        | BinaryOperator::DuckIntegerDivide
+        | BinaryOperator::MyIntegerDivide
+        | BinaryOperator::Match
+        | BinaryOperator::Regexp
+        | BinaryOperator::Glob
+        | BinaryOperator::Assignment
+        | BinaryOperator::Overlaps
+        | BinaryOperator::Spaceship => return None,
+        other => other.to_string(),
+    })
+}
+
+impl ExprContext<'_> {
+    pub(super) fn binary_operation(
+        &self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+    ) -> Result<TypedScalar, SqlError> {
+        match op {
+            BinaryOperator::And | BinaryOperator::Or => self.connective(left, op, right),
+            _ => {
+                let Some(name) = operator_name(op) else {
+                    return Err(self.ctx.unsupported(&format!("the operator {op}"), left.span()));
+                };
+                self.operation(left, &name, right)
+            }
+        }
+    }
+
+    /// AND or OR: a chain of the same becomes one.
+    fn connective(
+        &self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+    ) -> Result<TypedScalar, SqlError> {
+        let parts = chain(left, op, right)
+            .into_iter()
+            .map(|part| self.boolean_operand(part, &op.to_string()))
+            .collect::<Result<_, _>>()?;
+        Ok(boolean(match op {
+            BinaryOperator::And => QueryScalar::And(parts),
+            _ => QueryScalar::Or(parts),
+        }))
+    }
+
+    pub(super) fn boolean_operand(
+        &self,
+        expr: &Expr,
+        clause: &str,
+    ) -> Result<QueryScalar, SqlError> {
+        let planned = self.plan(expr)?;
+        coerce_boolean(self.ctx, planned, clause)
+            .map_err(|error| self.ctx.locate(error, expr.span()))
+    }
+
+    fn operation(
+        &self,
+        left: &Expr,
+        name: &str,
+        right: &Expr,
+    ) -> Result<TypedScalar, SqlError> {
+        let located = |error| self.ctx.locate_operator(error, left.span(), name);
+        match (self.row_parts(left), self.row_parts(right), bare(right)) {
+            (Some(one), Some(two), _) => {
+                let (one, two) = (self.plan_all(one)?, self.plan_all(two)?);
+                return compare_rows(self.ctx, name, one, two).map(boolean).map_err(located);
+            }
+            // The row of a subquery: one row at most, which an = decides over.
+            (Some(_), None, Expr::Subquery(_)) => {
+                return Err(self
+                    .ctx
+                    .unsupported("comparing a row with the row of a subquery", left.span()));
+            }
+            _ => {}
+        }
+        let one = self.plan(left)?;
+        let two = self.plan(right)?;
+        self.binary_located(name, one, two, left.span(), right.span())
+    }
+
+    /// An operator on planned sides; errors in coercing a constant point at the constant.
+    pub(super) fn binary_located(
+        &self,
+        name: &str,
+        one: TypedScalar,
+        two: TypedScalar,
+        left: Span,
+        right: Span,
+    ) -> Result<TypedScalar, SqlError> {
+        let unknown_right = two.typ.scalar_type == ScalarType::Unknown;
+        binary(self.ctx, name, one, two).map_err(|error| match error.code {
+            SqlState::UNDEFINED_FUNCTION | SqlState::AMBIGUOUS_FUNCTION => {
+                self.ctx.locate_operator(error, left, name)
+            }
+            _ if unknown_right => self.ctx.locate(error, right),
+            _ => self.ctx.locate(error, left),
+        })
+    }
+
+    pub(super) fn plan_all(&self, exprs: &[Expr]) -> Result<Vec<TypedScalar>, SqlError> {
+        exprs.iter().map(|expr| self.plan(expr)).collect()
+    }
+
+    /// The fields of a row constructor: `(a, b)` or `ROW(a, b)`.
+    pub(super) fn row_parts<'x>(&self, expr: &'x Expr) -> Option<&'x [Expr]> {
+        match bare(expr) {
+            Expr::Tuple(parts) => Some(parts),
+            _ => None,
+        }
+    }
+
+    pub(super) fn unary_operation(
+        &self,
+        op: UnaryOperator,
+        expr: &Expr,
+    ) -> Result<TypedScalar, SqlError> {
+        if is_minus(op)
+            && let Some(digits) = number_text(expr)
+        {
+            return literal::number(self.ctx, digits, true)
+                .map_err(|error| self.ctx.locate(error, expr.span()));
+        }
+        let name = match op {
+            UnaryOperator::Not => {
+                let operand = self.boolean_operand(expr, "NOT")?;
+                return Ok(boolean(QueryScalar::Not(Box::new(operand))));
+            }
+            UnaryOperator::Plus => "+",
+            UnaryOperator::Minus => "-",
+            UnaryOperator::BitwiseNot => "~",
+            UnaryOperator::PGAbs => "@",
+            UnaryOperator::PGSquareRoot => "|/",
+            UnaryOperator::PGCubeRoot => "||/",
+            _ => {
+                return Err(self.ctx.unsupported(&format!("the operator {op}"), expr.span()));
+            }
+        };
+        let operand = self.plan(expr)?;
+        prefix(self.ctx, name, operand).map_err(|error| self.ctx.locate(error, expr.span()))
+    }
+
+    /// `x op ANY (..)`, `x op ALL (..)`
+    pub(super) fn quantified(
+        &self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+        quantifier: Quantifier,
+    ) -> Result<TypedScalar, SqlError> {
+        let Some(name) = operator_name(op) else {
+            return Err(self.ctx.unsupported(&format!("the operator {op}"), left.span()));
+        };
+        match bare(right) {
+            Expr::Subquery(query) => {
+                let sides = match self.row_parts(left) {
+                    Some(parts) => self.plan_all(parts)?,
+                    None => vec![self.plan(left)?],
+                };
+                plan_quantified(self, &sides, &name, quantifier, query).map(boolean)
+            }
+            Expr::Array(array) if !array.elem.is_empty() => {
+                self.quantified_list(left, &name, &array.elem, quantifier)
+            }
+            other => {
+                crate::query::subquery::plan_quantified_array(self, left, &name, quantifier, other)
+                    .map(boolean)
+            }
+        }
+    }
+
+    fn quantified_list(
+        &self,
+        left: &Expr,
+        name: &str,
+        elements: &[Expr],
+        quantifier: Quantifier,
+    ) -> Result<TypedScalar, SqlError> {
+        let value = self.plan(left)?;
+        let elements = self.plan_all(elements)?;
+        let (elements, typ) = crate::query::cast::unify(self.ctx, "ARRAY", elements)?;
+        let parts = elements
+            .into_iter()
+            .map(|expr| {
+                let element = TypedScalar { expr, typ: typ.clone() };
+                binary(self.ctx, name, value.clone(), element).map(|compared| compared.expr)
+            })
+            .collect::<Result<_, _>>()
+            .map_err(|error| self.ctx.locate_operator(error, left.span(), name))?;
+        Ok(boolean(match quantifier {
+            Quantifier::Any => QueryScalar::Or(parts),
+            Quantifier::All => QueryScalar::And(parts),
+        }))
+    }
+}
+
+/// The operands of a chain of the same connective, from left to right.
+pub(super) fn chain<'x>(left: &'x Expr, op: &BinaryOperator, right: &'x Expr) -> Vec<&'x Expr> {
+    let mut parts = vec![right];
+    let mut next = left;
+    while let Expr::BinaryOp { left, op: inner, right } = next {
+        if inner != op {
+            break;
+        }
+        parts.push(right);
+        next = left;
+    }
+    parts.push(next);
+    parts.reverse();
+    parts
+}

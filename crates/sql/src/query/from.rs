@@ -1,0 +1,690 @@
+//! FROM: tables, subqueries, functions, and how they are joined.
+//!
+//! The items of a FROM are joined from left to right. What stands on the right is planned as if
+//! it could see the row on the left, one scope out; where it makes no use of that, the scope is
+//! taken away again and the join is a plain one.
+
+use std::rc::Rc;
+
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, Join, JoinConstraint, JoinOperator, ObjectName, Query,
+    Spanned, TableAlias, TableFactor, TableWithJoins,
+};
+use sqlparser::tokenizer::Span;
+use tidemill_expr::function::TypePattern;
+use tidemill_expr::resolve;
+use tidemill_plan::query::{ColumnRef, JoinKind};
+use tidemill_plan::{Id, QueryExpr, QueryScalar, RelationType};
+use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
+
+use super::cast::{coerce_branch, coerce_implicit, common_column_type};
+use super::error::name_of;
+use super::expr::ExprContext;
+use super::order::{self, OutputColumn};
+use super::scope::{Entry, Scope, TableName};
+use super::values::unit;
+use super::{QueryContext, TypedScalar, cte, literal, walk};
+
+/// A relation and the names of its columns.
+struct Item {
+    expr: QueryExpr,
+    scope: Scope,
+}
+
+/// Plans a FROM list; without items it is one row without columns.
+pub(super) fn plan_from(
+    ctx: &QueryContext<'_>,
+    tables: &[TableWithJoins],
+    around: &Rc<Scope>,
+) -> Result<(QueryExpr, Scope), SqlError> {
+    let mut joined: Option<Item> = None;
+    for table in tables {
+        joined = Some(match joined {
+            None => plan_chain(ctx, table, around)?,
+            Some(left) => {
+                let right = plan_chain(ctx, table, &beside(&left, around))?;
+                attach(ctx, left, right, JoinKind::Inner, &JoinConstraint::None, around)
+                    .map_err(|error| ctx.locate(error, table.span()))?
+            }
+        });
+    }
+    let item = joined.unwrap_or_else(|| Item { expr: unit(), scope: Scope::default() });
+    let mut scope = item.scope;
+    scope.outer = around.outer.clone();
+    scope.ctes = around.ctes.clone();
+    Ok((item.expr, scope))
+}
+
+/// The surroundings of what is joined to the right of an item.
+fn beside(left: &Item, around: &Rc<Scope>) -> Rc<Scope> {
+    let sibling = Scope {
+        outer: around.outer.clone(),
+        ctes: around.ctes.clone(),
+        sibling: true,
+        ..left.scope.clone()
+    };
+    Rc::new(Scope {
+        outer: Some(Rc::new(sibling)),
+        ctes: around.ctes.clone(),
+        ..Scope::default()
+    })
+}
+
+/// A table with the joins written after it.
+fn plan_chain(
+    ctx: &QueryContext<'_>,
+    table: &TableWithJoins,
+    around: &Rc<Scope>,
+) -> Result<Item, SqlError> {
+    ctx.deeper(|| {
+        let mut left = plan_factor(ctx, &table.relation, around)?;
+        for join in &table.joins {
+            left = plan_join(ctx, left, join, around)?;
+        }
+        Ok(left)
+    })
+}
+
+fn plan_join(
+    ctx: &QueryContext<'_>,
+    left: Item,
+    join: &Join,
+    around: &Rc<Scope>,
+) -> Result<Item, SqlError> {
+    let (kind, constraint) = match &join.join_operator {
+        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+            (JoinKind::Inner, constraint)
+        }
+        JoinOperator::CrossJoin(constraint) => (JoinKind::Inner, constraint),
+        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
+            (JoinKind::Left, constraint)
+        }
+        JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
+            (JoinKind::Right, constraint)
+        }
+        JoinOperator::FullOuter(constraint) => (JoinKind::Full, constraint),
+        _ => return Err(ctx.unsupported("this kind of join", join.relation.span())),
+    };
+    let cross = matches!(join.join_operator, JoinOperator::CrossJoin(_));
+    if join.global || (cross != matches!(constraint, JoinConstraint::None)) {
+        let error = SqlError::new(
+            SqlState::SYNTAX_ERROR,
+            "a JOIN needs ON, USING or NATURAL, and a CROSS JOIN none of them",
+        );
+        return Err(ctx.locate(error, join.relation.span()));
+    }
+    let right = plan_factor(ctx, &join.relation, &beside(&left, around))?;
+    attach(ctx, left, right, kind, constraint, around)
+        .map_err(|error| ctx.locate(error, join.relation.span()))
+}
+
+/// Joins an item to what was planned beside it.
+fn attach(
+    ctx: &QueryContext<'_>,
+    left: Item,
+    mut right: Item,
+    kind: JoinKind,
+    constraint: &JoinConstraint,
+    around: &Rc<Scope>,
+) -> Result<Item, SqlError> {
+    let lateral = walk::query_uses(&right.expr, 1);
+    if lateral && matches!(kind, JoinKind::Right | JoinKind::Full) {
+        return Err(SqlError::new(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            "invalid reference to the left side of the join",
+        )
+        .with_detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference."));
+    }
+    if !lateral {
+        walk::shift_query(&mut right.expr, 2, -1);
+    }
+    let (left_arity, left_scope) = (left.scope.arity, left.scope.clone());
+    let mut joined = side_by_side(&left.scope, &right.scope, kind)?;
+    joined.outer = around.without_siblings().outer.clone();
+    joined.ctes = around.ctes.clone();
+    let (on, merged) = match constraint {
+        JoinConstraint::None => (literal::boolean(true), Vec::new()),
+        JoinConstraint::On(condition) => {
+            let scope = Rc::new(joined.clone());
+            let planner = ExprContext::new(ctx, &scope, "JOIN conditions");
+            (planner.plan_on(condition)?, Vec::new())
+        }
+        JoinConstraint::Using(names) => {
+            let names = names
+                .iter()
+                .map(|name| single_name(ctx, name))
+                .collect::<Result<Vec<_>, _>>()?;
+            using(ctx, &left_scope, &right.scope, left_arity, kind, &names)?
+        }
+        JoinConstraint::Natural => {
+            let names: Vec<String> = left_scope
+                .visible()
+                .map(|entry| entry.name.clone())
+                .filter(|name| right.scope.visible().any(|entry| entry.name == *name))
+                .collect();
+            using(ctx, &left_scope, &right.scope, left_arity, kind, &names)?
+        }
+    };
+    let expr = join_relations(left.expr, right.expr, on, kind, lateral);
+    Ok(merge_columns(expr, joined, merged))
+}
+
+fn join_relations(
+    left: QueryExpr,
+    right: QueryExpr,
+    on: QueryScalar,
+    kind: JoinKind,
+    lateral: bool,
+) -> QueryExpr {
+    // A function joined to all rows is applied to each of them.
+    if kind == JoinKind::Inner
+        && on == literal::boolean(true)
+        && let QueryExpr::FlatMap { input, function, arguments, typ } = &right
+        && **input == unit()
+    {
+        let mut arguments = arguments.clone();
+        for argument in &mut arguments {
+            if lateral {
+                walk::shift_scalar(argument, 1, -1);
+            }
+        }
+        let (function, typ) = (*function, typ.clone());
+        return QueryExpr::FlatMap { input: Box::new(left), function, arguments, typ };
+    }
+    QueryExpr::Join { left: Box::new(left), right: Box::new(right), on, kind, lateral }
+}
+
+fn side_by_side(left: &Scope, right: &Scope, kind: JoinKind) -> Result<Scope, SqlError> {
+    let (mut left, mut right) = (left.clone(), right.clone());
+    if matches!(kind, JoinKind::Right | JoinKind::Full) {
+        left.nullable();
+    }
+    if matches!(kind, JoinKind::Left | JoinKind::Full) {
+        right.nullable();
+    }
+    left.join(right)
+}
+
+/// A column that USING makes of two.
+struct Merged {
+    name: String,
+    left: usize,
+    right: usize,
+    value: QueryScalar,
+    typ: ColumnType,
+}
+
+/// The condition of USING and the columns it merges.
+fn using(
+    ctx: &QueryContext<'_>,
+    left: &Scope,
+    right: &Scope,
+    left_arity: usize,
+    kind: JoinKind,
+    names: &[String],
+) -> Result<(QueryScalar, Vec<Merged>), SqlError> {
+    let mut equalities = Vec::new();
+    let mut merged: Vec<Merged> = Vec::new();
+    for name in names {
+        if merged.iter().any(|column| column.name == *name) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_COLUMN,
+                format!("column name \"{name}\" appears more than once in USING clause"),
+            ));
+        }
+        let one = using_column(left, name, "left")?;
+        let two = using_column(right, name, "right")?;
+        let at = |entry: &Entry, base: usize| TypedScalar {
+            expr: QueryScalar::Column(ColumnRef { level: 0, column: entry.column + base }),
+            typ: entry.typ.clone(),
+        };
+        let (left_value, right_value) = (at(one, 0), at(two, left_arity));
+        let common = common_column_type("JOIN/USING", &[one.typ.clone(), two.typ.clone()])?;
+        let equal = super::expr::binary(ctx, "=", left_value.clone(), right_value.clone())?;
+        equalities.push(equal.expr);
+        let convert = |value| coerce_branch(ctx, "JOIN/USING", value, &common);
+        let value = match kind {
+            JoinKind::Inner | JoinKind::Left => convert(left_value)?.expr,
+            JoinKind::Right => convert(right_value)?.expr,
+            JoinKind::Full => QueryScalar::Coalesce(vec![
+                convert(left_value)?.expr,
+                convert(right_value)?.expr,
+            ]),
+        };
+        merged.push(Merged {
+            name: name.clone(),
+            left: one.column,
+            right: two.column + left_arity,
+            value,
+            typ: common,
+        });
+    }
+    let on = match equalities.len() {
+        0 => literal::boolean(true),
+        _ => QueryScalar::And(equalities),
+    };
+    Ok((on, merged))
+}
+
+fn using_column<'s>(scope: &'s Scope, name: &str, side: &str) -> Result<&'s Entry, SqlError> {
+    match scope.own_column(name) {
+        Ok(Some(entry)) => Ok(entry),
+        Ok(None) => Err(SqlError::new(
+            SqlState::UNDEFINED_COLUMN,
+            format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
+        )),
+        Err(_) => Err(SqlError::new(
+            SqlState::AMBIGUOUS_COLUMN,
+            format!("common column name \"{name}\" appears more than once in {side} table"),
+        )),
+    }
+}
+
+/// Puts merged columns first among the names; those they were made of are hidden.
+fn merge_columns(expr: QueryExpr, mut scope: Scope, merged: Vec<Merged>) -> Item {
+    let mut computed = Vec::new();
+    let mut entries = Vec::new();
+    let arity = scope.arity;
+    for column in merged {
+        // Of a merged column on one side, the entry to hide is a merged one too.
+        for entry in &mut scope.entries {
+            if entry.name == column.name
+                && !entry.hidden
+                && (entry.column == column.left || entry.column == column.right)
+            {
+                entry.hidden = true;
+            }
+        }
+        let position = match &column.value {
+            QueryScalar::Column(ColumnRef { level: 0, column }) => *column,
+            _ => {
+                computed.push(column.value);
+                arity + computed.len() - 1
+            }
+        };
+        entries.push(Entry {
+            table: None,
+            name: column.name,
+            column: position,
+            typ: column.typ,
+            hidden: false,
+        });
+    }
+    entries.append(&mut scope.entries);
+    scope.entries = entries;
+    if computed.is_empty() {
+        return Item { expr, scope };
+    }
+    scope.arity += computed.len();
+    Item { expr: QueryExpr::Map { input: Box::new(expr), scalars: computed }, scope }
+}
+
+fn single_name(ctx: &QueryContext<'_>, name: &ObjectName) -> Result<String, SqlError> {
+    match name.0.as_slice() {
+        [part] => part
+            .as_ident()
+            .map(name_of)
+            .ok_or_else(|| ctx.unsupported("this name", name.span())),
+        _ => Err(ctx.unsupported("a qualified name in USING", name.span())),
+    }
+}
+
+/// The parts of an object's name.
+pub(super) fn name_parts(
+    ctx: &QueryContext<'_>,
+    name: &ObjectName,
+) -> Result<Vec<String>, SqlError> {
+    name.0
+        .iter()
+        .map(|part| {
+            part.as_ident()
+                .map(name_of)
+                .ok_or_else(|| ctx.unsupported("this name", name.span()))
+        })
+        .collect()
+}
+
+/// One item of FROM.
+fn plan_factor(
+    ctx: &QueryContext<'_>,
+    factor: &TableFactor,
+    around: &Rc<Scope>,
+) -> Result<Item, SqlError> {
+    match factor {
+        TableFactor::Table { name, alias, args: None, .. } => {
+            refuse_table_options(ctx, factor)?;
+            plan_table(ctx, name, alias.as_ref(), around)
+        }
+        TableFactor::Table { name, alias, args: Some(arguments), .. } => {
+            refuse_table_options(ctx, factor)?;
+            if arguments.settings.is_some() {
+                return Err(ctx.unsupported("SETTINGS", factor.span()));
+            }
+            plan_function(ctx, name, &arguments.args, alias.as_ref(), around)
+        }
+        TableFactor::Function { name, args, with_ordinality, alias, .. } => {
+            if *with_ordinality {
+                return Err(ctx.unsupported("WITH ORDINALITY", name.span()));
+            }
+            plan_function(ctx, name, args, alias.as_ref(), around)
+        }
+        TableFactor::UNNEST {
+            alias,
+            array_exprs,
+            with_offset: false,
+            with_offset_alias: None,
+            with_ordinality: false,
+        } => plan_unnest(ctx, array_exprs, alias.as_ref(), around, factor.span()),
+        TableFactor::UNNEST { .. } => {
+            Err(ctx.unsupported("unnest WITH OFFSET or WITH ORDINALITY", factor.span()))
+        }
+        TableFactor::Derived { lateral, subquery, alias, sample: None } => {
+            let around =
+                if *lateral { Rc::clone(around) } else { around.without_siblings() };
+            plan_derived(ctx, subquery, alias.as_ref(), &around)
+        }
+        TableFactor::NestedJoin { table_with_joins, alias } => {
+            let item = plan_chain(ctx, table_with_joins, around)?;
+            match alias {
+                Some(alias) => cover(ctx, item, alias),
+                None => Ok(item),
+            }
+        }
+        _ => Err(ctx.unsupported("this kind of FROM item", factor.span())),
+    }
+}
+
+fn refuse_table_options(ctx: &QueryContext<'_>, factor: &TableFactor) -> Result<(), SqlError> {
+    let TableFactor::Table {
+        with_hints,
+        version,
+        with_ordinality,
+        partitions,
+        json_path,
+        sample,
+        index_hints,
+        name,
+        ..
+    } = factor
+    else {
+        return Ok(());
+    };
+    let what = if sample.is_some() {
+        "TABLESAMPLE"
+    } else if *with_ordinality {
+        "WITH ORDINALITY"
+    } else if version.is_some() {
+        "a version of a table"
+    } else if !with_hints.is_empty()
+        || !partitions.is_empty()
+        || json_path.is_some()
+        || !index_hints.is_empty()
+    {
+        "an option of a table in FROM"
+    } else {
+        return Ok(());
+    };
+    Err(ctx.unsupported(what, name.span()))
+}
+
+fn plan_table(
+    ctx: &QueryContext<'_>,
+    name: &ObjectName,
+    alias: Option<&TableAlias>,
+    around: &Rc<Scope>,
+) -> Result<Item, SqlError> {
+    let parts = name_parts(ctx, name)?;
+    let (expr, mut scope) =
+        plan_named(ctx, &parts, around).map_err(|error| ctx.locate(error, name.span()))?;
+    if let Some(alias) = alias {
+        scope = aliased(ctx, scope, alias)?;
+    }
+    Ok(Item { expr, scope })
+}
+
+/// A relation, or a query of a WITH, by its name.
+pub(super) fn plan_named(
+    ctx: &QueryContext<'_>,
+    parts: &[String],
+    around: &Rc<Scope>,
+) -> Result<(QueryExpr, Scope), SqlError> {
+    if let [name] = parts
+        && let Some(cte) = cte::find(&around.ctes, name)
+    {
+        let (expr, columns) = cte.read(ctx, around.depth());
+        let columns = columns.into_iter().map(|column| (column.name, column.typ));
+        return Ok((expr, Scope::of_table(table_name(name), columns)));
+    }
+    let relation = ctx.relations.relation(parts)?;
+    let typ = RelationType { columns: relation.desc.types(), keys: relation.desc.keys.clone() };
+    let table = TableName {
+        schema: Some(relation.schema),
+        object: Some(relation.id),
+        ..table_name(&relation.name)
+    };
+    let columns = relation.desc.columns.into_iter().map(|column| (column.name, column.typ));
+    let scope = Scope::of_table(table, columns);
+    Ok((QueryExpr::Get { id: Id::Global(relation.id), typ }, scope))
+}
+
+fn table_name(name: &str) -> TableName {
+    TableName {
+        schema: None,
+        name: name.to_owned(),
+        object: None,
+        covered: false,
+        function: false,
+    }
+}
+
+/// Gives the one table of a scope another name, and names to its first columns.
+fn aliased(
+    ctx: &QueryContext<'_>,
+    mut scope: Scope,
+    alias: &TableAlias,
+) -> Result<Scope, SqlError> {
+    let name = name_of(&alias.name);
+    let columns = scope
+        .entries
+        .iter()
+        .map(|entry| OutputColumn { name: entry.name.clone(), typ: entry.typ.clone(), raw: None })
+        .collect();
+    let columns = rename_columns(ctx, columns, alias, &format!("table \"{name}\""))?;
+    for (entry, column) in scope.entries.iter_mut().zip(columns) {
+        entry.name = column.name;
+    }
+    for table in &mut scope.tables {
+        table.name.clone_from(&name);
+        table.schema = None;
+        table.object = None;
+    }
+    Ok(scope)
+}
+
+/// Names of the first columns by an alias's column list.
+pub(super) fn rename_columns(
+    ctx: &QueryContext<'_>,
+    mut columns: Vec<OutputColumn>,
+    alias: &TableAlias,
+    what: &str,
+) -> Result<Vec<OutputColumn>, SqlError> {
+    if alias.at.is_some() {
+        return Err(ctx.unsupported("AT in an alias", alias.name.span));
+    }
+    if alias.columns.len() > columns.len() {
+        return Err(ctx.error(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            format!(
+                "{what} has {} columns available but {} columns specified",
+                columns.len(),
+                alias.columns.len()
+            ),
+            alias.name.span,
+        ));
+    }
+    for (column, new) in columns.iter_mut().zip(&alias.columns) {
+        if new.data_type.is_some() {
+            return Err(ctx.unsupported("a type in an alias's column list", new.name.span));
+        }
+        column.name = name_of(&new.name);
+    }
+    Ok(columns)
+}
+
+/// An alias for a join covers the names within.
+fn cover(ctx: &QueryContext<'_>, item: Item, alias: &TableAlias) -> Result<Item, SqlError> {
+    let mut scope = item.scope;
+    for table in &mut scope.tables {
+        table.covered = true;
+    }
+    let table = scope.tables.len();
+    scope.tables.push(table_name(&name_of(&alias.name)));
+    scope.entries.retain(|entry| !entry.hidden);
+    let columns = scope
+        .entries
+        .iter()
+        .map(|entry| OutputColumn { name: entry.name.clone(), typ: entry.typ.clone(), raw: None })
+        .collect();
+    let what = format!("join expression \"{}\"", name_of(&alias.name));
+    let columns = rename_columns(ctx, columns, alias, &what)?;
+    for (entry, column) in scope.entries.iter_mut().zip(columns) {
+        entry.table = Some(table);
+        entry.name = column.name;
+    }
+    Ok(Item { expr: item.expr, scope })
+}
+
+fn plan_derived(
+    ctx: &QueryContext<'_>,
+    subquery: &Query,
+    alias: Option<&TableAlias>,
+    around: &Rc<Scope>,
+) -> Result<Item, SqlError> {
+    let parts = order::plan_query(ctx, subquery, around)?;
+    let (expr, columns) = order::into_subquery(ctx, parts)?;
+    let columns: Vec<_> =
+        columns.into_iter().map(|column| (column.name, column.typ)).collect();
+    let scope = match alias {
+        Some(alias) => {
+            let scope = Scope::of_table(table_name(&name_of(&alias.name)), columns);
+            aliased(ctx, scope, alias)?
+        }
+        None => {
+            let table = TableName { covered: true, ..table_name("unnamed_subquery") };
+            Scope::of_table(table, columns)
+        }
+    };
+    Ok(Item { expr, scope })
+}
+
+fn plan_function(
+    ctx: &QueryContext<'_>,
+    name: &ObjectName,
+    arguments: &[FunctionArg],
+    alias: Option<&TableAlias>,
+    around: &Rc<Scope>,
+) -> Result<Item, SqlError> {
+    let exprs = arguments
+        .iter()
+        .map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
+            _ => Err(ctx.unsupported("this kind of argument", name.span())),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let function = super::expr::function_name(ctx, name)?;
+    plan_table_function(ctx, &function, &exprs, alias, around, name.span())
+}
+
+fn plan_unnest(
+    ctx: &QueryContext<'_>,
+    arrays: &[Expr],
+    alias: Option<&TableAlias>,
+    around: &Rc<Scope>,
+    span: Span,
+) -> Result<Item, SqlError> {
+    match arrays {
+        [array] => plan_table_function(ctx, "unnest", &[array], alias, around, span),
+        _ => Err(ctx.unsupported("unnest of several arrays", span)),
+    }
+}
+
+fn plan_table_function(
+    ctx: &QueryContext<'_>,
+    name: &str,
+    exprs: &[&Expr],
+    alias: Option<&TableAlias>,
+    around: &Rc<Scope>,
+    span: Span,
+) -> Result<Item, SqlError> {
+    // The row of a function has no columns of its own before it is called; what stands to the
+    // left is one scope out.
+    let scope = Rc::new(around.empty_beside());
+    let planner = ExprContext::new(ctx, &scope, "functions in FROM");
+    let arguments =
+        exprs.iter().map(|expr| planner.plan(expr)).collect::<Result<Vec<_>, _>>()?;
+    let types: Vec<ScalarType> =
+        arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
+    let shown = alias.map_or_else(|| name.to_owned(), |alias| name_of(&alias.name));
+    let (expr, columns) = match resolve::table_function(name, &types) {
+        Some(resolved) => {
+            let resolved = resolved.map_err(|error| ctx.locate(error, span))?;
+            let arguments = arguments
+                .into_iter()
+                .zip(&resolved.arguments)
+                .map(|(argument, typ)| coerce_implicit(ctx, argument, typ))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| ctx.locate(error, span))?;
+            let columns = function_columns(&resolved, &shown);
+            let expr = QueryExpr::FlatMap {
+                input: Box::new(unit()),
+                function: resolved.definition,
+                arguments: arguments.into_iter().map(|argument| argument.expr).collect(),
+                typ: columns.iter().map(|(_, typ)| typ.clone()).collect(),
+            };
+            (expr, columns)
+        }
+        None => {
+            let value = super::expr::call_by_name(ctx, name, arguments)
+                .map_err(|error| ctx.locate(error, span))?;
+            let expr = QueryExpr::Map { input: Box::new(unit()), scalars: vec![value.expr] };
+            (expr, vec![(shown.clone(), value.typ)])
+        }
+    };
+    let table = TableName { function: true, ..table_name(&shown) };
+    let mut scope = Scope::of_table(table, columns);
+    if let Some(alias) = alias {
+        scope = aliased(ctx, scope, alias)?;
+    }
+    Ok(Item { expr, scope })
+}
+
+/// Names and types of what a table function gives.
+fn function_columns(
+    resolved: &resolve::Resolved<tidemill_expr::TableFunctionRef>,
+    shown: &str,
+) -> Vec<(String, ColumnType)> {
+    let definition = resolved.definition;
+    let mut element = None;
+    for (pattern, typ) in definition.arguments.iter().zip(&resolved.arguments) {
+        match (pattern, typ) {
+            (TypePattern::AnyArray, ScalarType::Array(inner)) => element = Some((**inner).clone()),
+            (TypePattern::AnyElement, typ) => element = element.or_else(|| Some(typ.clone())),
+            _ => {}
+        }
+    }
+    let element = element.unwrap_or(ScalarType::Text);
+    definition
+        .columns
+        .iter()
+        .map(|(name, pattern)| {
+            let typ = match pattern {
+                TypePattern::Is(typ) => typ.clone(),
+                TypePattern::ArrayOf(typ) => ScalarType::Array(Box::new(typ.clone())),
+                TypePattern::Any | TypePattern::AnyElement => element.clone(),
+                TypePattern::AnyArray => ScalarType::Array(Box::new(element.clone())),
+            };
+            let name = if name.is_empty() { shown } else { name };
+            (name.to_owned(), ColumnType::new(typ))
+        })
+        .collect()
+}

@@ -1,0 +1,156 @@
+//! Constants: what numbers, texts and typed literals mean.
+
+use sqlparser::ast::{Value, ValueWithSpan};
+use tidemill_plan::QueryScalar;
+use tidemill_repr::text::{TextSettings, parse_into};
+use tidemill_repr::{ColumnType, Datum, Row, RowBuilder, ScalarType, SqlError, SqlState};
+
+use super::{QueryContext, TypedScalar};
+
+/// A constant of a type.
+pub(super) fn literal(datum: Datum<'_>, scalar_type: ScalarType) -> TypedScalar {
+    let typ = ColumnType::new(scalar_type).nullable(datum.is_null());
+    TypedScalar {
+        expr: QueryScalar::Literal(Ok(Row::pack([datum])), typ.clone()),
+        typ,
+    }
+}
+
+/// NULL of a type.
+pub(super) fn null(scalar_type: ScalarType) -> TypedScalar {
+    literal(Datum::Null, scalar_type)
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(value: bool) -> QueryScalar {
+    literal(Datum::Bool(value), ScalarType::Bool).expr
+}
+
+/// A text of type `text`.
+pub(super) fn text(value: &str) -> TypedScalar {
+    literal(Datum::Text(value), ScalarType::Text)
+}
+
+/// The text of a literal whose type is not resolved yet; the inner None is NULL.
+pub(super) fn unknown_text(scalar: &QueryScalar) -> Option<Option<String>> {
+    match scalar {
+        QueryScalar::Literal(Ok(row), typ) if typ.scalar_type == ScalarType::Unknown => {
+            constant_text(row)
+        }
+        _ => None,
+    }
+}
+
+/// The text in a row of one datum, if it is text or NULL.
+pub(super) fn constant_text(row: &Row) -> Option<Option<String>> {
+    match row.iter().next() {
+        Some(Datum::Text(text)) => Some(Some(text.to_owned())),
+        Some(Datum::Null) => Some(None),
+        _ => None,
+    }
+}
+
+/// Reads a constant of a type from its text.
+pub(super) fn parse(
+    ctx: &QueryContext<'_>,
+    text: &str,
+    typ: &ColumnType,
+) -> Result<TypedScalar, SqlError> {
+    let settings = TextSettings { time_zone: ctx.time_zone.clone() };
+    let mut row = RowBuilder::new();
+    parse_into(typ, text, &settings, &mut row)?;
+    let typ = typ.clone().nullable(false);
+    Ok(TypedScalar { expr: QueryScalar::Literal(Ok(row.finish()), typ.clone()), typ })
+}
+
+/// A number as written: `int4`, `int8` or `numeric`, whichever is the first that holds it.
+pub(super) fn number(
+    ctx: &QueryContext<'_>,
+    text: &str,
+    negative: bool,
+) -> Result<TypedScalar, SqlError> {
+    let signed = if negative { format!("-{text}") } else { text.to_owned() };
+    if text.bytes().all(|byte| byte.is_ascii_digit())
+        && let Ok(value) = signed.parse::<i64>()
+    {
+        // PostgreSQL types the digits before it sees the sign.
+        let magnitude = text.parse::<i64>();
+        let typ = match magnitude {
+            Ok(magnitude) if i32::try_from(magnitude).is_ok() => Some(ScalarType::Int4),
+            Ok(_) => Some(ScalarType::Int8),
+            Err(_) => None,
+        };
+        if let Some(typ) = typ {
+            return Ok(literal(Datum::Int(value), typ));
+        }
+    }
+    parse(ctx, &signed, &ColumnType::new(ScalarType::Numeric))
+}
+
+/// The text of a constant in quotes of any kind; None if it is none.
+pub(super) fn quoted(value: &Value) -> Option<&str> {
+    match value {
+        Value::SingleQuotedString(text)
+        | Value::EscapedStringLiteral(text)
+        | Value::UnicodeStringLiteral(text)
+        | Value::NationalStringLiteral(text) => Some(text),
+        Value::DollarQuotedString(quoted) => Some(&quoted.value),
+        _ => None,
+    }
+}
+
+/// A constant as written.
+pub(super) fn plan(
+    ctx: &QueryContext<'_>,
+    value: &ValueWithSpan,
+) -> Result<TypedScalar, SqlError> {
+    if let Some(text) = quoted(&value.value) {
+        if text.contains('\0') {
+            return Err(ctx.error(
+                SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+                "invalid byte sequence for encoding \"UTF8\": 0x00",
+                value.span,
+            ));
+        }
+        return Ok(literal(Datum::Text(text), ScalarType::Unknown));
+    }
+    match &value.value {
+        Value::Number(text, false) => {
+            number(ctx, text, false).map_err(|error| ctx.locate(error, value.span))
+        }
+        Value::Boolean(value) => Ok(literal(Datum::Bool(*value), ScalarType::Bool)),
+        Value::Null => Ok(null(ScalarType::Unknown)),
+        Value::Placeholder(text) => parameter(ctx, text, value),
+        _ => Err(ctx.unsupported(&format!("the constant {}", value.value), value.span)),
+    }
+}
+
+/// `$n`
+fn parameter(
+    ctx: &QueryContext<'_>,
+    text: &str,
+    value: &ValueWithSpan,
+) -> Result<TypedScalar, SqlError> {
+    let number = text.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+    let Some(number) = number.filter(|number| (1..=65_535).contains(number)) else {
+        return Err(ctx.error(
+            SqlState::UNDEFINED_PARAMETER,
+            format!("there is no parameter {text}"),
+            value.span,
+        ));
+    };
+    if ctx.maintained {
+        return Err(ctx.error(
+            SqlState::UNDEFINED_PARAMETER,
+            format!("there is no parameter {text}"),
+            value.span,
+        ));
+    }
+    let mut known = ctx.parameters.borrow_mut();
+    if known.len() < number {
+        known.resize(number, None);
+    }
+    let typ = known[number - 1].clone().unwrap_or(ScalarType::Unknown);
+    let typ = ColumnType::new(typ);
+    Ok(TypedScalar { expr: QueryScalar::Parameter(number, typ.clone()), typ })
+}

@@ -1,0 +1,513 @@
+//! One SELECT: FROM, WHERE, GROUP BY, HAVING, the output columns, DISTINCT, and the columns that
+//! it is sorted by.
+
+use std::rc::Rc;
+
+use sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, OrderByExpr, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, Spanned, WildcardAdditionalOptions,
+};
+use sqlparser::tokenizer::Span;
+use tidemill_expr::aggregate::SortDirection;
+use tidemill_plan::query::ColumnRef;
+use tidemill_plan::{ColumnOrder, QueryExpr, QueryScalar};
+use tidemill_repr::{Datum, ScalarType, SqlError, SqlState};
+
+use super::aggregate::{Collector, Grouping, refuse_in_group_by};
+use super::cast::resolve_unknown;
+use super::error::name_of;
+use super::expr::{ExprContext, output_name};
+use super::order::{OutputColumn, QueryParts, direction, position_key};
+use super::scope::Scope;
+use super::{QueryContext, TypedScalar, from, literal};
+
+/// An output column while it is planned.
+struct Output {
+    name: String,
+    scalar: TypedScalar,
+}
+
+/// A sort key: an output column, or an expression that is not put out.
+struct SortKey {
+    value: SortValue,
+    direction: SortDirection,
+    span: Span,
+}
+
+enum SortValue {
+    Output(usize),
+    Extra(TypedScalar),
+}
+
+/// Plans a SELECT and the keys it is sorted by.
+pub(super) fn plan_select(
+    ctx: &QueryContext<'_>,
+    select: &Select,
+    order_by: &[OrderByExpr],
+    around: &Rc<Scope>,
+) -> Result<QueryParts, SqlError> {
+    refuse_foreign_clauses(ctx, select)?;
+    let (mut relation, scope) = from::plan_from(ctx, &select.from, around)?;
+    let scope = Rc::new(scope);
+    if let Some(condition) = &select.selection {
+        let predicate = ExprContext::new(ctx, &scope, "WHERE").plan_condition(condition)?;
+        relation = filter(relation, predicate);
+    }
+    let collector = Collector::new(scope.arity);
+    let planner = ExprContext::with_aggregates(ctx, &scope, &collector);
+    let mut outputs = plan_outputs(&planner, &select.projection)?;
+    let keys = plan_group_by(ctx, select, &scope, &outputs)?;
+    let mut having = match &select.having {
+        Some(condition) => {
+            Some(ExprContext { clause: "HAVING", ..planner.clone() }.plan_condition(condition)?)
+        }
+        None => None,
+    };
+    let mut sort = plan_sort(&planner, order_by, &outputs)?;
+    let mut distinct_on = plan_distinct_on(&planner, select, &outputs)?;
+    let grouped = has_group_by(select) || having.is_some() || !collector.is_empty();
+    if grouped {
+        let grouping = Grouping { scope: &scope, collector: &collector, keys: &keys };
+        let mut extras: Vec<&mut QueryScalar> =
+            outputs.iter_mut().map(|output| &mut output.scalar.expr).collect();
+        extras.extend(having.as_mut());
+        extras.extend(sort.iter_mut().filter_map(|key| match &mut key.value {
+            SortValue::Extra(scalar) => Some(&mut scalar.expr),
+            SortValue::Output(_) => None,
+        }));
+        extras.extend(distinct_on.iter_mut().flatten().filter_map(|key| match key {
+            SortValue::Extra(scalar) => Some(&mut scalar.expr),
+            SortValue::Output(_) => None,
+        }));
+        for scalar in extras {
+            grouping.rewrite(ctx, scalar)?;
+        }
+        let arity = scope.arity;
+        relation = reduce(relation, arity, keys, collector);
+        if let Some(condition) = having {
+            relation = filter(relation, condition);
+        }
+    }
+    let arity = output_arity(&relation, &scope, grouped);
+    finish(ctx, select, relation, arity, outputs, sort, distinct_on)
+}
+
+fn has_group_by(select: &Select) -> bool {
+    match &select.group_by {
+        GroupByExpr::All(_) => true,
+        GroupByExpr::Expressions(keys, _) => !keys.is_empty(),
+    }
+}
+
+fn filter(input: QueryExpr, predicate: QueryScalar) -> QueryExpr {
+    let predicates = match predicate {
+        QueryScalar::And(parts) => parts,
+        single => vec![single],
+    };
+    QueryExpr::Filter { input: Box::new(input), predicates }
+}
+
+fn refuse_foreign_clauses(ctx: &QueryContext<'_>, select: &Select) -> Result<(), SqlError> {
+    let what = if select.into.is_some() {
+        "SELECT INTO"
+    } else if !select.named_window.is_empty() {
+        "WINDOW"
+    } else if select.qualify.is_some() {
+        "QUALIFY"
+    } else if select.top.is_some() {
+        "TOP"
+    } else if select.exclude.is_some()
+        || !select.lateral_views.is_empty()
+        || select.prewhere.is_some()
+        || !select.connect_by.is_empty()
+        || !select.cluster_by.is_empty()
+        || !select.distribute_by.is_empty()
+        || !select.sort_by.is_empty()
+        || select.value_table_mode.is_some()
+        || select.select_modifiers.as_ref().is_some_and(|modifiers| modifiers.is_any_set())
+    {
+        "a clause of another SQL dialect in SELECT"
+    } else {
+        return Ok(());
+    };
+    Err(ctx.unsupported(what, select.select_token.0.span))
+}
+
+fn plan_outputs(
+    planner: &ExprContext<'_>,
+    items: &[SelectItem],
+) -> Result<Vec<Output>, SqlError> {
+    let mut outputs = Vec::new();
+    for item in items {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let scalar = planner.plan(expr)?;
+                outputs.push(Output { name: output_name(expr), scalar });
+            }
+            SelectItem::ExprWithAlias { expr, alias } => {
+                let scalar = planner.plan(expr)?;
+                outputs.push(Output { name: name_of(alias), scalar });
+            }
+            SelectItem::ExprWithAliases { expr, .. } => {
+                return Err(planner.ctx.unsupported("several aliases", expr.span()));
+            }
+            SelectItem::Wildcard(options) => {
+                refuse_wildcard_options(planner.ctx, options)?;
+                let before = outputs.len();
+                let entries = planner.scope.visible();
+                outputs.extend(entries.map(|entry| column_output(planner, entry, options)));
+                if outputs.len() == before && planner.scope.tables.is_empty() {
+                    return Err(planner.ctx.error(
+                        SqlState::SYNTAX_ERROR,
+                        "SELECT * with no tables specified is not valid",
+                        options.wildcard_token.0.span,
+                    ));
+                }
+            }
+            SelectItem::QualifiedWildcard(kind, options) => {
+                plan_qualified_wildcard(planner, kind, options, &mut outputs)?;
+            }
+        }
+    }
+    Ok(outputs)
+}
+
+fn column_output(
+    planner: &ExprContext<'_>,
+    entry: &super::scope::Entry,
+    options: &WildcardAdditionalOptions,
+) -> Output {
+    if let Some(collector) = planner.aggregates {
+        collector.note_column(entry.column, options.wildcard_token.0.span);
+    }
+    let reference = ColumnRef { level: 0, column: entry.column };
+    let scalar = TypedScalar { expr: QueryScalar::Column(reference), typ: entry.typ.clone() };
+    Output { name: entry.name.clone(), scalar }
+}
+
+fn plan_qualified_wildcard(
+    planner: &ExprContext<'_>,
+    kind: &SelectItemQualifiedWildcardKind,
+    options: &WildcardAdditionalOptions,
+    outputs: &mut Vec<Output>,
+) -> Result<(), SqlError> {
+    let ctx = planner.ctx;
+    refuse_wildcard_options(ctx, options)?;
+    let SelectItemQualifiedWildcardKind::ObjectName(name) = kind else {
+        return Err(ctx.unsupported("* on an expression", options.wildcard_token.0.span));
+    };
+    let parts = from::name_parts(ctx, name)?;
+    let (schema, table) = match parts.as_slice() {
+        [table] => (None, table),
+        [schema, table] | [_, schema, table] => (Some(schema.as_str()), table),
+        _ => return Err(ctx.unsupported("this name", name.span())),
+    };
+    let found = planner
+        .scope
+        .find_table(schema, table)
+        .map_err(|error| ctx.locate(error, name.span()))?;
+    let Some((level, scope, index)) = found else {
+        return Err(planner.scope.no_table(ctx, table, name.span()));
+    };
+    for entry in scope.entries_of(index) {
+        if level == 0 {
+            outputs.push(column_output(planner, entry, options));
+        } else {
+            let reference = ColumnRef { level, column: entry.column };
+            let expr = QueryScalar::Column(reference);
+            let scalar = TypedScalar { expr, typ: entry.typ.clone() };
+            outputs.push(Output { name: entry.name.clone(), scalar });
+        }
+    }
+    Ok(())
+}
+
+fn refuse_wildcard_options(
+    ctx: &QueryContext<'_>,
+    options: &WildcardAdditionalOptions,
+) -> Result<(), SqlError> {
+    let any = options.opt_ilike.is_some()
+        || options.opt_exclude.is_some()
+        || options.opt_except.is_some()
+        || options.opt_replace.is_some()
+        || options.opt_rename.is_some()
+        || options.opt_alias.is_some();
+    if any {
+        return Err(ctx.unsupported("an option of *", options.wildcard_token.0.span));
+    }
+    Ok(())
+}
+
+/// The expressions of GROUP BY over the FROM, each once.
+fn plan_group_by(
+    ctx: &QueryContext<'_>,
+    select: &Select,
+    scope: &Rc<Scope>,
+    outputs: &[Output],
+) -> Result<Vec<QueryScalar>, SqlError> {
+    let exprs = match &select.group_by {
+        GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
+        GroupByExpr::Expressions(..) | GroupByExpr::All(_) => {
+            return Err(ctx.unsupported("this form of GROUP BY", select.group_by.span()));
+        }
+    };
+    let planner = ExprContext::new(ctx, scope, "GROUP BY");
+    let mut keys: Vec<QueryScalar> = Vec::new();
+    for expr in exprs {
+        let parts = match expr {
+            Expr::Tuple(parts) => parts.as_slice(),
+            Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => {
+                return Err(ctx.unsupported("GROUPING SETS, CUBE and ROLLUP", expr.span()));
+            }
+            _ => std::slice::from_ref(expr),
+        };
+        for part in parts {
+            let key = plan_group_key(&planner, part, outputs)?;
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+    }
+    Ok(keys)
+}
+
+fn plan_group_key(
+    planner: &ExprContext<'_>,
+    expr: &Expr,
+    outputs: &[Output],
+) -> Result<QueryScalar, SqlError> {
+    let ctx = planner.ctx;
+    let chosen = match position_key(ctx, expr, "GROUP BY", outputs.len())? {
+        Some(position) => Some(position),
+        // A column of the FROM goes before an output name here.
+        None => match expr {
+            Expr::Identifier(ident)
+                if planner.scope.own_column(&name_of(ident)).ok().flatten().is_none() =>
+            {
+                named_output(ctx, &name_of(ident), outputs, "GROUP BY", ident.span)?
+            }
+            _ => None,
+        },
+    };
+    let scalar = match chosen {
+        Some(position) => {
+            let output = &outputs[position].scalar;
+            refuse_in_group_by(ctx, planner.scope.arity, &output.expr, expr)?;
+            output.clone()
+        }
+        None => planner.plan(expr)?,
+    };
+    Ok(resolve_unknown(ctx, scalar)?.expr)
+}
+
+/// The output column of a name; ambiguous where two different ones have it.
+fn named_output(
+    ctx: &QueryContext<'_>,
+    name: &str,
+    outputs: &[Output],
+    clause: &str,
+    span: Span,
+) -> Result<Option<usize>, SqlError> {
+    let mut found = outputs.iter().enumerate().filter(|(_, output)| output.name == name);
+    let Some((first, output)) = found.next() else { return Ok(None) };
+    if found.any(|(_, other)| other.scalar.expr != output.scalar.expr) {
+        return Err(ctx.error(
+            SqlState::AMBIGUOUS_COLUMN,
+            format!("{clause} \"{name}\" is ambiguous"),
+            span,
+        ));
+    }
+    Ok(Some(first))
+}
+
+/// A sort key or a key of DISTINCT ON: an output name, a position, or an expression.
+fn plan_sort_value(
+    planner: &ExprContext<'_>,
+    expr: &Expr,
+    outputs: &[Output],
+    clause: &'static str,
+) -> Result<SortValue, SqlError> {
+    let ctx = planner.ctx;
+    if let Some(position) = position_key(ctx, expr, clause, outputs.len())? {
+        return Ok(SortValue::Output(position));
+    }
+    if let Expr::Identifier(ident) = expr
+        && let Some(position) = named_output(ctx, &name_of(ident), outputs, clause, ident.span)?
+    {
+        return Ok(SortValue::Output(position));
+    }
+    let planned = ExprContext { clause, ..planner.clone() }.plan(expr)?;
+    let planned = resolve_unknown(ctx, planned)?;
+    Ok(match outputs.iter().position(|output| output.scalar.expr == planned.expr) {
+        Some(position) => SortValue::Output(position),
+        None => SortValue::Extra(planned),
+    })
+}
+
+fn plan_sort(
+    planner: &ExprContext<'_>,
+    order_by: &[OrderByExpr],
+    outputs: &[Output],
+) -> Result<Vec<SortKey>, SqlError> {
+    order_by
+        .iter()
+        .map(|key| {
+            let value = plan_sort_value(planner, &key.expr, outputs, "ORDER BY")?;
+            Ok(SortKey { value, direction: direction(key)?, span: key.expr.span() })
+        })
+        .collect()
+}
+
+fn plan_distinct_on(
+    planner: &ExprContext<'_>,
+    select: &Select,
+    outputs: &[Output],
+) -> Result<Option<Vec<SortValue>>, SqlError> {
+    match &select.distinct {
+        Some(Distinct::On(exprs)) => exprs
+            .iter()
+            .map(|expr| plan_sort_value(planner, expr, outputs, "SELECT DISTINCT ON"))
+            .collect::<Result<_, _>>()
+            .map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Columns added to a relation, each expression once.
+struct RowPlan {
+    arity: usize,
+    scalars: Vec<QueryScalar>,
+}
+
+impl RowPlan {
+    fn position(&mut self, scalar: QueryScalar) -> usize {
+        if let QueryScalar::Column(ColumnRef { level: 0, column }) = scalar {
+            return column;
+        }
+        let index = match self.scalars.iter().position(|known| *known == scalar) {
+            Some(index) => index,
+            None => {
+                self.scalars.push(scalar);
+                self.scalars.len() - 1
+            }
+        };
+        self.arity + index
+    }
+
+    fn apply(self, input: QueryExpr) -> QueryExpr {
+        match self.scalars.is_empty() {
+            true => input,
+            false => QueryExpr::Map { input: Box::new(input), scalars: self.scalars },
+        }
+    }
+}
+
+fn reduce(
+    input: QueryExpr,
+    arity: usize,
+    keys: Vec<QueryScalar>,
+    collector: Collector,
+) -> QueryExpr {
+    let mut row = RowPlan { arity, scalars: Vec::new() };
+    let group_key = keys.into_iter().map(|key| row.position(key)).collect();
+    let input = Box::new(row.apply(input));
+    QueryExpr::Reduce { input, group_key, aggregates: collector.into_calls() }
+}
+
+/// How many columns the relation has before the output columns are added.
+fn output_arity(relation: &QueryExpr, scope: &Scope, grouped: bool) -> usize {
+    fn reduced(relation: &QueryExpr) -> usize {
+        match relation {
+            QueryExpr::Filter { input, .. } => reduced(input),
+            QueryExpr::Reduce { group_key, aggregates, .. } => group_key.len() + aggregates.len(),
+            _ => 0,
+        }
+    }
+    if grouped { reduced(relation) } else { scope.arity }
+}
+
+/// Output columns, DISTINCT, and the columns sorted by.
+fn finish(
+    ctx: &QueryContext<'_>,
+    select: &Select,
+    relation: QueryExpr,
+    arity: usize,
+    outputs: Vec<Output>,
+    sort: Vec<SortKey>,
+    distinct_on: Option<Vec<SortValue>>,
+) -> Result<QueryParts, SqlError> {
+    let mut row = RowPlan { arity, scalars: Vec::new() };
+    let mut project: Vec<usize> = Vec::new();
+    let mut columns = Vec::new();
+    for Output { name, scalar } in outputs {
+        let unknown = scalar.typ.scalar_type == ScalarType::Unknown;
+        let raw = unknown.then(|| scalar.expr.clone());
+        columns.push(OutputColumn { name, typ: scalar.typ, raw });
+        project.push(row.position(scalar.expr));
+    }
+    let width = project.len();
+    let distinct = matches!(select.distinct, Some(Distinct::Distinct));
+    let mut place = |value: SortValue, span: Span| match value {
+        SortValue::Output(position) => Ok(position),
+        SortValue::Extra(_) if distinct => Err(ctx.error(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+            span,
+        )),
+        SortValue::Extra(scalar) => {
+            let column = row.position(scalar.expr);
+            match project[width..].iter().position(|known| *known == column) {
+                Some(extra) => Ok(width + extra),
+                None => {
+                    project.push(column);
+                    Ok(project.len() - 1)
+                }
+            }
+        }
+    };
+    let mut order_by = Vec::new();
+    for key in sort {
+        let column = place(key.value, key.span)?;
+        order_by.push(ColumnOrder { column, direction: key.direction });
+    }
+    let mut group_key = Vec::new();
+    for value in distinct_on.into_iter().flatten() {
+        let column = place(value, Span::empty())?;
+        if !group_key.contains(&column) {
+            group_key.push(column);
+        }
+    }
+    let expr = QueryExpr::Project { input: Box::new(row.apply(relation)), outputs: project };
+    let expr = match &select.distinct {
+        Some(Distinct::Distinct) => QueryExpr::Distinct { input: Box::new(expr) },
+        Some(Distinct::On(_)) => first_of_each(expr, group_key, &order_by)?,
+        Some(Distinct::All) | None => expr,
+    };
+    Ok(QueryParts { expr, outputs: columns, order_by, limit: None, offset: None })
+}
+
+/// `DISTINCT ON`: of each group the first row.
+fn first_of_each(
+    input: QueryExpr,
+    group_key: Vec<usize>,
+    order_by: &[ColumnOrder],
+) -> Result<QueryExpr, SqlError> {
+    let mut leading: Vec<usize> = Vec::new();
+    for key in order_by {
+        if leading.len() == group_key.len() {
+            break;
+        }
+        if !group_key.contains(&key.column) {
+            return Err(SqlError::new(
+                SqlState::INVALID_COLUMN_REFERENCE,
+                "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+            ));
+        }
+        if !leading.contains(&key.column) {
+            leading.push(key.column);
+        }
+    }
+    let order_by = order_by.to_vec();
+    let limit = Some(literal::literal(Datum::Int(1), ScalarType::Int8).expr);
+    Ok(QueryExpr::TopK { input: Box::new(input), group_key, order_by, limit, offset: 0 })
+}

@@ -1,0 +1,156 @@
+//! Functions that the session answers while it plans: who, where and when.
+//!
+//! They become constants, so that a query sees one time and a dataflow none. A query that is
+//! maintained must not use them.
+
+use sqlparser::ast::Expr;
+use sqlparser::tokenizer::Span;
+use tidemill_plan::QueryScalar;
+use tidemill_repr::{ColumnType, Datum, RowBuilder, ScalarType, SqlError, SqlState};
+
+use super::cast::{coerce_explicit, not_maintainable};
+use super::expr::ExprContext;
+use super::{TypedScalar, literal};
+
+/// Names that stand without parentheses.
+const KEYWORDS: &[&str] = &[
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+    "current_user",
+    "current_role",
+    "session_user",
+    "user",
+    "current_catalog",
+    "current_schema",
+];
+
+impl ExprContext<'_> {
+    /// A name without quotes that is a function without parentheses.
+    pub(super) fn session_keyword(
+        &self,
+        name: &str,
+        span: Span,
+    ) -> Result<Option<TypedScalar>, SqlError> {
+        let name = name.to_lowercase();
+        if !KEYWORDS.contains(&name.as_str()) {
+            return Ok(None);
+        }
+        self.session_function(&name, &[], span)
+    }
+
+    /// A call that the session answers; None if the name is that of no such function.
+    pub(super) fn session_function(
+        &self,
+        name: &str,
+        arguments: &[&Expr],
+        span: Span,
+    ) -> Result<Option<TypedScalar>, SqlError> {
+        let value = match (name, arguments) {
+            ("pg_typeof", [argument]) => {
+                let planned = resolve_unknown_name(self.plan(argument)?);
+                return Ok(Some(planned));
+            }
+            ("mz_now", []) => {
+                return Err(self.ctx.unsupported("function mz_now()", span));
+            }
+            ("current_time" | "timeofday", _) => {
+                return Err(self.ctx.unsupported(&format!("function {name}"), span));
+            }
+            ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", []) => {
+                self.now(ColumnType::new(ScalarType::TimestampTz))
+            }
+            ("current_timestamp", _) => self.now_with(ScalarType::TimestampTz, arguments, span),
+            ("localtimestamp", _) => self.now_with(ScalarType::Timestamp, arguments, span),
+            ("localtime", _) => self.now_with(ScalarType::Time, arguments, span),
+            ("current_date", []) => self.now(ColumnType::new(ScalarType::Date)),
+            ("current_user" | "current_role" | "session_user" | "user", []) => {
+                Ok(literal::literal(Datum::Text(&self.ctx.user), ScalarType::Name))
+            }
+            ("current_database" | "current_catalog", []) => {
+                Ok(literal::literal(Datum::Text(&self.ctx.database), ScalarType::Name))
+            }
+            ("current_schema", []) => Ok(match self.ctx.search_path.first() {
+                Some(schema) => literal::literal(Datum::Text(schema), ScalarType::Name),
+                None => literal::null(ScalarType::Name),
+            }),
+            ("current_schemas", [implicit]) => self.current_schemas(implicit),
+            ("version", []) => Ok(literal::text(&format!(
+                "PostgreSQL 17.0 on x86_64-pc-linux-gnu (Tidemill {})",
+                env!("CARGO_PKG_VERSION")
+            ))),
+            ("pg_backend_pid", []) => {
+                let pid = Datum::Int(i64::from(self.ctx.backend_pid));
+                Ok(literal::literal(pid, ScalarType::Int4))
+            }
+            ("pg_is_in_recovery", []) => {
+                Ok(literal::literal(Datum::Bool(false), ScalarType::Bool))
+            }
+            _ => return Ok(None),
+        };
+        if self.ctx.maintained {
+            return Err(self.ctx.locate(not_maintainable(name), span));
+        }
+        value.map(Some).map_err(|error| self.ctx.locate(error, span))
+    }
+
+    fn now(&self, typ: ColumnType) -> Result<TypedScalar, SqlError> {
+        let now = literal::literal(Datum::TimestampTz(self.ctx.now), ScalarType::TimestampTz);
+        coerce_explicit(self.ctx, now, &typ)
+    }
+
+    /// With a precision, the seconds are rounded to that many digits.
+    fn now_with(
+        &self,
+        scalar_type: ScalarType,
+        arguments: &[&Expr],
+        span: Span,
+    ) -> Result<TypedScalar, SqlError> {
+        let typ = ColumnType::new(scalar_type);
+        let typ = match arguments {
+            [] => typ,
+            [Expr::Value(value)] => match value.value.to_string().parse::<i32>() {
+                Ok(digits) => typ.with_typmod(digits.min(6)),
+                Err(_) => return Err(self.ctx.unsupported("this precision", span)),
+            },
+            _ => return Err(self.ctx.unsupported("this precision", span)),
+        };
+        self.now(typ)
+    }
+
+    fn current_schemas(&self, implicit: &Expr) -> Result<TypedScalar, SqlError> {
+        let planned = self.plan(implicit)?;
+        let target = ColumnType::new(ScalarType::Bool);
+        let implicit = coerce_explicit(self.ctx, planned, &target)?;
+        let implicit = match &implicit.expr {
+            QueryScalar::Literal(Ok(row), _) => match row.iter().next() {
+                Some(Datum::Bool(value)) => value,
+                _ => false,
+            },
+            _ => {
+                return Err(SqlError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "current_schemas() needs a constant argument",
+                ));
+            }
+        };
+        let path = &self.ctx.search_path;
+        let hidden = implicit && !path.iter().any(|schema| schema == "pg_catalog");
+        let schemas: Vec<&str> =
+            hidden.then_some("pg_catalog").into_iter().chain(path.iter().map(String::as_str)).collect();
+        let mut row = RowBuilder::new();
+        let length = i32::try_from(schemas.len()).unwrap_or(i32::MAX);
+        let dimensions = if schemas.is_empty() { Vec::new() } else { vec![(length, 1)] };
+        row.push_array(&dimensions, schemas.into_iter().map(Datum::Text));
+        let typ = ColumnType::new(ScalarType::Array(Box::new(ScalarType::Name))).nullable(false);
+        Ok(TypedScalar { expr: QueryScalar::Literal(Ok(row.finish()), typ.clone()), typ })
+    }
+}
+
+/// The type of a value, as `pg_typeof` tells it.
+fn resolve_unknown_name(value: TypedScalar) -> TypedScalar {
+    let oid = value.typ.scalar_type.oid().0;
+    literal::literal(Datum::Int(i64::from(oid)), ScalarType::Regtype)
+}

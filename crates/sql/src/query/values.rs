@@ -1,0 +1,224 @@
+//! VALUES, and the rows of an INSERT.
+
+use std::rc::Rc;
+
+use sqlparser::ast::{Expr, Query, SetExpr, Spanned, Values};
+use tidemill_plan::{QueryExpr, QueryScalar, RelationType};
+use tidemill_repr::{ColumnType, Row, RowBuilder, ScalarType, SqlError, SqlState};
+
+use super::cast::{coerce_assignment, unify};
+use super::expr::ExprContext;
+use super::order::{self, OutputColumn};
+use super::scope::Scope;
+use super::set_operation::conform;
+use super::{QueryContext, TypedScalar, literal};
+
+/// A column that an INSERT gives values.
+#[derive(Clone, Debug)]
+pub struct InsertTarget {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub typ: ColumnType,
+    /// What it is where no value is given; NULL if there is nothing here.
+    pub default: Option<Expr>,
+}
+
+/// One row without columns.
+pub(super) fn unit() -> QueryExpr {
+    QueryExpr::Constant {
+        rows: vec![(Row::pack([]), 1)],
+        typ: RelationType::new(Vec::new()),
+    }
+}
+
+/// Plans VALUES: each column has the common type of its values.
+pub(super) fn plan_values(
+    ctx: &QueryContext<'_>,
+    values: &Values,
+    scope: &Rc<Scope>,
+) -> Result<(QueryExpr, Vec<OutputColumn>), SqlError> {
+    let width = check_lengths(ctx, values)?;
+    let empty = Rc::new(scope.empty_beside());
+    let planner = ExprContext::new(ctx, &empty, "VALUES");
+    let mut columns: Vec<Vec<TypedScalar>> = vec![Vec::new(); width];
+    for row in &values.rows {
+        for (expr, column) in row.content.iter().zip(&mut columns) {
+            column.push(planner.plan(expr)?);
+        }
+    }
+    let mut rows = vec![Vec::with_capacity(width); values.rows.len()];
+    let mut outputs = Vec::new();
+    for (position, column) in columns.into_iter().enumerate() {
+        let (scalars, typ) = unify(ctx, "VALUES", column)
+            .map_err(|error| ctx.locate(error, values.span()))?;
+        for (row, scalar) in rows.iter_mut().zip(scalars) {
+            row.push(scalar);
+        }
+        outputs.push(OutputColumn { name: format!("column{}", position + 1), typ, raw: None });
+    }
+    let types = outputs.iter().map(|output| output.typ.clone()).collect();
+    Ok((constant_rows(rows, types), outputs))
+}
+
+fn check_lengths(ctx: &QueryContext<'_>, values: &Values) -> Result<usize, SqlError> {
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    match values.rows.iter().find(|row| row.content.len() != width) {
+        Some(row) => Err(ctx.error(
+            SqlState::SYNTAX_ERROR,
+            "VALUES lists must all be the same length",
+            row.content.first().map_or_else(|| values.span(), Spanned::span),
+        )),
+        None => Ok(width),
+    }
+}
+
+/// Rows of expressions: a constant as far as they are constants.
+fn constant_rows(rows: Vec<Vec<QueryScalar>>, types: Vec<ColumnType>) -> QueryExpr {
+    let mut constants = Vec::new();
+    let mut computed = Vec::new();
+    for row in rows {
+        match constant_row(&row) {
+            Some(row) => constants.push((row, 1)),
+            None => computed.push(QueryExpr::Map { input: Box::new(unit()), scalars: row }),
+        }
+    }
+    let constant = QueryExpr::Constant { rows: constants, typ: RelationType::new(types) };
+    if computed.is_empty() {
+        return constant;
+    }
+    if !matches!(&constant, QueryExpr::Constant { rows, .. } if rows.is_empty()) {
+        computed.insert(0, constant);
+    }
+    match computed.pop() {
+        Some(single) if computed.is_empty() => single,
+        Some(last) => {
+            computed.push(last);
+            QueryExpr::Union { inputs: computed }
+        }
+        None => QueryExpr::Union { inputs: Vec::new() },
+    }
+}
+
+fn constant_row(scalars: &[QueryScalar]) -> Option<Row> {
+    let mut row = RowBuilder::new();
+    for scalar in scalars {
+        match scalar {
+            QueryScalar::Literal(Ok(datum), _) => row.push_encoded(datum.bytes()),
+            _ => return None,
+        }
+    }
+    Some(row.finish())
+}
+
+/// Plans the rows of an INSERT.
+pub(super) fn plan_insert_source(
+    ctx: &QueryContext<'_>,
+    query: &Query,
+    targets: &[InsertTarget],
+    fill: bool,
+) -> Result<QueryExpr, SqlError> {
+    let scope = Rc::new(Scope::default());
+    let plain = query.with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none();
+    match &*query.body {
+        SetExpr::Values(values) if plain => {
+            let width = check_lengths(ctx, values)?;
+            check_width(width, targets.len(), fill)?;
+            let rows = values
+                .rows
+                .iter()
+                .map(|row| plan_insert_row(ctx, &row.content, targets, &scope))
+                .collect::<Result<_, _>>()?;
+            let types = targets.iter().map(|target| target.typ.clone()).collect();
+            Ok(constant_rows(rows, types))
+        }
+        _ => {
+            let parts = order::plan_query(ctx, query, &scope)?;
+            let columns = parts.columns();
+            check_width(columns.len(), targets.len(), fill)?;
+            let relation = order::into_relation(ctx, parts)?;
+            insert_from_query(ctx, relation, &columns, targets, &scope)
+        }
+    }
+}
+
+fn check_width(width: usize, targets: usize, fill: bool) -> Result<(), SqlError> {
+    if width > targets {
+        return Err(SqlError::new(
+            SqlState::SYNTAX_ERROR,
+            "INSERT has more expressions than target columns",
+        ));
+    }
+    if width < targets && !fill {
+        return Err(SqlError::new(
+            SqlState::SYNTAX_ERROR,
+            "INSERT has more target columns than expressions",
+        ));
+    }
+    Ok(())
+}
+
+fn plan_insert_row(
+    ctx: &QueryContext<'_>,
+    row: &[Expr],
+    targets: &[InsertTarget],
+    scope: &Rc<Scope>,
+) -> Result<Vec<QueryScalar>, SqlError> {
+    let planner = ExprContext::new(ctx, scope, "VALUES");
+    targets
+        .iter()
+        .enumerate()
+        .map(|(position, target)| match row.get(position) {
+            Some(expr) if !is_default(expr) => {
+                let planned = planner.plan(expr)?;
+                coerce_assignment(ctx, planned, &target.typ, &target.name)
+                    .map(|scalar| scalar.expr)
+                    .map_err(|error| ctx.locate(error, expr.span()))
+            }
+            _ => plan_default(ctx, target, scope),
+        })
+        .collect()
+}
+
+/// The keyword DEFAULT in the place of a value.
+fn is_default(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(ident)
+        if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"))
+}
+
+fn plan_default(
+    ctx: &QueryContext<'_>,
+    target: &InsertTarget,
+    scope: &Rc<Scope>,
+) -> Result<QueryScalar, SqlError> {
+    let planned = match &target.default {
+        Some(expr) => ExprContext::new(ctx, scope, "DEFAULT expressions").plan(expr)?,
+        None => literal::null(ScalarType::Unknown),
+    };
+    Ok(coerce_assignment(ctx, planned, &target.typ, &target.name)?.expr)
+}
+
+fn insert_from_query(
+    ctx: &QueryContext<'_>,
+    relation: QueryExpr,
+    columns: &[OutputColumn],
+    targets: &[InsertTarget],
+    scope: &Rc<Scope>,
+) -> Result<QueryExpr, SqlError> {
+    let types: Vec<ColumnType> =
+        targets.iter().take(columns.len()).map(|target| target.typ.clone()).collect();
+    let relation = conform(relation, columns, &types, |scalar, typ, position| {
+        coerce_assignment(ctx, scalar, typ, &targets[position].name)
+    })?;
+    if columns.len() == targets.len() {
+        return Ok(relation);
+    }
+    let scalars = targets[columns.len()..]
+        .iter()
+        .map(|target| plan_default(ctx, target, scope))
+        .collect::<Result<_, _>>()?;
+    Ok(QueryExpr::Map { input: Box::new(relation), scalars })
+}
