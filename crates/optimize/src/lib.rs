@@ -1,1 +1,88 @@
-//! From a correlated query to a physical plan: decorrelation, rewrites, lowering.
+//! From a correlated query to a physical plan.
+//!
+//! ```text
+//! QueryExpr ─ decorrelate ─▶ RelationExpr ─ REWRITES ─▶ RelationExpr ─ lowering ─▶ PhysicalPlan
+//!                                                             └─ peek_plan ─▶ PeekPlan
+//! ```
+//!
+//! [`optimize`] does the first two steps, [`physical`] the third; [`peek_plan`] says whether a
+//! relation can be read from one arrangement without a dataflow. What the optimiser knows of the
+//! catalog it asks of [`Definitions`]. Start reading at [`decorrelate`].
+
+pub mod decorrelate;
+pub mod definitions;
+pub mod equality;
+pub mod lowering;
+pub mod peek;
+pub mod rewrites;
+
+pub use definitions::{Definitions, IndexInfo, NoDefinitions};
+pub use lowering::{PhysicalDataflow, physical};
+pub use peek::{Access, PeekPlan, peek_plan};
+
+use tidemill_plan::{QueryExpr, RelationExpr};
+use tidemill_repr::SqlError;
+
+use crate::rewrites::{bindings, demand, fold, fuse, joins, pushdown, redundant};
+
+/// One rewrite: its name, and what it does.
+pub type Rewrite = (&'static str, fn(&mut RelationExpr));
+
+/// The rewrites, in the order in which they are done, again and again until nothing changes.
+pub const REWRITES: &[Rewrite] = &[
+    // Bindings hide what is behind them from all others.
+    ("inline bindings", bindings::inline_bindings),
+    // Less to look at.
+    ("fold constants", fold::fold_constants),
+    ("fuse", fuse::fuse),
+    // Before pushdown: predicates between two joins become predicates of the one join.
+    ("fuse joins", joins::fuse_joins),
+    ("push predicates", pushdown::push_predicates),
+    // Keys are best known when predicates are at their places.
+    ("drop redundant", redundant::drop_redundant),
+    // Last: it leaves projections behind that the next round's fusion takes up.
+    ("push demand", demand::push_demand),
+];
+
+/// How often the list is gone through at most. Two or three times is usual.
+const MOST_ROUNDS: usize = 12;
+
+/// The stack that planning runs on: plans are recursive, and their clones and comparisons are
+/// derived.
+const STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Runs planning where deep plans do not end the stack.
+pub(crate) fn with_stack<R>(work: impl FnOnce() -> R) -> R {
+    stacker::maybe_grow(STACK_BYTES / 4, STACK_BYTES, work)
+}
+
+/// The best relation for a query, with the views it reads in their places.
+///
+/// # Errors
+/// The query uses something that has no meaning in a relation.
+pub fn optimize(
+    query: &QueryExpr,
+    definitions: &dyn Definitions,
+) -> Result<RelationExpr, SqlError> {
+    with_stack(|| {
+        let mut relation = decorrelate::decorrelate(query, definitions)?;
+        rewrite(&mut relation);
+        Ok(relation)
+    })
+}
+
+/// Does all rewrites until nothing changes.
+pub fn rewrite(relation: &mut RelationExpr) {
+    with_stack(|| {
+        for _ in 0..MOST_ROUNDS {
+            let before = relation.clone();
+            for (name, rewrite) in REWRITES {
+                rewrite(relation);
+                tracing::trace!(name, ?relation, "rewritten");
+            }
+            if *relation == before {
+                break;
+            }
+        }
+    });
+}

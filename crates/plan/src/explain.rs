@@ -1,1 +1,111 @@
-//! EXPLAIN's texts of plans.
+//! EXPLAIN's texts of plans: one operator a line, inputs indented below it.
+//!
+//! Columns are `#n`, counted from 0. A [`Namer`] gives objects and indexes their names.
+
+mod expressions;
+mod physical;
+mod query;
+mod relation;
+
+use tidemill_repr::ObjectId;
+
+pub use expressions::{aggregate_text, expression_text, query_expression_text};
+
+use crate::physical::{DataflowDescription, PhysicalPlan};
+use crate::{Id, QueryExpr, RelationExpr};
+
+/// Gives objects their names.
+pub type Namer<'n> = &'n dyn Fn(ObjectId) -> String;
+
+/// Ids as names, for those who have no catalog.
+pub fn by_id(id: ObjectId) -> String {
+    id.to_string()
+}
+
+/// The text of a query.
+pub fn explain_query(query: &QueryExpr, namer: Namer<'_>) -> String {
+    let mut text = Text::new(namer);
+    query::write(query, &mut text);
+    text.lines
+}
+
+/// The text of a relation.
+pub fn explain_relation(relation: &RelationExpr, namer: Namer<'_>) -> String {
+    let mut text = Text::new(namer);
+    relation::write(relation, &mut text);
+    text.lines
+}
+
+/// The text of a physical plan.
+pub fn explain_physical(plan: &PhysicalPlan, namer: Namer<'_>) -> String {
+    let mut text = Text::new(namer);
+    physical::write(plan, &mut text);
+    text.lines
+}
+
+/// The text of a dataflow: its plans, then the indexes it uses.
+pub fn explain_dataflow(dataflow: &DataflowDescription, namer: Namer<'_>) -> String {
+    let mut text = Text::new(namer);
+    for (id, plan) in &dataflow.objects {
+        text.line(format!("{}:", namer(*id)));
+        text.deeper(|text| physical::write(plan, text));
+    }
+    if !dataflow.index_imports.is_empty() {
+        text.line("Used Indexes:".to_owned());
+        for import in &dataflow.index_imports {
+            let key = expressions::list(&import.key.0);
+            let line = format!("{} on {} ({key})", namer(import.index), namer(import.on));
+            text.deeper(|text| text.line(line));
+        }
+    }
+    text.lines
+}
+
+/// Lines that are being written.
+struct Text<'n> {
+    namer: Namer<'n>,
+    depth: usize,
+    lines: String,
+}
+
+impl<'n> Text<'n> {
+    fn new(namer: Namer<'n>) -> Text<'n> {
+        Text { namer, depth: 0, lines: String::new() }
+    }
+
+    fn line(&mut self, line: String) {
+        self.lines.push_str(&"  ".repeat(self.depth));
+        self.lines.push_str(&line);
+        self.lines.push('\n');
+    }
+
+    fn deeper(&mut self, write: impl FnOnce(&mut Self)) {
+        self.depth += 1;
+        crate::relation::build::grow(|| write(self));
+        self.depth -= 1;
+    }
+
+    fn name(&self, id: Id) -> String {
+        match id {
+            Id::Global(id) => (self.namer)(id),
+            Id::Local(id) => id.to_string(),
+        }
+    }
+}
+
+fn columns(columns: &[usize]) -> String {
+    let columns: Vec<String> = columns.iter().map(|column| format!("#{column}")).collect();
+    columns.join(", ")
+}
+
+fn order(order_by: &[crate::ColumnOrder]) -> String {
+    let keys: Vec<String> = order_by
+        .iter()
+        .map(|key| {
+            let direction = if key.direction.descending { "desc" } else { "asc" };
+            let nulls = if key.direction.nulls_first { "nulls_first" } else { "nulls_last" };
+            format!("#{} {direction} {nulls}", key.column)
+        })
+        .collect();
+    keys.join(", ")
+}

@@ -9,6 +9,7 @@
 //! ([`explain`]).
 
 pub mod explain;
+pub mod mfp;
 pub mod physical;
 pub mod query;
 pub mod relation;

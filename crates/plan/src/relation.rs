@@ -1,5 +1,8 @@
 //! The optimiser's form: relations without correlation.
 
+pub mod build;
+pub mod types;
+
 use serde::{Deserialize, Serialize};
 use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, TableFunctionRef};
 use tidemill_repr::{ColumnType, Diff, Row};

@@ -1,0 +1,9 @@
+//! The rewrites, one a file. Each keeps the multiset that a relation stands for.
+
+pub mod bindings;
+pub mod demand;
+pub mod fold;
+pub mod fuse;
+pub mod joins;
+pub mod pushdown;
+pub mod redundant;

@@ -1,0 +1,218 @@
+//! Predicate pushdown: a filter goes below whatever gives the same rows without those that it
+//! drops; an equality across the inputs of a join becomes an equivalence of the join.
+
+use tidemill_expr::ScalarExpr;
+use tidemill_plan::RelationExpr;
+use tidemill_plan::relation::build::grow;
+
+use crate::equality::{Bytes, Comparison, as_comparison, canonical, comparable_bytes};
+use crate::rewrites::joins::merge_classes;
+
+/// Moves all predicates as far down as they go.
+pub fn push_predicates(relation: &mut RelationExpr) {
+    let whole = relation.take();
+    *relation = push(whole, Vec::new());
+}
+
+/// `relation` filtered by `predicates`.
+fn push(relation: RelationExpr, predicates: Vec<ScalarExpr>) -> RelationExpr {
+    grow(|| push_here(relation, predicates))
+}
+
+fn push_here(relation: RelationExpr, mut predicates: Vec<ScalarExpr>) -> RelationExpr {
+    match relation {
+        RelationExpr::Filter { input, predicates: own } => {
+            let mut all = own;
+            all.append(&mut predicates);
+            push(*input, all)
+        }
+        RelationExpr::Project { input, outputs } => {
+            predicates.iter_mut().for_each(|predicate| predicate.permute(&outputs));
+            push(*input, predicates).project(outputs)
+        }
+        RelationExpr::Map { input, scalars } => push_map(*input, scalars, predicates),
+        RelationExpr::FlatMap { input, function, arguments, typ } => {
+            let arity = input.arity();
+            let (below, above) = split(predicates, |column| column < arity);
+            let input = Box::new(push(*input, below));
+            RelationExpr::FlatMap { input, function, arguments, typ }.filter(above)
+        }
+        RelationExpr::Join { inputs, equivalences } => push_join(inputs, equivalences, predicates),
+        RelationExpr::Reduce { input, group_key, aggregates, typ } => {
+            let (mut below, above) = split(predicates, |column| column < group_key.len());
+            below.iter_mut().for_each(|predicate| predicate.substitute(&group_key));
+            // A predicate on no column would change an empty group key's one row to none: the
+            // same as no input rows give.
+            let input = Box::new(push(*input, below));
+            RelationExpr::Reduce { input, group_key, aggregates, typ }.filter(above)
+        }
+        RelationExpr::TopK { input, group_key, order_by, limit, offset } => {
+            let (below, above) = split(predicates, |column| group_key.contains(&column));
+            let input = Box::new(push(*input, below));
+            RelationExpr::TopK { input, group_key, order_by, limit, offset }.filter(above)
+        }
+        RelationExpr::Negate { input } => push(*input, predicates).negate(),
+        RelationExpr::Threshold { input } => {
+            RelationExpr::Threshold { input: Box::new(push(*input, predicates)) }
+        }
+        RelationExpr::Union { inputs, typ } => {
+            let inputs = inputs.into_iter().map(|input| push(input, predicates.clone())).collect();
+            RelationExpr::Union { inputs, typ }
+        }
+        RelationExpr::Let { id, value, body } => {
+            RelationExpr::bind(id, push(*value, Vec::new()), push(*body, predicates))
+        }
+        leaf @ (RelationExpr::Constant { .. } | RelationExpr::Get { .. }) => {
+            leaf.filter(predicates)
+        }
+    }
+}
+
+/// Predicates on these columns only, and the others.
+fn split(
+    predicates: Vec<ScalarExpr>,
+    below: impl Fn(usize) -> bool,
+) -> (Vec<ScalarExpr>, Vec<ScalarExpr>) {
+    predicates.into_iter().partition(|predicate| predicate.support().into_iter().all(&below))
+}
+
+fn push_map(
+    input: RelationExpr,
+    scalars: Vec<ScalarExpr>,
+    predicates: Vec<ScalarExpr>,
+) -> RelationExpr {
+    let arity = input.arity();
+    let mut columns: Vec<ScalarExpr> = (0..arity).map(ScalarExpr::Column).collect();
+    for scalar in &scalars {
+        let mut scalar = scalar.clone();
+        scalar.substitute(&columns);
+        columns.push(scalar);
+    }
+    // Expressions that are small are written out; others are not computed twice.
+    let cheap = |column: usize| columns.get(column).is_some_and(|expr| size(expr) <= 8);
+    let mut above = Vec::new();
+    let mut below = Vec::new();
+    for mut predicate in predicates {
+        if predicate.support().into_iter().all(cheap) {
+            predicate.substitute(&columns);
+            below.push(predicate);
+        } else {
+            above.push(predicate);
+        }
+    }
+    push(input, below).map(scalars).filter(above)
+}
+
+fn size(expr: &ScalarExpr) -> usize {
+    let mut size = 0;
+    expr.visit(&mut |_| size += 1);
+    size
+}
+
+fn push_join(
+    inputs: Vec<RelationExpr>,
+    mut equivalences: Vec<Vec<ScalarExpr>>,
+    predicates: Vec<ScalarExpr>,
+) -> RelationExpr {
+    let mut starts = Vec::new();
+    let mut columns = Vec::new();
+    for input in &inputs {
+        starts.push(columns.len());
+        columns.extend(input.typ().columns);
+    }
+    let input_of = |column: usize| starts.partition_point(|start| *start <= column) - 1;
+    let inputs_of = |expr: &ScalarExpr| {
+        let mut used: Vec<usize> = expr.support().into_iter().map(input_of).collect();
+        used.dedup();
+        used
+    };
+    let mut below: Vec<Vec<ScalarExpr>> = vec![Vec::new(); inputs.len()];
+    let mut above = Vec::new();
+    let mut single = Vec::new();
+    for predicate in predicates {
+        let used = inputs_of(&predicate);
+        match used.as_slice() {
+            [_] => single.push(predicate),
+            [] => above.push(predicate),
+            _ => match as_equivalence(&predicate, &columns, &inputs_of) {
+                Some(class) => equivalences.push(class),
+                None => above.push(predicate),
+            },
+        }
+    }
+    merge_classes(&mut equivalences);
+    for predicate in single {
+        for other in transferred(&predicate, &equivalences, &columns) {
+            if let [only] = inputs_of(&other).as_slice()
+                && !below[*only].contains(&other)
+            {
+                below[*only].push(other);
+            }
+        }
+        if let [only] = inputs_of(&predicate).as_slice() {
+            below[*only].push(predicate);
+        }
+    }
+    let inputs = inputs
+        .into_iter()
+        .zip(below)
+        .zip(&starts)
+        .map(|((input, mut below), start)| {
+            let shift = |column: usize| column - start;
+            below.iter_mut().for_each(|predicate| predicate.map_columns(&shift));
+            push(input, below)
+        })
+        .collect();
+    RelationExpr::Join { inputs, equivalences }.filter(above)
+}
+
+/// What must have equal bytes for an equality of two expressions of different inputs.
+fn as_equivalence(
+    predicate: &ScalarExpr,
+    columns: &[tidemill_repr::ColumnType],
+    inputs_of: &dyn Fn(&ScalarExpr) -> Vec<usize>,
+) -> Option<Vec<ScalarExpr>> {
+    let (Comparison::Equal, left, right) = as_comparison(predicate)? else { return None };
+    let (left_inputs, right_inputs) = (inputs_of(left), inputs_of(right));
+    if left_inputs.is_empty()
+        || right_inputs.is_empty()
+        || left_inputs.iter().any(|input| right_inputs.contains(input))
+    {
+        return None;
+    }
+    let (left_type, right_type) = (left.typ(columns), right.typ(columns));
+    Some(match comparable_bytes(&left_type, &right_type)? {
+        Bytes::Plain => vec![left.clone(), right.clone()],
+        Bytes::Canonical => {
+            let loose = |typ: &tidemill_repr::ColumnType| typ.clone().with_typmod(-1);
+            vec![
+                canonical(left.clone(), &loose(&left_type)),
+                canonical(right.clone(), &loose(&right_type)),
+            ]
+        }
+    })
+}
+
+/// The same predicate on the columns that are equal to its one column.
+fn transferred(
+    predicate: &ScalarExpr,
+    equivalences: &[Vec<ScalarExpr>],
+    columns: &[tidemill_repr::ColumnType],
+) -> Vec<ScalarExpr> {
+    let [column] = predicate.support()[..] else { return Vec::new() };
+    let this = ScalarExpr::Column(column);
+    let Some(class) = equivalences.iter().find(|class| class.contains(&this)) else {
+        return Vec::new();
+    };
+    let mut transferred = Vec::new();
+    for other in class {
+        let ScalarExpr::Column(position) = other else { continue };
+        // Equal bytes of one type mean the same to every function.
+        if *position != column && columns[*position].scalar_type == columns[column].scalar_type {
+            let mut predicate = predicate.clone();
+            predicate.map_columns(&|_| *position);
+            transferred.push(predicate);
+        }
+    }
+    transferred
+}

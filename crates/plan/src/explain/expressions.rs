@@ -1,0 +1,96 @@
+//! Expressions on one line.
+
+use tidemill_expr::{AggregateCall, EvalError, ScalarExpr};
+use tidemill_repr::{Datum, Row};
+
+use crate::QueryScalar;
+
+/// An expression.
+pub fn expression_text(expr: &ScalarExpr) -> String {
+    match expr {
+        ScalarExpr::Column(column) => format!("#{column}"),
+        ScalarExpr::Literal(value, _) => literal(value),
+        ScalarExpr::Call { function, arguments, .. } => {
+            call(function.name, arguments.iter().map(expression_text).collect())
+        }
+        ScalarExpr::And(arguments) => joined(arguments.iter().map(expression_text), " AND "),
+        ScalarExpr::Or(arguments) => joined(arguments.iter().map(expression_text), " OR "),
+        ScalarExpr::Not(argument) => format!("NOT ({})", expression_text(argument)),
+        ScalarExpr::IsNull(argument) => format!("({}) IS NULL", expression_text(argument)),
+        ScalarExpr::Coalesce(arguments) => {
+            call("coalesce", arguments.iter().map(expression_text).collect())
+        }
+        ScalarExpr::If(condition, then, otherwise) => format!(
+            "case when {} then {} else {} end",
+            expression_text(condition),
+            expression_text(then),
+            expression_text(otherwise)
+        ),
+    }
+}
+
+/// An aggregate.
+pub fn aggregate_text(call: &AggregateCall) -> String {
+    let distinct = if call.distinct { "distinct " } else { "" };
+    format!("{:?}({distinct}{})", call.kind, expression_text(&call.argument)).to_lowercase()
+}
+
+/// An expression of a query; `#^n` is a column one scope out.
+pub fn query_expression_text(expr: &QueryScalar) -> String {
+    match expr {
+        QueryScalar::Column(column) => {
+            format!("#{}{}", "^".repeat(column.level), column.column)
+        }
+        QueryScalar::Parameter(number, _) => format!("${number}"),
+        QueryScalar::Literal(value, _) => literal(value),
+        QueryScalar::Call { function, arguments, .. } => {
+            call(function.name, arguments.iter().map(query_expression_text).collect())
+        }
+        QueryScalar::And(arguments) => joined(arguments.iter().map(query_expression_text), " AND "),
+        QueryScalar::Or(arguments) => joined(arguments.iter().map(query_expression_text), " OR "),
+        QueryScalar::Not(argument) => format!("NOT ({})", query_expression_text(argument)),
+        QueryScalar::IsNull(argument) => format!("({}) IS NULL", query_expression_text(argument)),
+        QueryScalar::Coalesce(arguments) => {
+            call("coalesce", arguments.iter().map(query_expression_text).collect())
+        }
+        QueryScalar::If(condition, then, otherwise) => format!(
+            "case when {} then {} else {} end",
+            query_expression_text(condition),
+            query_expression_text(then),
+            query_expression_text(otherwise)
+        ),
+        QueryScalar::Exists(query) => format!("exists({})", subquery(query)),
+        QueryScalar::Subquery(query) => format!("({})", subquery(query)),
+    }
+}
+
+fn subquery(query: &crate::QueryExpr) -> String {
+    let text = super::explain_query(query, &super::by_id);
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+}
+
+/// Several, with commas.
+pub(super) fn list(expressions: &[ScalarExpr]) -> String {
+    expressions.iter().map(expression_text).collect::<Vec<_>>().join(", ")
+}
+
+fn joined(arguments: impl Iterator<Item = String>, between: &str) -> String {
+    arguments.map(|argument| format!("({argument})")).collect::<Vec<_>>().join(between)
+}
+
+fn call(name: &str, arguments: Vec<String>) -> String {
+    format!("{name}({})", arguments.join(", "))
+}
+
+fn literal(value: &Result<Row, EvalError>) -> String {
+    match value {
+        Err(error) => format!("error(\"{error}\")"),
+        Ok(row) => match row.iter().next() {
+            None | Some(Datum::Null) => "null".to_owned(),
+            Some(Datum::Bool(value)) => value.to_string(),
+            Some(Datum::Int(value)) => value.to_string(),
+            Some(Datum::Text(text)) => format!("\"{text}\""),
+            Some(datum) => format!("{datum:?}"),
+        },
+    }
+}
