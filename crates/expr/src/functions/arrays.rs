@@ -170,7 +170,14 @@ fn positions<'a>(a: &[Datum<'a>]) -> Result<Vec<Datum<'a>>, EvalError> {
     let Some(Datum::Array(array)) = a.first() else { return Ok(Vec::new()) };
     let wanted = a.get(1).copied().unwrap_or(Datum::Null);
     let lower = array.dimensions().first().map_or(1, |dimension| i64::from(dimension.1));
-    let from = if a.len() > 2 { int(a, 2)? } else { i64::MIN };
+    let from = match a.get(2) {
+        None => i64::MIN,
+        Some(Datum::Null) => {
+            let message = "initial position must not be null";
+            return Err(EvalError::invalid(SqlState::NULL_VALUE_NOT_ALLOWED, message));
+        }
+        Some(_) => int(a, 2)?,
+    };
     let found = array.elements().enumerate().filter(|(_, element)| element.sql_eq(&wanted));
     let places = found.map(|(at, _)| at as i64 + lower).filter(|at| *at >= from);
     Ok(places.map(Datum::Int).collect())

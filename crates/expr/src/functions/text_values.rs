@@ -103,6 +103,9 @@ fn add(d: &mut Definitions, typ: &ScalarType, read: Eval, show: Eval) {
     if zone {
         added.zone();
     }
+    if *typ == ScalarType::Text {
+        return;
+    }
     let id = format!("{name}_to_text");
     let added = d.add(&id, &format!("{id}({name}) -> text"), show, "The text of a value.");
     if zone {
