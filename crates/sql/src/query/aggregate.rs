@@ -139,12 +139,47 @@ impl Grouping<'_> {
 
 /// Aggregates of PostgreSQL that are missing here: refused by name.
 const MISSING: &[&str] = &[
-    "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp", "corr",
-    "covar_pop", "covar_samp", "bit_and", "bit_or", "bit_xor", "json_agg", "json_object_agg",
-    "mode", "percentile_cont", "percentile_disc", "any_value", "regr_count", "regr_slope",
-    "regr_intercept", "regr_avgx", "regr_avgy", "regr_r2", "regr_sxx", "regr_sxy", "regr_syy",
-    "range_agg", "xmlagg", "rank", "dense_rank", "row_number", "percent_rank", "cume_dist",
-    "ntile", "lag", "lead", "first_value", "last_value", "nth_value", "grouping",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "variance",
+    "var_pop",
+    "var_samp",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "json_agg",
+    "json_object_agg",
+    "mode",
+    "percentile_cont",
+    "percentile_disc",
+    "any_value",
+    "regr_count",
+    "regr_slope",
+    "regr_intercept",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_r2",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "range_agg",
+    "xmlagg",
+    "rank",
+    "dense_rank",
+    "row_number",
+    "percent_rank",
+    "cume_dist",
+    "ntile",
+    "lag",
+    "lead",
+    "first_value",
+    "last_value",
+    "nth_value",
+    "grouping",
 ];
 
 /// Whether a function of this name is an aggregate.
@@ -197,7 +232,9 @@ pub(super) fn plan_aggregate(
         _ => return Err(ctx.unsupported("this form of arguments", span)),
     };
     let filter = match &function.filter {
-        Some(filter) => Some(ExprContext { clause: "FILTER", ..inner.clone() }.plan_condition(filter)?),
+        Some(filter) => {
+            Some(ExprContext { clause: "FILTER", ..inner.clone() }.plan_condition(filter)?)
+        }
         None => None,
     };
     let mut order = Vec::new();

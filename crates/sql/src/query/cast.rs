@@ -136,9 +136,13 @@ pub(super) fn common_column_type(
         common => common,
     };
     let typmod = match types.first() {
-        Some(first) if types.iter().all(|typ| {
-            typ.scalar_type == scalar_type && typ.typmod == first.typmod
-        }) => first.typmod,
+        Some(first)
+            if types
+                .iter()
+                .all(|typ| typ.scalar_type == scalar_type && typ.typmod == first.typmod) =>
+        {
+            first.typmod
+        }
         _ => -1,
     };
     let nullable = types.iter().any(|typ| typ.nullable);
@@ -240,8 +244,7 @@ fn fold_call(
             _ => None,
         })
         .collect::<Option<_>>()?;
-    let datums: Vec<Datum<'_>> =
-        rows.iter().map(|row| row.iter().next()).collect::<Option<_>>()?;
+    let datums: Vec<Datum<'_>> = rows.iter().map(|row| row.iter().next()).collect::<Option<_>>()?;
     let arena = Bump::new();
     let value = if function.strict && datums.iter().any(Datum::is_null) {
         Ok(Row::pack([Datum::Null]))
@@ -283,10 +286,8 @@ fn coerce_unknown(
             })
         };
         let known = ColumnType::new(known.unwrap_or_else(|| target.scalar_type.clone()));
-        let typed = TypedScalar {
-            expr: QueryScalar::Parameter(number, known.clone()),
-            typ: known.clone(),
-        };
+        let typed =
+            TypedScalar { expr: QueryScalar::Parameter(number, known.clone()), typ: known.clone() };
         if known.scalar_type == target.scalar_type {
             return apply_modifier(ctx, typed, target, context);
         }
@@ -426,9 +427,8 @@ fn registered_constant(
 }
 
 fn type_oid(text: &str) -> Result<u32, SqlError> {
-    let missing = || {
-        SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{text}\" does not exist"))
-    };
+    let missing =
+        || SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{text}\" does not exist"));
     let dialect = sqlparser::dialect::PostgreSqlDialect {};
     let mut parser =
         sqlparser::parser::Parser::new(&dialect).try_with_sql(text).map_err(|_| missing())?;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use sqlparser::ast::{Query, With};
 use tidemill_plan::{Id, LocalId, QueryExpr, RelationType};
-use tidemill_repr::{SqlState, SqlError};
+use tidemill_repr::{SqlError, SqlState};
 
 use super::error::name_of;
 use super::order::{self, OutputColumn};
@@ -51,8 +51,8 @@ impl Cte {
         let relation = match self.in_place {
             Some(defined_at) => {
                 let mut value = walk::copy(ctx, &self.value);
-                let by = isize::try_from(depth).unwrap_or(0)
-                    - isize::try_from(defined_at).unwrap_or(0);
+                let by =
+                    isize::try_from(depth).unwrap_or(0) - isize::try_from(defined_at).unwrap_or(0);
                 walk::shift_query(&mut value, 1, by);
                 value
             }
@@ -90,8 +90,12 @@ pub(super) fn plan_with(
             ));
         }
         let (value, columns) = plan_cte(ctx, &cte.query, &scope)?;
-        let columns =
-            super::from::rename_columns(ctx, columns, &cte.alias, &format!("WITH query \"{name}\""))?;
+        let columns = super::from::rename_columns(
+            ctx,
+            columns,
+            &cte.alias,
+            &format!("WITH query \"{name}\""),
+        )?;
         let in_place = walk::is_correlated(&value).then(|| scope.depth());
         let binding = Rc::new(Cte {
             name,

@@ -33,12 +33,7 @@ impl QueryContext<'_> {
     }
 
     /// An error at a span.
-    pub(super) fn error(
-        &self,
-        code: SqlState,
-        message: impl Into<String>,
-        span: Span,
-    ) -> SqlError {
+    pub(super) fn error(&self, code: SqlState, message: impl Into<String>, span: Span) -> SqlError {
         self.locate(SqlError::new(code, message), span)
     }
 

@@ -168,8 +168,7 @@ impl<'e> ExprContext<'e> {
 
     fn interval(&self, interval: &sqlparser::ast::Interval) -> Result<TypedScalar, SqlError> {
         let span = interval.value.span();
-        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some()
-        {
+        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
             return Err(self.ctx.unsupported("the precision of an interval", span));
         }
         if interval.last_field.is_some() {

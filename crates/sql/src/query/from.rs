@@ -63,11 +63,7 @@ fn beside(left: &Item, around: &Rc<Scope>) -> Rc<Scope> {
         sibling: true,
         ..left.scope.clone()
     };
-    Rc::new(Scope {
-        outer: Some(Rc::new(sibling)),
-        ctes: around.ctes.clone(),
-        ..Scope::default()
-    })
+    Rc::new(Scope { outer: Some(Rc::new(sibling)), ctes: around.ctes.clone(), ..Scope::default() })
 }
 
 /// A table with the joins written after it.
@@ -150,10 +146,8 @@ fn attach(
             (planner.plan_on(condition)?, Vec::new())
         }
         JoinConstraint::Using(names) => {
-            let names = names
-                .iter()
-                .map(|name| single_name(ctx, name))
-                .collect::<Result<Vec<_>, _>>()?;
+            let names =
+                names.iter().map(|name| single_name(ctx, name)).collect::<Result<Vec<_>, _>>()?;
             using(ctx, &left_scope, &right.scope, left_arity, kind, &names)?
         }
         JoinConstraint::Natural => {
@@ -246,10 +240,9 @@ fn using(
         let value = match kind {
             JoinKind::Inner | JoinKind::Left => convert(left_value)?.expr,
             JoinKind::Right => convert(right_value)?.expr,
-            JoinKind::Full => QueryScalar::Coalesce(vec![
-                convert(left_value)?.expr,
-                convert(right_value)?.expr,
-            ]),
+            JoinKind::Full => {
+                QueryScalar::Coalesce(vec![convert(left_value)?.expr, convert(right_value)?.expr])
+            }
         };
         merged.push(Merged {
             name: name.clone(),
@@ -321,10 +314,9 @@ fn merge_columns(expr: QueryExpr, mut scope: Scope, merged: Vec<Merged>) -> Item
 
 fn single_name(ctx: &QueryContext<'_>, name: &ObjectName) -> Result<String, SqlError> {
     match name.0.as_slice() {
-        [part] => part
-            .as_ident()
-            .map(name_of)
-            .ok_or_else(|| ctx.unsupported("this name", name.span())),
+        [part] => {
+            part.as_ident().map(name_of).ok_or_else(|| ctx.unsupported("this name", name.span()))
+        }
         _ => Err(ctx.unsupported("a qualified name in USING", name.span())),
     }
 }
@@ -337,9 +329,7 @@ pub(super) fn name_parts(
     name.0
         .iter()
         .map(|part| {
-            part.as_ident()
-                .map(name_of)
-                .ok_or_else(|| ctx.unsupported("this name", name.span()))
+            part.as_ident().map(name_of).ok_or_else(|| ctx.unsupported("this name", name.span()))
         })
         .collect()
 }
@@ -379,8 +369,7 @@ fn plan_factor(
             Err(ctx.unsupported("unnest WITH OFFSET or WITH ORDINALITY", factor.span()))
         }
         TableFactor::Derived { lateral, subquery, alias, sample: None } => {
-            let around =
-                if *lateral { Rc::clone(around) } else { around.without_siblings() };
+            let around = if *lateral { Rc::clone(around) } else { around.without_siblings() };
             plan_derived(ctx, subquery, alias.as_ref(), &around)
         }
         TableFactor::NestedJoin { table_with_joins, alias } => {
@@ -468,13 +457,7 @@ pub(super) fn plan_named(
 }
 
 fn table_name(name: &str) -> TableName {
-    TableName {
-        schema: None,
-        name: name.to_owned(),
-        object: None,
-        covered: false,
-        function: false,
-    }
+    TableName { schema: None, name: name.to_owned(), object: None, covered: false, function: false }
 }
 
 /// Gives the one table of a scope another name, and names to its first columns.
@@ -562,8 +545,7 @@ fn plan_derived(
 ) -> Result<Item, SqlError> {
     let parts = order::plan_query(ctx, subquery, around)?;
     let (expr, columns) = order::into_subquery(ctx, parts)?;
-    let columns: Vec<_> =
-        columns.into_iter().map(|column| (column.name, column.typ)).collect();
+    let columns: Vec<_> = columns.into_iter().map(|column| (column.name, column.typ)).collect();
     let scope = match alias {
         Some(alias) => {
             let scope = Scope::of_table(table_name(&name_of(&alias.name)), columns);
@@ -620,8 +602,7 @@ fn plan_table_function(
     // left is one scope out.
     let scope = Rc::new(around.empty_beside());
     let planner = ExprContext::new(ctx, &scope, "functions in FROM");
-    let arguments =
-        exprs.iter().map(|expr| planner.plan(expr)).collect::<Result<Vec<_>, _>>()?;
+    let arguments = exprs.iter().map(|expr| planner.plan(expr)).collect::<Result<Vec<_>, _>>()?;
     let types: Vec<ScalarType> =
         arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
     let shown = alias.map_or_else(|| name.to_owned(), |alias| name_of(&alias.name));
@@ -680,7 +661,9 @@ fn function_columns(
             let typ = match pattern {
                 TypePattern::Is(typ) => typ.clone(),
                 TypePattern::ArrayOf(typ) => ScalarType::Array(Box::new(typ.clone())),
-                TypePattern::Any | TypePattern::AnyElement => element.clone(),
+                TypePattern::Any | TypePattern::AnyElement | TypePattern::AnyNonArray => {
+                    element.clone()
+                }
                 TypePattern::AnyArray => ScalarType::Array(Box::new(element.clone())),
             };
             let name = if name.is_empty() { shown } else { name };

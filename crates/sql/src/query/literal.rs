@@ -10,10 +10,7 @@ use super::{QueryContext, TypedScalar};
 /// A constant of a type.
 pub(super) fn literal(datum: Datum<'_>, scalar_type: ScalarType) -> TypedScalar {
     let typ = ColumnType::new(scalar_type).nullable(datum.is_null());
-    TypedScalar {
-        expr: QueryScalar::Literal(Ok(Row::pack([datum])), typ.clone()),
-        typ,
-    }
+    TypedScalar { expr: QueryScalar::Literal(Ok(Row::pack([datum])), typ.clone()), typ }
 }
 
 /// NULL of a type.
@@ -100,10 +97,7 @@ pub(super) fn quoted(value: &Value) -> Option<&str> {
 }
 
 /// A constant as written.
-pub(super) fn plan(
-    ctx: &QueryContext<'_>,
-    value: &ValueWithSpan,
-) -> Result<TypedScalar, SqlError> {
+pub(super) fn plan(ctx: &QueryContext<'_>, value: &ValueWithSpan) -> Result<TypedScalar, SqlError> {
     if let Some(text) = quoted(&value.value) {
         if text.contains('\0') {
             return Err(ctx.error(

@@ -199,11 +199,7 @@ pub(super) fn position_key(
     }
 }
 
-fn non_integer(
-    ctx: &QueryContext<'_>,
-    clause: &str,
-    span: sqlparser::tokenizer::Span,
-) -> SqlError {
+fn non_integer(ctx: &QueryContext<'_>, clause: &str, span: sqlparser::tokenizer::Span) -> SqlError {
     ctx.error(SqlState::SYNTAX_ERROR, format!("non-integer constant in {clause}"), span)
 }
 
@@ -282,10 +278,7 @@ fn plan_limits(
         return Err(SqlError::unsupported("FETCH FIRST .. PERCENT"));
     }
     if parts.limit.is_some() {
-        return Err(SqlError::new(
-            SqlState::SYNTAX_ERROR,
-            "multiple LIMIT clauses not allowed",
-        ));
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "multiple LIMIT clauses not allowed"));
     }
     parts.limit = match &fetch.quantity {
         Some(quantity) => plan_count(ctx, quantity, scope, "LIMIT")?,
@@ -378,8 +371,7 @@ pub(super) fn into_top(
     let project: Vec<usize> = (0..columns.len()).collect();
     let mut finishing =
         Finishing { order_by: parts.order_by.clone(), limit: None, offset: 0, project };
-    let counts =
-        (constant_count(parts.limit.as_ref()), constant_count(parts.offset.as_ref()));
+    let counts = (constant_count(parts.limit.as_ref()), constant_count(parts.offset.as_ref()));
     if let (Some(limit), Some(offset)) = counts {
         finishing.limit = limit;
         finishing.offset = offset.unwrap_or(0);

@@ -125,11 +125,7 @@ impl Scope {
 
     /// The surroundings of a subquery in an expression over this scope.
     pub(super) fn inside(self: &Rc<Scope>) -> Rc<Scope> {
-        Rc::new(Scope {
-            outer: Some(Rc::clone(self)),
-            ctes: self.ctes.clone(),
-            ..Scope::default()
-        })
+        Rc::new(Scope { outer: Some(Rc::clone(self)), ctes: self.ctes.clone(), ..Scope::default() })
     }
 
     /// How many scopes there are around this one.
@@ -314,8 +310,7 @@ impl Scope {
                 }
                 let distance = edit_distance(name, &entry.name);
                 if distance <= limit && best.as_ref().is_none_or(|(least, _)| distance < *least) {
-                    best =
-                        Some((distance, format!("{}.{}", scope.tables[table].name, entry.name)));
+                    best = Some((distance, format!("{}.{}", scope.tables[table].name, entry.name)));
                 }
             }
         }
@@ -363,10 +358,7 @@ impl Scope {
             _ => {
                 return Err(ctx.error(
                     SqlState::FEATURE_NOT_SUPPORTED,
-                    format!(
-                        "cross-database references are not implemented: {}",
-                        names.join(".")
-                    ),
+                    format!("cross-database references are not implemented: {}", names.join(".")),
                     span,
                 ));
             }

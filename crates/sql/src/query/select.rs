@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Distinct, Expr, GroupByExpr, OrderByExpr, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, Spanned, WildcardAdditionalOptions,
+    Distinct, Expr, GroupByExpr, OrderByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind,
+    Spanned, WildcardAdditionalOptions,
 };
 use sqlparser::tokenizer::Span;
 use tidemill_expr::aggregate::SortDirection;
@@ -133,10 +133,7 @@ fn refuse_foreign_clauses(ctx: &QueryContext<'_>, select: &Select) -> Result<(),
     Err(ctx.unsupported(what, select.select_token.0.span))
 }
 
-fn plan_outputs(
-    planner: &ExprContext<'_>,
-    items: &[SelectItem],
-) -> Result<Vec<Output>, SqlError> {
+fn plan_outputs(planner: &ExprContext<'_>, items: &[SelectItem]) -> Result<Vec<Output>, SqlError> {
     let mut outputs = Vec::new();
     for item in items {
         match item {
@@ -202,10 +199,8 @@ fn plan_qualified_wildcard(
         [schema, table] | [_, schema, table] => (Some(schema.as_str()), table),
         _ => return Err(ctx.unsupported("this name", name.span())),
     };
-    let found = planner
-        .scope
-        .find_table(schema, table)
-        .map_err(|error| ctx.locate(error, name.span()))?;
+    let found =
+        planner.scope.find_table(schema, table).map_err(|error| ctx.locate(error, name.span()))?;
     let Some((level, scope, index)) = found else {
         return Err(planner.scope.no_table(ctx, table, name.span()));
     };

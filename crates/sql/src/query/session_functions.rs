@@ -85,9 +85,7 @@ impl ExprContext<'_> {
                 let pid = Datum::Int(i64::from(self.ctx.backend_pid));
                 Ok(literal::literal(pid, ScalarType::Int4))
             }
-            ("pg_is_in_recovery", []) => {
-                Ok(literal::literal(Datum::Bool(false), ScalarType::Bool))
-            }
+            ("pg_is_in_recovery", []) => Ok(literal::literal(Datum::Bool(false), ScalarType::Bool)),
             _ => return Ok(None),
         };
         if self.ctx.maintained {
@@ -138,8 +136,11 @@ impl ExprContext<'_> {
         };
         let path = &self.ctx.search_path;
         let hidden = implicit && !path.iter().any(|schema| schema == "pg_catalog");
-        let schemas: Vec<&str> =
-            hidden.then_some("pg_catalog").into_iter().chain(path.iter().map(String::as_str)).collect();
+        let schemas: Vec<&str> = hidden
+            .then_some("pg_catalog")
+            .into_iter()
+            .chain(path.iter().map(String::as_str))
+            .collect();
         let mut row = RowBuilder::new();
         let length = i32::try_from(schemas.len()).unwrap_or(i32::MAX);
         let dimensions = if schemas.is_empty() { Vec::new() } else { vec![(length, 1)] };

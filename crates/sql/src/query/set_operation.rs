@@ -92,9 +92,8 @@ fn combine(
         .zip(&right_columns)
         .map(|(one, two)| common_column_type(&construct, &[one.typ.clone(), two.typ.clone()]))
         .collect::<Result<Vec<ColumnType>, _>>()?;
-    let convert = |column: TypedScalar, to: &ColumnType, _: usize| {
-        coerce_branch(ctx, &construct, column, to)
-    };
+    let convert =
+        |column: TypedScalar, to: &ColumnType, _: usize| coerce_branch(ctx, &construct, column, to);
     let left = conform(left, &left_columns, &common, convert)?;
     let right = conform(right, &right_columns, &common, convert)?;
     let columns = left_columns
@@ -144,8 +143,7 @@ pub(super) fn conform(
     for (position, (column, target)) in columns.iter().zip(targets).enumerate() {
         let reference = QueryScalar::Column(ColumnRef { level: 0, column: position });
         let expr = column.raw.clone().unwrap_or_else(|| reference.clone());
-        let converted =
-            convert(TypedScalar { expr, typ: column.typ.clone() }, target, position)?;
+        let converted = convert(TypedScalar { expr, typ: column.typ.clone() }, target, position)?;
         if converted.expr == reference {
             outputs.push(position);
         } else {

@@ -153,10 +153,7 @@ impl Comparison {
         let predicate = compare_rows(ctx, operator, shifted, right)?;
         let simple = left.len() == 1
             && matches!(&predicate, QueryScalar::Call { function, .. } if function.strict)
-            && !matches!(
-                left[0].typ.scalar_type,
-                ScalarType::Record(_) | ScalarType::Array(_)
-            );
+            && !matches!(left[0].typ.scalar_type, ScalarType::Record(_) | ScalarType::Array(_));
         let (left, right) = match (simple, columns) {
             (true, [column]) => (Some(left[0].clone()), Some(column.typ.clone())),
             _ => (None, None),
@@ -247,9 +244,11 @@ pub(super) fn plan_quantified_array(
             right.span(),
         ));
     };
-    let resolved =
-        tidemill_expr::resolve::table_function("unnest", std::slice::from_ref(&array.typ.scalar_type))
-            .ok_or_else(|| SqlError::internal("there is no unnest"))??;
+    let resolved = tidemill_expr::resolve::table_function(
+        "unnest",
+        std::slice::from_ref(&array.typ.scalar_type),
+    )
+    .ok_or_else(|| SqlError::internal("there is no unnest"))??;
     let mut argument = array.expr.clone();
     walk::shift_scalar(&mut argument, 0, 1);
     let typ = ColumnType::new(*element);

@@ -26,10 +26,7 @@ pub struct InsertTarget {
 
 /// One row without columns.
 pub(super) fn unit() -> QueryExpr {
-    QueryExpr::Constant {
-        rows: vec![(Row::pack([]), 1)],
-        typ: RelationType::new(Vec::new()),
-    }
+    QueryExpr::Constant { rows: vec![(Row::pack([]), 1)], typ: RelationType::new(Vec::new()) }
 }
 
 /// Plans VALUES: each column has the common type of its values.
@@ -50,8 +47,8 @@ pub(super) fn plan_values(
     let mut rows = vec![Vec::with_capacity(width); values.rows.len()];
     let mut outputs = Vec::new();
     for (position, column) in columns.into_iter().enumerate() {
-        let (scalars, typ) = unify(ctx, "VALUES", column)
-            .map_err(|error| ctx.locate(error, values.span()))?;
+        let (scalars, typ) =
+            unify(ctx, "VALUES", column).map_err(|error| ctx.locate(error, values.span()))?;
         for (row, scalar) in rows.iter_mut().zip(scalars) {
             row.push(scalar);
         }

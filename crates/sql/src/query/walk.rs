@@ -142,18 +142,6 @@ fn walk_scalar_relations(scalar: &mut QueryScalar, visit: &mut dyn FnMut(&mut Qu
     });
 }
 
-/// Whether the expression uses its own row (`at` 0) or that many scopes out.
-pub(super) fn scalar_uses(scalar: &QueryScalar, at: usize) -> bool {
-    let mut found = false;
-    walk_scalar(&mut scalar.clone(), 0, &mut |scalar, depth| {
-        if let QueryScalar::Column(reference) = scalar {
-            found |= reference.level == depth + at;
-        }
-        !found
-    });
-    found
-}
-
 /// The nearest scope the expression uses a column of; None if it uses none.
 pub(super) fn nearest_level(scalar: &QueryScalar) -> Option<usize> {
     let mut nearest = None;

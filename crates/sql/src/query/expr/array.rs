@@ -132,8 +132,7 @@ impl ExprContext<'_> {
                     if stride.is_some() || !after.is_empty() {
                         return Err(self.ctx.unsupported("this form of a slice", root.span()));
                     }
-                    value =
-                        self.slice(value, lower_bound.as_ref(), upper_bound.as_ref(), root)?;
+                    value = self.slice(value, lower_bound.as_ref(), upper_bound.as_ref(), root)?;
                     rest = after;
                 }
                 AccessExpr::Subscript(Subscript::Index { index }) => {

@@ -33,11 +33,7 @@ impl ExprContext<'_> {
         clause: &str,
     ) -> Result<QueryScalar, SqlError> {
         self.ctx.deeper(|| match bare(expr) {
-            Expr::BinaryOp {
-                left,
-                op: op @ (BinaryOperator::And | BinaryOperator::Or),
-                right,
-            } => {
+            Expr::BinaryOp { left, op: op @ (BinaryOperator::And | BinaryOperator::Or), right } => {
                 let word = if *op == BinaryOperator::And { "AND" } else { "OR" };
                 let parts = chain(left, op, right)
                     .into_iter()

@@ -74,8 +74,7 @@ impl ExprContext<'_> {
         let one = crate::query::cast::resolve_unknown(self.ctx, one)?;
         let typ = one.typ.clone().nullable(true);
         let null = literal::null(typ.scalar_type.clone()).expr;
-        let expr =
-            QueryScalar::If(Box::new(equal.expr), Box::new(null), Box::new(one.expr));
+        let expr = QueryScalar::If(Box::new(equal.expr), Box::new(null), Box::new(one.expr));
         Ok(TypedScalar { expr, typ })
     }
 

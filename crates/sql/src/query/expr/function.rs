@@ -1,8 +1,8 @@
 //! Calls: by name, and in the special syntax that SQL has for some functions.
 
 use sqlparser::ast::{
-    CeilFloorKind, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, ObjectName, Spanned, TrimWhereField,
+    CeilFloorKind, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, ObjectName, Spanned, TrimWhereField,
 };
 use sqlparser::tokenizer::Span;
 use tidemill_expr::resolve;
@@ -92,9 +92,7 @@ impl ExprContext<'_> {
         if function.over.is_some() {
             return Err(ctx.unsupported("a window function", span));
         }
-        if function.uses_odbc_syntax
-            || !matches!(function.parameters, FunctionArguments::None)
-        {
+        if function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None) {
             return Err(ctx.unsupported("this form of a call", span));
         }
         if let ("array", FunctionArguments::Subquery(query)) = (name.as_str(), &function.args) {

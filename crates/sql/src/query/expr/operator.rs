@@ -18,8 +18,7 @@ pub(in crate::query) fn binary(
     left: TypedScalar,
     right: TypedScalar,
 ) -> Result<TypedScalar, SqlError> {
-    let resolved =
-        resolve::operator(name, Some(&left.typ.scalar_type), &right.typ.scalar_type)?;
+    let resolved = resolve::operator(name, Some(&left.typ.scalar_type), &right.typ.scalar_type)?;
     let [left_type, right_type] = resolved.arguments.as_slice() else {
         return Err(SqlError::internal(format!("operator {name} without two sides")));
     };
@@ -29,11 +28,7 @@ pub(in crate::query) fn binary(
 }
 
 /// `op right`
-fn prefix(
-    ctx: &QueryContext<'_>,
-    name: &str,
-    right: TypedScalar,
-) -> Result<TypedScalar, SqlError> {
+fn prefix(ctx: &QueryContext<'_>, name: &str, right: TypedScalar) -> Result<TypedScalar, SqlError> {
     let resolved = resolve::operator(name, None, &right.typ.scalar_type)?;
     let Some(typ) = resolved.arguments.first() else {
         return Err(SqlError::internal(format!("operator {name} without a side")));
@@ -70,18 +65,19 @@ pub(in crate::query) fn compare_rows(
             .collect::<Result<Vec<QueryScalar>, SqlError>>()
     };
     let pairs: Vec<(TypedScalar, TypedScalar)> = left.into_iter().zip(right).collect();
-    let single = |mut parts: Vec<QueryScalar>, many: fn(Vec<QueryScalar>) -> QueryScalar| {
-        match (parts.pop(), parts.is_empty()) {
-            (Some(only), true) => Ok(only),
-            (Some(last), false) => {
-                parts.push(last);
-                Ok(many(parts))
-            }
-            (None, _) => Err(SqlError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "cannot compare rows of zero length",
-            )),
+    let single = |mut parts: Vec<QueryScalar>, many: fn(Vec<QueryScalar>) -> QueryScalar| match (
+        parts.pop(),
+        parts.is_empty(),
+    ) {
+        (Some(only), true) => Ok(only),
+        (Some(last), false) => {
+            parts.push(last);
+            Ok(many(parts))
         }
+        (None, _) => Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            "cannot compare rows of zero length",
+        )),
     };
     match name {
         _ if pairs.len() == 1 => single(each(name, &pairs)?, QueryScalar::And),
@@ -123,9 +119,7 @@ fn lexicographic(
 /// The name of an operator as PostgreSQL has it; None for what is no operator there.
 pub(super) fn operator_name(op: &BinaryOperator) -> Option<String> {
     Some(match op {
-        BinaryOperator::PGCustomBinaryOperator(parts) => {
-            parts.last().cloned().unwrap_or_default()
-        }
+        BinaryOperator::PGCustomBinaryOperator(parts) => parts.last().cloned().unwrap_or_default(),
         BinaryOperator::Custom(name) => name.clone(),
         BinaryOperator::Xor
         | BinaryOperator::DuckIntegerDivide
@@ -185,12 +179,7 @@ impl ExprContext<'_> {
             .map_err(|error| self.ctx.locate(error, expr.span()))
     }
 
-    fn operation(
-        &self,
-        left: &Expr,
-        name: &str,
-        right: &Expr,
-    ) -> Result<TypedScalar, SqlError> {
+    fn operation(&self, left: &Expr, name: &str, right: &Expr) -> Result<TypedScalar, SqlError> {
         let located = |error| self.ctx.locate_operator(error, left.span(), name);
         match (self.row_parts(left), self.row_parts(right), bare(right)) {
             (Some(one), Some(two), _) => {
