@@ -1,0 +1,112 @@
+//! Dates and times as text, in PostgreSQL's ISO style.
+
+use super::{DAY, HOUR, MINUTE, SECOND, TimeZone, civil_from_days};
+
+/// Appends a number with at least `width` digits.
+pub(crate) fn push_padded(out: &mut String, value: u64, width: usize) {
+    let mut buffer = [b'0'; 20];
+    let mut start = 20;
+    let mut rest = value;
+    while rest > 0 {
+        start -= 1;
+        buffer[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    start = start.min(20 - width.min(20));
+    out.extend(buffer[start..].iter().map(|byte| char::from(*byte)));
+}
+
+fn push_day(days: i64, out: &mut String) -> bool {
+    let (year, month, day) = civil_from_days(days);
+    let before_christ = year <= 0;
+    let shown = if before_christ { 1 - i64::from(year) } else { i64::from(year) };
+    push_padded(out, shown.unsigned_abs(), 4);
+    out.push('-');
+    push_padded(out, u64::from(month), 2);
+    out.push('-');
+    push_padded(out, u64::from(day), 2);
+    before_christ
+}
+
+/// Appends a fraction of a second without trailing zeros.
+pub(crate) fn push_fraction(micros: u64, out: &mut String) {
+    if micros > 0 {
+        out.push('.');
+        push_padded(out, micros, 6);
+        out.truncate(out.trim_end_matches('0').len());
+    }
+}
+
+/// Appends a time of day.
+pub fn format_time(micros: i64, out: &mut String) {
+    push_padded(out, (micros / HOUR).unsigned_abs(), 2);
+    out.push(':');
+    push_padded(out, (micros % HOUR / MINUTE).unsigned_abs(), 2);
+    out.push(':');
+    push_padded(out, (micros % MINUTE / SECOND).unsigned_abs(), 2);
+    push_fraction((micros % SECOND).unsigned_abs(), out);
+}
+
+/// Appends a date.
+pub fn format_date(days: i32, out: &mut String) {
+    match days {
+        i32::MAX => out.push_str("infinity"),
+        i32::MIN => out.push_str("-infinity"),
+        _ => {
+            if push_day(i64::from(days), out) {
+                out.push_str(" BC");
+            }
+        }
+    }
+}
+
+fn push_infinity(micros: i64, out: &mut String) -> bool {
+    match micros {
+        i64::MAX => out.push_str("infinity"),
+        i64::MIN => out.push_str("-infinity"),
+        _ => return false,
+    }
+    true
+}
+
+fn push_moment(local: i64, offset: Option<i32>, out: &mut String) {
+    let before_christ = push_day(local.div_euclid(DAY), out);
+    out.push(' ');
+    format_time(local.rem_euclid(DAY), out);
+    if let Some(offset) = offset {
+        push_offset(offset, out);
+    }
+    if before_christ {
+        out.push_str(" BC");
+    }
+}
+
+/// Appends an offset such as `+02`, `-03:30` or `+00:53:28`.
+pub(crate) fn push_offset(seconds: i32, out: &mut String) {
+    out.push(if seconds < 0 { '-' } else { '+' });
+    let seconds = u64::from(seconds.unsigned_abs());
+    push_padded(out, seconds / 3600, 2);
+    if seconds % 3600 != 0 {
+        out.push(':');
+        push_padded(out, seconds / 60 % 60, 2);
+    }
+    if seconds % 60 != 0 {
+        out.push(':');
+        push_padded(out, seconds % 60, 2);
+    }
+}
+
+/// Appends a timestamp without time zone.
+pub fn format_timestamp(micros: i64, out: &mut String) {
+    if !push_infinity(micros, out) {
+        push_moment(micros, None, out);
+    }
+}
+
+/// Appends a timestamp as clocks of a zone show it, with the zone's offset.
+pub fn format_timestamptz(micros: i64, zone: &TimeZone, out: &mut String) {
+    if !push_infinity(micros, out) {
+        let offset = zone.offset_at(micros);
+        push_moment(micros.saturating_add(i64::from(offset) * SECOND), Some(offset), out);
+    }
+}
