@@ -2,7 +2,7 @@
 
 use tidemill_repr::text::TextSettings;
 use tidemill_repr::{
-    ColumnType, Datum, RowBatch, RowBuilder, RowRef, SqlError, SqlState, binary, text,
+    ColumnType, Datum, RowBatch, RowBuilder, RowRef, ScalarType, SqlError, SqlState, binary, text,
 };
 
 use super::describe::{TypeKind, UpstreamColumn, replica_identity_hint};
@@ -78,7 +78,13 @@ impl ColumnDecoder {
                 format!("invalid byte sequence for encoding \"UTF8\" in column \"{}\"", self.name);
             SqlError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, message)
         })?;
-        if self.as_text {
+        // Strings without a limit are themselves.
+        let unlimited = match self.typ.scalar_type {
+            ScalarType::Text => true,
+            ScalarType::Varchar => self.typ.typmod < 4,
+            _ => false,
+        };
+        if self.as_text || unlimited {
             row.push(Datum::Text(text));
             return Ok(());
         }
