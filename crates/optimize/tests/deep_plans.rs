@@ -1,0 +1,49 @@
+//! Long and deep queries neither end the stack nor take long.
+
+use tidemill_expr::FunctionRef;
+use tidemill_optimize::{NoDefinitions, optimize, peek_plan, physical};
+use tidemill_plan::query::ColumnRef;
+use tidemill_plan::{Id, QueryExpr, QueryScalar, RelationType};
+use tidemill_repr::{ColumnType, Datum, ObjectId, Row, ScalarType};
+
+fn get() -> QueryExpr {
+    let typ = RelationType::new(vec![ColumnType::new(ScalarType::Int8); 2]);
+    QueryExpr::Get { id: Id::Global(ObjectId::User(1)), typ }
+}
+
+fn equals(value: i64) -> QueryScalar {
+    let column = QueryScalar::Column(ColumnRef { level: 0, column: 0 });
+    let typ = ColumnType::new(ScalarType::Int8).nullable(false);
+    let literal = QueryScalar::Literal(Ok(Row::pack([Datum::Int(value)])), typ);
+    QueryScalar::Call {
+        function: FunctionRef::by_id("int8eq").unwrap(),
+        arguments: vec![column, literal],
+        typ: ColumnType::new(ScalarType::Bool),
+    }
+}
+
+fn plan(query: &QueryExpr) {
+    let relation = optimize(query, &NoDefinitions).unwrap();
+    physical(&[(ObjectId::Transient(1), relation.clone())], &NoDefinitions).unwrap();
+    let _ = peek_plan(&relation, &NoDefinitions);
+}
+
+#[test]
+fn many_disjuncts() {
+    let predicate = QueryScalar::Or((0..5000).map(equals).collect());
+    plan(&QueryExpr::Filter { input: Box::new(get()), predicates: vec![predicate] });
+}
+
+#[test]
+fn many_branches() {
+    let branch = |value| QueryExpr::Filter {
+        input: Box::new(get()),
+        predicates: vec![equals(value)],
+    };
+    let mut nested = branch(0);
+    for value in 1..1000 {
+        nested = QueryExpr::Union { inputs: vec![nested, branch(value)] };
+    }
+    plan(&nested);
+    plan(&QueryExpr::Union { inputs: (0..1000).map(branch).collect() });
+}
