@@ -1,6 +1,6 @@
 //! `to_char` of numbers, in its everyday patterns: `9 0 . , D G S MI PR PL SG FM L %`.
 
-use tidemill_repr::{Datum, Numeric};
+use tidemill_repr::Numeric;
 
 use crate::error::EvalError;
 use crate::function::Eval;
