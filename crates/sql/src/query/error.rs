@@ -6,10 +6,14 @@ use tidemill_repr::{SqlError, SqlState};
 
 use super::QueryContext;
 
-/// The place of a location in a text, in characters from 1; None if it is not known.
+/// The place of a location in a text, in characters from 1; None if it is not known. In the first
+/// line it is the column, which is all there is after [`crate::parse`].
 pub fn position(text: &str, location: Location) -> Option<u32> {
     if location.line == 0 || location.column == 0 {
         return None;
+    }
+    if location.line == 1 {
+        return u32::try_from(location.column).ok();
     }
     let (mut line, mut column) = (1, 1);
     for (index, character) in text.chars().enumerate() {

@@ -53,6 +53,9 @@ pub(super) fn parse(
     text: &str,
     typ: &ColumnType,
 ) -> Result<TypedScalar, SqlError> {
+    if typ.scalar_type == ScalarType::Text {
+        return Ok(self::text(text));
+    }
     let settings = TextSettings { time_zone: ctx.time_zone.clone() };
     let mut row = RowBuilder::new();
     parse_into(typ, text, &settings, &mut row)?;

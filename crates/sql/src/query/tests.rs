@@ -324,7 +324,6 @@ fn everyday_queries_are_planned() {
          (SELECT x.a FROM t x WHERE x.b = t.b))",
         "WITH a AS (SELECT 1 AS x), b AS (SELECT x + 1 AS y FROM a) SELECT * FROM a, b",
         "SELECT (WITH w AS (SELECT t.a AS z) SELECT z FROM w) FROM t",
-        "TABLE t",
         "(SELECT a FROM t ORDER BY a) LIMIT 1",
         "SELECT count(*) FROM t LIMIT ALL OFFSET $1",
         "SELECT pg_catalog.lower('X') COLLATE \"C\", -1, - 1.5, +2, 9223372036854775808",
