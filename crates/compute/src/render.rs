@@ -6,7 +6,6 @@
 //! have from before is moved up to `as_of`.
 
 pub mod accumulation;
-mod basic;
 pub mod bundle;
 mod constant;
 pub mod errors;

@@ -6,6 +6,7 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use differential_dataflow::trace::ExertionLogic;
 use parking_lot::Mutex;
 use tidemill_plan::physical::Export;
 use tidemill_repr::{ObjectId, SqlState};
@@ -48,8 +49,8 @@ impl Replica {
         let receivers = Mutex::new(receivers);
         let (started, starting) = unbounded();
         let mut worker_config = WorkerConfig::default();
-        let options = differential_dataflow::Config::default().idle_merge_effort(Some(1000));
-        differential_dataflow::configure(&mut worker_config, &options);
+        let logic: ExertionLogic = Arc::new(idle_merge_effort);
+        worker_config.set("differential/default_exert_logic".to_owned(), logic);
         let communication = match workers {
             1 => CommunicationConfig::Thread,
             _ => CommunicationConfig::Process(workers),
@@ -140,6 +141,19 @@ impl Replica {
         self.state.lock().subscriptions.insert(id, sender);
         receiver
     }
+}
+
+/// How many updates an idle arrangement should merge next, seeing (level, batches, updates) of
+/// its levels. It stops when the small batches together are a quarter of the big one: merging
+/// all after each commit would copy a big arrangement again and again.
+fn idle_merge_effort(levels: &[(usize, usize, usize)]) -> Option<usize> {
+    const EFFORT: usize = 1000;
+    if levels.iter().any(|(_, batches, _)| *batches > 1) {
+        return Some(EFFORT);
+    }
+    let largest = levels.iter().map(|(_, _, updates)| *updates).max().unwrap_or(0);
+    let all: usize = levels.iter().map(|(_, _, updates)| *updates).sum();
+    (all - largest > largest / 4).then_some(EFFORT)
 }
 
 impl Drop for Replica {

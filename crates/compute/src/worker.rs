@@ -90,7 +90,12 @@ pub(crate) fn run_worker(worker: &mut Worker, orders: &Receiver<Order>) {
             match orders.try_recv() {
                 Ok(order) => {
                     busy = true;
+                    // The pieces of a big collection are worked off one by one.
+                    let piece = matches!(order, Order::Hydrate { .. });
                     state.obey(worker, order);
+                    if piece {
+                        break;
+                    }
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
@@ -111,9 +116,9 @@ pub(crate) fn run_worker(worker: &mut Worker, orders: &Receiver<Order>) {
         }
         state.publish_behind();
         if unswept && swept.elapsed() >= SWEEP {
-            state.publish_all();
+            // As long as there are merges.
+            unswept = state.publish_all();
             swept = Instant::now();
-            unswept = false;
         }
     }
 }
@@ -222,10 +227,8 @@ impl WorkerState {
             }
         }
         for id in touched {
-            if let Some(flow) = self.dataflows.get_mut(&id) {
-                if flow.as_of < tick {
-                    flow.update(tick, updates, errors, (self.index, self.peers));
-                }
+            if let Some(flow) = self.dataflows.get_mut(&id).filter(|flow| flow.as_of < tick) {
+                flow.update(tick, updates, errors, (self.index, self.peers));
             }
             self.aim(id, tick.next().0);
         }
@@ -250,11 +253,13 @@ impl WorkerState {
         });
     }
 
-    /// Publishes all indexes, to let go of batches that were merged since.
-    fn publish_all(&mut self) {
+    /// Publishes all indexes, to let go of batches that were merged since. Says if there were any.
+    fn publish_all(&mut self) -> bool {
+        let mut changed = false;
         for exported in self.indexes.values_mut() {
-            exported.republish(self.index);
+            changed |= exported.republish(self.index);
         }
+        changed
     }
 
     fn drop_dataflow(&mut self, worker: &mut Worker, dataflow: ObjectId) {

@@ -1,5 +1,7 @@
 //! Dataflows from creation to drop, on one and two workers.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use std::time::Duration;
@@ -257,5 +259,86 @@ fn keys_are_read_by_range() {
             .collect();
         let expected: Vec<_> = (-2..=2).map(|n| ints(&[n, n * n])).collect();
         assert_eq!(read, expected);
+    });
+}
+
+#[test]
+fn a_division_by_zero_lives_as_long_as_its_row() {
+    let function = tidemill_expr::FunctionRef::by_id("int8div").unwrap();
+    let int8 = tidemill_repr::ColumnType::new(tidemill_repr::ScalarType::Int8);
+    let divided = tidemill_expr::ScalarExpr::Call {
+        function,
+        arguments: vec![column(0), column(1)],
+        typ: int8,
+    };
+    each_worker_count(|replica| {
+        let mfp = MapFilterProject {
+            scalars: vec![divided.clone()],
+            projection: vec![0, 2],
+            ..MapFilterProject::identity(2)
+        };
+        let plan = PhysicalPlan::Mfp { input: Box::new(get(TABLE, 2)), mfp };
+        create(&replica, view(plan, 2));
+        let reader = replica.index(INDEX).unwrap();
+        hydrate(&replica, FLOW, TABLE, &[(ints(&[8, 2]), 1)], true);
+        hydrate(&replica, FLOW, OTHER, &[], true);
+        assert_eq!(scan(&reader, 10).unwrap(), rows(&[&[8, 4]]));
+        update(&replica, 11, &[(TABLE, vec![(ints(&[7, 0]), 1)])]);
+        assert_eq!(scan(&reader, 11), Err(EvalError::DivisionByZero));
+        update(&replica, 12, &[(TABLE, vec![(ints(&[7, 0]), -1)])]);
+        assert_eq!(scan(&reader, 12).unwrap(), rows(&[&[8, 4]]));
+    });
+}
+
+#[test]
+fn a_table_function_gives_rows_for_each_row() {
+    let function = tidemill_expr::functions::table_by_id("generate_series_int8").unwrap();
+    each_worker_count(|replica| {
+        let plan = PhysicalPlan::FlatMap {
+            input: Box::new(get(TABLE, 2)),
+            function: tidemill_expr::TableFunctionRef(function),
+            arguments: vec![column(0), column(1)],
+            mfp: MapFilterProject { projection: vec![0, 2], ..MapFilterProject::identity(3) },
+        };
+        create(&replica, view(plan, 2));
+        let reader = replica.index(INDEX).unwrap();
+        hydrate(&replica, FLOW, TABLE, &[(ints(&[1, 3]), 1)], true);
+        hydrate(&replica, FLOW, OTHER, &[], true);
+        assert_eq!(scan(&reader, 10).unwrap(), rows(&[&[1, 1], &[1, 2], &[1, 3]]));
+        update(&replica, 11, &[(TABLE, vec![(ints(&[1, 3]), -1)])]);
+        assert_eq!(scan(&reader, 11).unwrap(), rows(&[]));
+    });
+}
+
+/// Prints what a commit and a lookup take; run with `--ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn latency_of_commits_and_lookups() {
+    each_worker_count(|replica| {
+        let aggregates = vec![aggregate(AggregateKind::SumInt, 1, false)];
+        create(&replica, view(reduce(get(TABLE, 2), 2, aggregates), 2));
+        let reader = replica.index(INDEX).unwrap();
+        let content: Vec<_> = (0..100_000).map(|n| (ints(&[n % 10_000, n]), 1)).collect();
+        let begun = std::time::Instant::now();
+        hydrate(&replica, FLOW, TABLE, &content, true);
+        hydrate(&replica, FLOW, OTHER, &[], true);
+        wait_for(&reader, 10).unwrap();
+        println!("hydrated in {:?}", begun.elapsed());
+        let mut commits = Vec::new();
+        for n in 0..1000 {
+            let begun = std::time::Instant::now();
+            update(&replica, 11 + n, &[(TABLE, vec![(ints(&[n as i64, 1]), 1)])]);
+            wait_for(&reader, 11 + n).unwrap();
+            commits.push(begun.elapsed());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        commits.sort();
+        println!("commit p50 {:?} p99 {:?}", commits[500], commits[990]);
+        let begun = std::time::Instant::now();
+        for n in 0..10_000 {
+            let key = ints(&[n]);
+            assert_eq!(reader.lookup(Tick(1010), key.as_ref()).unwrap().len(), 1);
+        }
+        println!("a lookup takes {:?}", begun.elapsed() / 10_000);
     });
 }

@@ -13,8 +13,6 @@ use tidemill_repr::{Datum, Row, RowBuilder, RowRef};
 
 use crate::render::errors::internal;
 
-type Datums<'a> = SmallVec<[Datum<'a>; 12]>;
-
 /// Evaluates a [`MapFilterProject`] over rows.
 pub struct MfpEvaluator {
     mfp: MapFilterProject,
@@ -53,43 +51,13 @@ impl MfpEvaluator {
         }
         self.arena.reset();
         let MfpEvaluator { mfp, arena, builder, .. } = self;
-        match guard(|| run(mfp, parts, arena, builder)) {
+        let context = EvalContext { arena };
+        match guard(|| mfp.evaluate(&mut decode(parts), context, builder)) {
             Ok(true) => Some(Ok(self.builder.finish())),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }
     }
-}
-
-fn run(
-    mfp: &MapFilterProject,
-    parts: &[RowRef<'_>],
-    arena: &Bump,
-    builder: &mut RowBuilder,
-) -> Result<bool, EvalError> {
-    let context = EvalContext { arena };
-    let mut datums = decode(parts);
-    let mut predicates = mfp.predicates.iter().peekable();
-    let mut scalars = mfp.scalars.iter();
-    loop {
-        while let Some((_, predicate)) = predicates.next_if(|(needed, _)| *needed <= datums.len()) {
-            if !matches!(predicate.eval(&datums, context)?, Datum::Bool(true)) {
-                return Ok(false);
-            }
-        }
-        let Some(scalar) = scalars.next() else { break };
-        let datum = scalar.eval(&datums, context)?;
-        datums.push(datum);
-    }
-    for (_, predicate) in predicates {
-        if !matches!(predicate.eval(&datums, context)?, Datum::Bool(true)) {
-            return Ok(false);
-        }
-    }
-    for column in &mfp.projection {
-        builder.push(datums.get(*column).copied().unwrap_or(Datum::Null));
-    }
-    Ok(true)
 }
 
 /// Evaluates a list of expressions over rows, into a row: keys, arguments.
@@ -138,7 +106,7 @@ impl RowEvaluator {
 }
 
 /// The datums of rows, one row after the other.
-pub fn decode<'a>(parts: &[RowRef<'a>]) -> Datums<'a> {
+pub fn decode<'a>(parts: &[RowRef<'a>]) -> Vec<Datum<'a>> {
     parts.iter().flat_map(RowRef::iter).collect()
 }
 

@@ -77,9 +77,9 @@ fn best(input: &[(RowRef<'_>, Diff)], greatest: bool) -> Option<Row> {
     }
     let values = input.iter().map(|(value, _)| *value);
     // NULL is the last in order of bytes.
-    let present = values.clone().filter(|value| !is_null(*value));
+    let mut present = values.clone().filter(|value| !is_null(*value));
     let chosen = if input.first().is_some_and(|(value, _)| is_byte_ordered(*value)) {
-        if greatest { present.last() } else { present.into_iter().next() }
+        if greatest { present.next_back() } else { present.next() }
     } else if greatest {
         present.max_by(|a, b| compare(*a, *b))
     } else {

@@ -16,9 +16,9 @@
 use differential_dataflow::AsCollection;
 use differential_dataflow::Hashable;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
-use tidemill_expr::{AggregateCall, AggregateKind, EvalError};
+use tidemill_expr::{AggregateCall, AggregateKind, EvalError, FunctionRef, ScalarExpr};
 use tidemill_plan::physical::ReducePlan;
-use tidemill_repr::{Datum, Diff, Row, RowBuilder, RowRef};
+use tidemill_repr::{ColumnType, Datum, Diff, Row, RowBuilder, RowRef, ScalarType};
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::vec::Map;
 
@@ -44,7 +44,7 @@ pub fn render<'scope>(context: &mut Context<'scope>, plan: &ReducePlan) -> Bundl
     let input = context.render(&plan.input);
     let (rows, mut errors) = context.stream_with(&input, &plan.input_mfp);
     let mut key = RowEvaluator::new(&plan.key);
-    let arguments: Vec<_> = plan.aggregates.iter().map(|call| call.argument.clone()).collect();
+    let arguments: Vec<_> = plan.aggregates.iter().map(kept_argument).collect();
     let mut arguments = RowEvaluator::new(&arguments);
     let (keyed, more) = split_map(rows, "Reduce: key and arguments", move |row: Row, emit| {
         let parts = [row.as_ref()];
@@ -84,10 +84,10 @@ fn reduce_classes<'scope>(
     for call_position in 0..plan.aggregates.len() {
         // Distinct aggregates one by one, each over its own distinct arguments.
         let call = &plan.aggregates[call_position];
-        if call.distinct && !is_extreme(&call.kind) {
+        if is_distinct(call) {
             let pairs = distinct_pairs(context, &keyed, plan, call_position, errors);
             let class = single_class(call_position, call);
-            parts.push((vec![call_position], render_class(context, pairs, plan, &class, true)));
+            parts.push((vec![call_position], render_class(context, pairs, plan, &class)));
         }
     }
     for class in classes(&plan.aggregates) {
@@ -96,7 +96,7 @@ fn reduce_classes<'scope>(
             Class::Extreme(position) => vec![*position],
         };
         let arguments = select(&keyed, &positions, plan.aggregates.len());
-        parts.push((positions, render_class(context, arguments, plan, &class, false)));
+        parts.push((positions, render_class(context, arguments, plan, &class)));
     }
     if parts.len() == 1 {
         // One class has all aggregates, in order.
@@ -111,8 +111,30 @@ fn is_extreme(kind: &AggregateKind) -> bool {
     matches!(kind, AggregateKind::Min | AggregateKind::Max)
 }
 
+/// Whether it matters that each value is taken once.
+fn is_distinct(call: &AggregateCall) -> bool {
+    use AggregateKind::{All, Any, Max, Min};
+    call.distinct && !matches!(call.kind, All | Any | Max | Min)
+}
+
+/// The argument as it is kept: distinct values are counted by what they have in common.
+fn kept_argument(call: &AggregateCall) -> ScalarExpr {
+    match FunctionRef::by_id("canonical") {
+        Some(function) if is_distinct(call) && call.kind == AggregateKind::Count => {
+            ScalarExpr::Call {
+                function,
+                arguments: vec![call.argument.clone()],
+                // Nobody asks for the type of an argument here.
+                typ: ColumnType::new(ScalarType::Text),
+            }
+        }
+        _ => call.argument.clone(),
+    }
+}
+
 fn single_class(position: usize, call: &AggregateCall) -> Class {
-    if is_accumulable(&call.kind) {
+    // Equal decimals may differ in scale, so their bytes do not say how many there are.
+    if is_accumulable(&call.kind) && call.kind != AggregateKind::SumNumeric {
         Class::Sums(vec![position])
     } else {
         Class::Basic(vec![position])
@@ -127,7 +149,7 @@ fn classes(aggregates: &[AggregateCall]) -> Vec<Class> {
     for (position, call) in aggregates.iter().enumerate() {
         if is_extreme(&call.kind) {
             classes.push(Class::Extreme(position));
-        } else if call.distinct {
+        } else if is_distinct(call) {
             // Rendered apart.
         } else if is_accumulable(&call.kind) {
             sums.push(position);
@@ -149,15 +171,9 @@ fn render_class<'scope>(
     input: KeyedRows<'scope>,
     plan: &ReducePlan,
     class: &Class,
-    distinct: bool,
 ) -> RowArranged<'scope> {
     let calls = |positions: &[usize]| {
-        let call = |position: &usize| {
-            let mut call = plan.aggregates[*position].clone();
-            call.distinct &= !distinct;
-            call
-        };
-        positions.iter().map(call).collect::<Vec<_>>()
+        positions.iter().map(|position| plan.aggregates[*position].clone()).collect::<Vec<_>>()
     };
     match class {
         Class::Sums(positions) => {
@@ -287,7 +303,7 @@ fn evaluate_basic(calls: &[AggregateCall], input: &[(RowRef<'_>, Diff)]) -> Resu
         let values = arguments
             .iter()
             .map(|(datums, count)| (datums.get(position).copied().unwrap_or(Datum::Null), *count));
-        super::basic::evaluate(call, values.collect(), &mut builder)?;
+        builder.push_encoded(call.evaluate_basic(values)?.bytes());
     }
     Ok(builder.finish())
 }

@@ -180,12 +180,14 @@ impl ExportedIndex {
     }
 
     /// Publishes it if there is anything new, a merge for one.
-    pub fn republish(&mut self, worker: usize) {
+    pub fn republish(&mut self, worker: usize) -> bool {
         let upper = trace_upper(&mut self.rows).min(trace_upper(&mut self.errors));
         let since = self.since();
-        if (upper, since, self.batch_count()) != self.published {
+        let changed = (upper, since, self.batch_count()) != self.published;
+        if changed {
             self.publish_at(worker, upper, since);
         }
+        changed
     }
 
     fn publish_at(&mut self, worker: usize, upper: Time, since: Time) {
