@@ -12,6 +12,8 @@ mod options;
 mod show;
 mod tokens;
 
+use std::sync::Arc;
+
 use sqlparser::ast::{Ident, ObjectName, Query};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
@@ -36,6 +38,8 @@ pub struct ParsedStatement {
     pub statement: Statement,
     /// Its own text, without semicolon.
     pub text: String,
+    /// The whole text that it is part of, on one line: what the spans of the tree refer to.
+    pub whole: Arc<str>,
 }
 
 /// Splits a text into statements and reads each. Positions in errors, and in the spans of the
@@ -52,12 +56,13 @@ pub fn parse(text: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         ));
     }
     let statements = tokens::split(text)?;
+    let whole: Arc<str> = text.replace('\n', " ").into();
     statements
         .into_iter()
         .map(|tokens| {
             let source = tokens.source(text).to_owned();
             let statement = parse_one(text, tokens)?;
-            Ok(ParsedStatement { statement, text: source })
+            Ok(ParsedStatement { statement, text: source, whole: Arc::clone(&whole) })
         })
         .collect()
 }

@@ -1,7 +1,8 @@
 //! What went wrong while parsing, in PostgreSQL's words.
 
+use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Token};
+use sqlparser::tokenizer::{Location, Token, Tokenizer};
 use tidemill_repr::{SqlError, SqlState};
 
 use super::tokens::too_deep;
@@ -101,9 +102,11 @@ pub(super) fn tokenizer_error(message: &str, location: Location, text: &str) -> 
     let before: usize =
         text.split_inclusive('\n').take(line).map(|line| line.chars().count()).sum();
     let column = usize::try_from(location.column.saturating_sub(1)).unwrap_or(0);
-    let at = before + column;
-    let rest: String = text.chars().skip(at).collect();
     let lower = message.to_lowercase();
+    // The comment's start is what PostgreSQL blames, not the end of the text.
+    let comment = lower.contains("comment").then(|| open_comment(text)).flatten();
+    let at = comment.unwrap_or(before + column);
+    let rest: String = text.chars().skip(at).collect();
     let what = if lower.contains("dollar") {
         "unterminated dollar-quoted string"
     } else if lower.contains("comment") {
@@ -122,4 +125,42 @@ pub(super) fn tokenizer_error(message: &str, location: Location, text: &str) -> 
         SqlError::new(SqlState::SYNTAX_ERROR, format!("{what} at or near \"{rest}\""))
     };
     error.at(position)
+}
+
+/// Where the comment begins that never ends, in characters from 0.
+fn open_comment(text: &str) -> Option<usize> {
+    let mut from = 0;
+    for _ in 0..100 {
+        let start = from + text.get(from..)?.find("/*")?;
+        from = start + 2;
+        let before = text.get(..start)?;
+        if Tokenizer::new(&PostgreSqlDialect {}, before).tokenize().is_err() {
+            continue;
+        }
+        match comment_end(text.get(start..)?) {
+            Some(length) => from = start + length,
+            None => return Some(before.chars().count()),
+        }
+    }
+    None
+}
+
+/// The length of the comment at the start of a text; comments nest.
+fn comment_end(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut depth = 0;
+    let mut index = 0;
+    while index + 1 < bytes.len() {
+        match &bytes[index..index + 2] {
+            b"/*" => depth += 1,
+            b"*/" if depth == 1 => return Some(index + 2),
+            b"*/" => depth -= 1,
+            _ => {
+                index += 1;
+                continue;
+            }
+        }
+        index += 2;
+    }
+    None
 }

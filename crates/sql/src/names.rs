@@ -1,0 +1,130 @@
+//! Names: from the parser's to the catalog's, and full names in the text of definitions.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, TableFactor, VisitMut, VisitorMut};
+use tidemill_catalog::QualifiedName;
+use tidemill_catalog::name::quote_identifier;
+use tidemill_repr::{ObjectId, SqlError, SqlState};
+
+use crate::session::Planner;
+
+/// The parts of a name.
+///
+/// # Errors
+/// A part is no identifier.
+pub fn parts(name: &ObjectName) -> Result<Vec<String>, SqlError> {
+    name.0
+        .iter()
+        .map(|part| match part {
+            ObjectNamePart::Identifier(ident) => Ok(ident.value.clone()),
+            ObjectNamePart::Function(_) => {
+                Err(SqlError::new(SqlState::INVALID_NAME, format!("invalid name: \"{name}\"")))
+            }
+        })
+        .collect()
+}
+
+/// An identifier that is written so that it is read as this name.
+pub fn ident(name: &str) -> Ident {
+    if quote_identifier(name).starts_with('"') {
+        Ident::with_quote('"', name)
+    } else {
+        Ident::new(name)
+    }
+}
+
+/// A catalog name in the parser's form.
+pub fn object_name(name: &QualifiedName) -> ObjectName {
+    let database = name.database.iter().map(String::as_str);
+    let parts = database.chain([name.schema.as_str(), name.item.as_str()]);
+    ObjectName::from(parts.map(ident).collect::<Vec<_>>())
+}
+
+/// Writes the full names of all relations into a query, and gives their identities.
+///
+/// # Errors
+/// A relation does not exist.
+pub fn qualify(planner: &Planner<'_>, query: &mut Query) -> Result<Vec<ObjectId>, SqlError> {
+    let mut qualifier = Qualifier { planner, frames: Vec::new(), found: Vec::new() };
+    match query.visit(&mut qualifier) {
+        ControlFlow::Continue(()) => {
+            let mut found = qualifier.found;
+            found.sort();
+            found.dedup();
+            Ok(found)
+        }
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// The CTEs of a query that is being visited. Those of its own definitions that were visited
+/// are in sight; a recursive WITH shows all at once.
+struct Frame {
+    names: Vec<String>,
+    visible: usize,
+}
+
+struct Qualifier<'a> {
+    planner: &'a Planner<'a>,
+    frames: Vec<Frame>,
+    found: Vec<ObjectId>,
+}
+
+impl Qualifier<'_> {
+    fn is_cte(&self, name: &str) -> bool {
+        self.frames
+            .iter()
+            .any(|frame| frame.names.iter().take(frame.visible).any(|known| known == name))
+    }
+}
+
+impl VisitorMut for Qualifier<'_> {
+    type Break = SqlError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        let mut frame = Frame { names: Vec::new(), visible: 0 };
+        if let Some(with) = &query.with {
+            frame.names = with.cte_tables.iter().map(|cte| cte.alias.name.value.clone()).collect();
+            if with.recursive {
+                frame.visible = frame.names.len();
+            }
+        }
+        self.frames.push(frame);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<SqlError> {
+        self.frames.pop();
+        // The definitions of a WITH are visited before all other queries inside.
+        if let Some(parent) = self.frames.last_mut() {
+            parent.visible = (parent.visible + 1).min(parent.names.len());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        let TableFactor::Table { name, args: None, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        let parts = match parts(name) {
+            Ok(parts) => parts,
+            Err(error) => return ControlFlow::Break(error),
+        };
+        if let [single] = parts.as_slice()
+            && self.is_cte(single)
+        {
+            return ControlFlow::Continue(());
+        }
+        let session = self.planner.session;
+        let catalog = self.planner.catalog;
+        match catalog.resolve_relation(session.database, session.search_path, &parts) {
+            Ok(item) => {
+                self.found.push(item.id);
+                *name = object_name(&item.name);
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! What a statement does, as plain data for `coord`.
+
+use std::fmt;
+
+use tidemill_catalog::{Definition, QualifiedName};
+use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
+use tidemill_repr::{ObjectId, RelationDesc, RowRef, ScalarType, SqlError, SqlState, Tick};
+
+use crate::ast::{ExplainStage, FetchCount, SetScope, SetValue};
+use crate::parse::ParsedStatement;
+
+/// A planned statement.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What it does.
+    pub plan: Plan,
+    /// The types of its parameters, `$1` first.
+    pub parameters: Vec<ScalarType>,
+    /// The rows it gives, if it gives any.
+    pub desc: Option<RelationDesc>,
+    /// What the client is told beside.
+    pub notices: Vec<Notice>,
+}
+
+/// A message that is no error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// `NOTICE` or `WARNING`
+    pub severity: &'static str,
+    /// The SQLSTATE.
+    pub code: SqlState,
+    /// The message.
+    pub message: String,
+}
+
+/// What a statement does.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// Gives rows.
+    Select(SelectPlan),
+    /// Gives the text of a plan.
+    Explain(ExplainPlan),
+    /// Follows a relation.
+    Subscribe(SubscribePlan),
+    /// Gives rows in COPY format.
+    Copy(CopyPlan),
+    /// Adds rows.
+    Insert(InsertPlan),
+    /// Changes rows.
+    Update(UpdatePlan),
+    /// Takes rows away.
+    Delete(DeletePlan),
+    /// Opens a cursor.
+    Declare(DeclarePlan),
+    /// Reads from a cursor.
+    Fetch(FetchPlan),
+    /// Closes a cursor; None: all.
+    Close(Option<String>),
+    /// Remembers a statement.
+    Prepare(PreparePlan),
+    /// Runs a remembered statement.
+    Execute(ExecutePlan),
+    /// Forgets a remembered statement; None: all.
+    Deallocate(Option<String>),
+    /// Begins a transaction.
+    Begin(TransactionModes),
+    /// Ends it; with `chain` another begins.
+    Commit {
+        /// `AND CHAIN`
+        chain: bool,
+    },
+    /// Undoes it; with `chain` another begins.
+    Rollback {
+        /// `AND CHAIN`
+        chain: bool,
+    },
+    /// Sets modes of the transaction, or with `session` of those to come.
+    SetTransaction {
+        /// For the transactions of the session to come.
+        session: bool,
+        /// The modes.
+        modes: TransactionModes,
+    },
+    /// Sets a setting.
+    SetVariable(SetVariablePlan),
+    /// Puts a setting back; None: all.
+    ResetVariable(Option<String>),
+    /// Shows a setting.
+    ShowVariable(String),
+    /// Shows all settings.
+    ShowAllVariables,
+    /// Forgets what the session holds.
+    Discard(DiscardKind),
+    /// Makes a database.
+    CreateDatabase {
+        /// Its name.
+        name: String,
+    },
+    /// Makes a schema.
+    CreateSchema {
+        /// Its database.
+        database: String,
+        /// Its name.
+        name: String,
+    },
+    /// Makes a secret; its value must be encrypted first.
+    CreateSecret(CreateSecretPlan),
+    /// Changes the value of a secret.
+    AlterSecret {
+        /// The secret.
+        id: ObjectId,
+        /// Its new value.
+        value: SecretValue,
+    },
+    /// Makes a connection.
+    CreateConnection {
+        /// The connection.
+        item: NewItem,
+        /// Whether it is tried first.
+        validate: bool,
+    },
+    /// Tries a connection.
+    ValidateConnection(ObjectId),
+    /// Makes a source, and tables that [`crate::sources`] makes from what is upstream.
+    CreateSource(CreateSourcePlan),
+    /// Makes a table from a source, as [`crate::sources`] makes it from what is upstream.
+    CreateTableFromSource(CreateTableFromSourcePlan),
+    /// Makes a table.
+    CreateTable(NewItem),
+    /// Makes a view.
+    CreateView(NewItem),
+    /// Makes a materialized view.
+    CreateMaterializedView(NewItem),
+    /// Makes an index.
+    CreateIndex(NewItem),
+    /// Takes objects away.
+    Drop(DropPlan),
+    /// Gives an object another name. `item` is as it will be.
+    Rename(RenamePlan),
+    /// Does nothing: `IF [NOT] EXISTS` had its way. The tag is what the client is told.
+    Nothing {
+        /// The command tag.
+        tag: &'static str,
+    },
+}
+
+/// A query.
+#[derive(Clone, Debug)]
+pub struct SelectPlan {
+    /// The relation.
+    pub query: QueryExpr,
+    /// What it gives after the finishing.
+    pub desc: RelationDesc,
+    /// Order, limit and projection, done by the session.
+    pub finishing: Finishing,
+    /// The tick it is asked at; None: now.
+    pub as_of: Option<AsOfTick>,
+}
+
+/// A tick that a read is asked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AsOfTick {
+    /// The tick.
+    pub tick: Tick,
+    /// Whether a later one will do too.
+    pub at_least: bool,
+}
+
+/// EXPLAIN.
+#[derive(Clone, Debug)]
+pub struct ExplainPlan {
+    /// Which form.
+    pub stage: ExplainStage,
+    /// What is explained.
+    pub explainee: Box<Explained>,
+}
+
+/// What is explained.
+#[derive(Clone, Debug)]
+pub enum Explained {
+    /// A SELECT.
+    Select(SelectPlan),
+    /// Another statement that reads: its relation.
+    Relation(QueryExpr, RelationDesc),
+    /// An existing view, materialized view or index.
+    Object(ObjectId),
+}
+
+/// SUBSCRIBE. Its rows are (`mz_timestamp`, `mz_progressed` with PROGRESS, `mz_diff`, columns).
+#[derive(Clone, Debug)]
+pub struct SubscribePlan {
+    /// What is followed.
+    pub query: QueryExpr,
+    /// Its columns, without the first ones of SUBSCRIBE.
+    pub desc: RelationDesc,
+    /// Whether the content at the beginning is given first.
+    pub snapshot: bool,
+    /// Whether progress is told.
+    pub progress: bool,
+    /// From when; None: now.
+    pub as_of: Option<AsOfTick>,
+    /// Until when, that tick left out.
+    pub up_to: Option<Tick>,
+}
+
+/// How COPY writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// Tabs and backslashes.
+    Text,
+    /// Comma-separated values.
+    Csv {
+        /// Whether names come first.
+        header: bool,
+    },
+    /// PostgreSQL's binary format.
+    Binary,
+}
+
+/// COPY .. TO STDOUT.
+#[derive(Clone, Debug)]
+pub struct CopyPlan {
+    /// What is copied: a Select or a Subscribe.
+    pub source: Box<Plan>,
+    /// How it is written.
+    pub format: CopyFormat,
+}
+
+/// Checks of a row before it goes into a table.
+#[derive(Clone, Debug)]
+pub struct RowCheck {
+    /// The table's name, for messages.
+    pub table: String,
+    /// Its columns.
+    pub desc: RelationDesc,
+}
+
+/// INSERT.
+#[derive(Clone, Debug)]
+pub struct InsertPlan {
+    /// The table.
+    pub table: ObjectId,
+    /// The rows, with all columns of the table.
+    pub query: QueryExpr,
+    /// Each row must pass.
+    pub check: RowCheck,
+}
+
+/// UPDATE.
+#[derive(Clone, Debug)]
+pub struct UpdatePlan {
+    /// The table.
+    pub table: ObjectId,
+    /// The rows concerned: all columns of the table as they are, then all as they will be.
+    pub query: QueryExpr,
+    /// Each new row must pass.
+    pub check: RowCheck,
+}
+
+/// DELETE.
+#[derive(Clone, Debug)]
+pub struct DeletePlan {
+    /// The table.
+    pub table: ObjectId,
+    /// The rows concerned.
+    pub query: QueryExpr,
+}
+
+/// DECLARE.
+#[derive(Clone, Debug)]
+pub struct DeclarePlan {
+    /// The cursor.
+    pub name: String,
+    /// Whether it outlives the transaction.
+    pub hold: bool,
+    /// A Select or a Subscribe.
+    pub source: Box<Planned>,
+}
+
+/// FETCH.
+#[derive(Clone, Debug)]
+pub struct FetchPlan {
+    /// The cursor.
+    pub name: String,
+    /// How many rows.
+    pub count: FetchCount,
+    /// How long it waits for them, in microseconds; None: until there is at least one.
+    pub timeout_micros: Option<u64>,
+}
+
+/// PREPARE.
+#[derive(Clone, Debug)]
+pub struct PreparePlan {
+    /// The name.
+    pub name: String,
+    /// The statement; to be planned again when it is run.
+    pub statement: ParsedStatement,
+    /// The types that were given.
+    pub types: Vec<Option<ScalarType>>,
+}
+
+/// EXECUTE.
+#[derive(Clone, Debug)]
+pub struct ExecutePlan {
+    /// The name.
+    pub name: String,
+    /// The parameters, evaluated: rows of one datum with its type. The session casts them to the
+    /// parameters' types.
+    pub parameters: Vec<QueryScalar>,
+}
+
+/// Modes of a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TransactionModes {
+    /// `READ ONLY` (true) or `READ WRITE` (false), if said.
+    pub read_only: Option<bool>,
+    /// The isolation level that was asked for, in PostgreSQL's words; all get strict
+    /// serializability.
+    pub isolation: Option<&'static str>,
+}
+
+/// SET.
+#[derive(Clone, Debug)]
+pub struct SetVariablePlan {
+    /// For how long.
+    pub scope: SetScope,
+    /// The setting, folded.
+    pub name: String,
+    /// The values; None: the default.
+    pub values: Option<Vec<SetValue>>,
+}
+
+/// What DISCARD forgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiscardKind {
+    /// All of it.
+    All,
+    /// Cached plans: there are none.
+    Plans,
+    /// Sequences: there are none.
+    Sequences,
+    /// Temporary tables: there are none.
+    Temp,
+}
+
+/// An object to be made; `coord` gives it identity and owner.
+#[derive(Clone, Debug)]
+pub struct NewItem {
+    /// Its name.
+    pub name: QualifiedName,
+    /// The statement that makes it, with full names.
+    pub create_sql: String,
+    /// What it cannot be without.
+    pub depends_on: Vec<ObjectId>,
+    /// What it is.
+    pub definition: Definition,
+    /// What is dropped in the same commit (`OR REPLACE`): the object that had the name.
+    pub replaces: Option<ObjectId>,
+}
+
+/// A value that does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretValue(pub Vec<u8>);
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretValue(..)")
+    }
+}
+
+/// CREATE SECRET.
+#[derive(Clone, Debug)]
+pub struct CreateSecretPlan {
+    /// Its name.
+    pub name: QualifiedName,
+    /// The statement, without the value.
+    pub create_sql: String,
+    /// The value.
+    pub value: SecretValue,
+}
+
+/// Which upstream tables become tables with a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TablesWanted {
+    /// None.
+    None,
+    /// All of the publication.
+    All,
+    /// Those in these schemas.
+    Schemas(Vec<String>),
+    /// These: parts of the name upstream, and the name here if it was given.
+    Tables(Vec<(Vec<String>, Option<QualifiedName>)>),
+}
+
+/// CREATE SOURCE.
+#[derive(Clone, Debug)]
+pub struct CreateSourcePlan {
+    /// Its name.
+    pub name: QualifiedName,
+    /// The statement, with full names.
+    pub create_sql: String,
+    /// The connection.
+    pub connection: ObjectId,
+    /// The publication upstream.
+    pub publication: String,
+    /// Where it runs.
+    pub cluster: String,
+    /// The tables made with it, in the schema of `name` unless they say otherwise.
+    pub tables: TablesWanted,
+    /// Columns carried as text: parts of `[schema.]table.column`.
+    pub text_columns: Vec<Vec<String>>,
+    /// Columns left out.
+    pub exclude_columns: Vec<Vec<String>>,
+}
+
+/// CREATE TABLE .. FROM SOURCE.
+#[derive(Clone, Debug)]
+pub struct CreateTableFromSourcePlan {
+    /// Its name.
+    pub name: QualifiedName,
+    /// The source.
+    pub source: ObjectId,
+    /// Parts of the name upstream.
+    pub reference: Vec<String>,
+    /// Columns carried as text.
+    pub text_columns: Vec<String>,
+    /// Columns left out.
+    pub exclude_columns: Vec<String>,
+}
+
+/// DROP: everything that goes, each object before those it depends on.
+#[derive(Clone, Debug, Default)]
+pub struct DropPlan {
+    /// Objects.
+    pub items: Vec<ObjectId>,
+    /// Schemas, empty by then: database and name.
+    pub schemas: Vec<(String, String)>,
+    /// Databases, empty by then.
+    pub databases: Vec<String>,
+    /// The command tag.
+    pub tag: &'static str,
+}
+
+/// ALTER .. RENAME TO.
+#[derive(Clone, Debug)]
+pub struct RenamePlan {
+    /// The object.
+    pub id: ObjectId,
+    /// Its new name.
+    pub name: QualifiedName,
+    /// The statement that makes it, with the new name.
+    pub create_sql: String,
+    /// The command tag.
+    pub tag: &'static str,
+}
+
+impl RowCheck {
+    /// Checks a row against the table's constraints.
+    ///
+    /// # Errors
+    /// A column that must not is NULL (`23502`), in PostgreSQL's words.
+    pub fn check(&self, row: RowRef<'_>) -> Result<(), SqlError> {
+        let missing = self
+            .desc
+            .columns
+            .iter()
+            .zip(row.iter())
+            .find(|(column, datum)| !column.typ.nullable && datum.is_null());
+        let Some((column, _)) = missing else { return Ok(()) };
+        let settings = tidemill_repr::text::TextSettings::default();
+        let mut shown = String::new();
+        for (column, datum) in self.desc.columns.iter().zip(row.iter()) {
+            if !shown.is_empty() {
+                shown.push_str(", ");
+            }
+            if datum.is_null() {
+                shown.push_str("null");
+            } else {
+                let typ = &column.typ.scalar_type;
+                tidemill_repr::text::format_into(&datum, typ, &settings, &mut shown);
+            }
+        }
+        Err(SqlError::new(
+            SqlState::NOT_NULL_VIOLATION,
+            format!(
+                "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                column.name, self.table
+            ),
+        )
+        .with_detail(format!("Failing row contains ({shown}).")))
+    }
+}
+
+impl SubscribePlan {
+    /// The columns that a client sees.
+    pub fn output_desc(&self) -> RelationDesc {
+        let column = |name: &str, typ: ScalarType, nullable: bool| tidemill_repr::Column {
+            name: name.to_owned(),
+            typ: tidemill_repr::ColumnType::new(typ).nullable(nullable),
+        };
+        let mut columns = vec![column("mz_timestamp", ScalarType::Numeric, false)];
+        if self.progress {
+            columns.push(column("mz_progressed", ScalarType::Bool, false));
+        }
+        // A progress row has neither diff nor values.
+        columns.push(column("mz_diff", ScalarType::Int8, self.progress));
+        columns.extend(self.desc.columns.iter().cloned().map(|mut column| {
+            column.typ.nullable |= self.progress;
+            column
+        }));
+        RelationDesc { columns, keys: Vec::new() }
+    }
+}
+
+impl Notice {
+    /// A notice.
+    pub fn notice(code: SqlState, message: impl Into<String>) -> Notice {
+        Notice { severity: "NOTICE", code, message: message.into() }
+    }
+}

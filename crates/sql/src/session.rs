@@ -1,0 +1,84 @@
+//! What planning may know of a session.
+
+use tidemill_catalog::Catalog;
+use tidemill_repr::{ScalarType, SqlError};
+
+use crate::query::{QueryContext, Relation, Relations};
+
+/// What planning may know of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionView<'a> {
+    /// `current_database()`
+    pub database: &'a str,
+    /// `search_path`, in order.
+    pub search_path: &'a [String],
+    /// `current_user`
+    pub user: &'a str,
+    /// `timezone`
+    pub time_zone: &'a str,
+    /// `now()`: microseconds since 2000-01-01 00:00 UTC.
+    pub now: i64,
+    /// `cluster`
+    pub cluster: &'a str,
+    /// `pg_backend_pid()`
+    pub backend_pid: i32,
+}
+
+/// A catalog snapshot as one session sees it.
+#[derive(Clone, Copy)]
+pub struct Planner<'a> {
+    /// The snapshot.
+    pub catalog: &'a Catalog,
+    /// The session.
+    pub session: &'a SessionView<'a>,
+}
+
+impl Relations for Planner<'_> {
+    fn relation(&self, parts: &[String]) -> Result<Relation, SqlError> {
+        let item = self.catalog.resolve_relation(
+            self.session.database,
+            self.session.search_path,
+            parts,
+        )?;
+        let desc = item.desc().cloned().unwrap_or_default();
+        Ok(Relation {
+            id: item.id,
+            oid: item.oid,
+            schema: item.name.schema.clone(),
+            name: item.name.item.clone(),
+            desc,
+        })
+    }
+}
+
+impl Planner<'_> {
+    /// The context of a query of this session; `parameters` as far as their types are known.
+    pub fn query_context<'b>(
+        &'b self,
+        text: &'b str,
+        parameters: &[Option<ScalarType>],
+    ) -> QueryContext<'b> {
+        let session = self.session;
+        let mut context = QueryContext::new(self, text);
+        context.database = session.database.to_owned();
+        context.search_path = session
+            .search_path
+            .iter()
+            .filter(|schema| self.catalog.schema(session.database, schema).is_some())
+            .cloned()
+            .collect();
+        context.user = session.user.to_owned();
+        context.time_zone = session.time_zone.to_owned();
+        context.now = session.now;
+        context.backend_pid = session.backend_pid;
+        context.parameters.replace(parameters.to_vec());
+        context
+    }
+
+    /// The context of a query that is maintained: it knows nothing of the session.
+    pub fn maintained_context<'b>(&'b self, text: &'b str) -> QueryContext<'b> {
+        let mut context = self.query_context(text, &[]);
+        context.maintained = true;
+        context
+    }
+}

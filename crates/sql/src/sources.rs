@@ -1,0 +1,457 @@
+//! From what is upstream to the tables that a source makes.
+//!
+//! `coord` asks `ingest` to describe the upstream, and hands the description here with what the
+//! statement asked for ([`CreateSourcePlan`], [`CreateTableFromSourcePlan`]). All that can be
+//! found wrong without asking the upstream again is found here.
+
+use std::collections::BTreeMap;
+
+use tidemill_catalog::name::quote_identifier;
+use tidemill_catalog::{
+    Catalog, Definition, QualifiedName, SourceTable, Table, UpstreamColumn, UpstreamTable,
+};
+use tidemill_repr::{
+    Column, ColumnType, ObjectId, Oid, RelationDesc, ScalarType, SqlError, SqlState,
+};
+
+use crate::plan::{CreateSourcePlan, CreateTableFromSourcePlan, NewItem, TablesWanted};
+
+/// What is upstream, as far as tables are made from it.
+#[derive(Clone, Debug)]
+pub struct Upstream<'a> {
+    /// The publication.
+    pub publication: &'a str,
+    /// Its tables.
+    pub tables: &'a [UpstreamTable],
+}
+
+/// The tables made together with a source (`FOR ..`), in the order they are upstream or were
+/// asked for.
+///
+/// # Errors
+/// The publication is empty, a table is not in it or its name is ambiguous, two tables would get
+/// one name or a name is taken, a column cannot be carried or is not there.
+pub fn subsources(
+    catalog: &Catalog,
+    plan: &CreateSourcePlan,
+    source: ObjectId,
+    upstream: &Upstream<'_>,
+) -> Result<Vec<NewItem>, SqlError> {
+    let wanted = wanted_tables(plan, upstream)?;
+    check_names(catalog, plan, &wanted)?;
+    let tables: Vec<&UpstreamTable> = wanted.iter().map(|(table, _)| *table).collect();
+    let text = columns_by_table(&plan.text_columns, "TEXT COLUMNS", &tables)?;
+    let exclude = columns_by_table(&plan.exclude_columns, "EXCLUDE COLUMNS", &tables)?;
+    wanted
+        .into_iter()
+        .map(|(table, name)| {
+            let empty = Vec::new();
+            let columns = ColumnChoice {
+                text: text.get(&table.oid).unwrap_or(&empty),
+                exclude: exclude.get(&table.oid).unwrap_or(&empty),
+            };
+            new_table(name, source, &plan.name, table, &columns, true)
+        })
+        .collect()
+}
+
+/// The table of a `CREATE TABLE .. FROM SOURCE`.
+///
+/// # Errors
+/// As [`subsources`].
+pub fn table_from_source(
+    catalog: &Catalog,
+    plan: &CreateTableFromSourcePlan,
+    upstream: &Upstream<'_>,
+) -> Result<NewItem, SqlError> {
+    let source = catalog
+        .item(plan.source)
+        .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, "the source was dropped"))?;
+    check_not_empty(upstream)?;
+    let table = find_table(&plan.reference, upstream)?;
+    let text = unique_columns(table, &plan.text_columns, "TEXT COLUMNS")?;
+    let exclude = unique_columns(table, &plan.exclude_columns, "EXCLUDE COLUMNS")?;
+    let columns = ColumnChoice { text: &text, exclude: &exclude };
+    new_table(plan.name.clone(), plan.source, &source.name, table, &columns, false)
+}
+
+/// How values of an upstream type are carried; None if they cannot be.
+pub fn scalar_type(type_oid: u32) -> Option<ScalarType> {
+    match ScalarType::from_oid(Oid(type_oid))? {
+        ScalarType::Unknown
+        | ScalarType::Regclass
+        | ScalarType::Regtype
+        | ScalarType::Regproc
+        | ScalarType::Record(_) => None,
+        ScalarType::Array(element)
+            if matches!(
+                *element,
+                ScalarType::Regclass
+                    | ScalarType::Regtype
+                    | ScalarType::Regproc
+                    | ScalarType::Record(_)
+            ) =>
+        {
+            None
+        }
+        found => Some(found),
+    }
+}
+
+/// The columns of one table that are treated specially, by attribute number.
+struct ColumnChoice<'a> {
+    text: &'a [i16],
+    exclude: &'a [i16],
+}
+
+fn shown(table: &UpstreamTable) -> String {
+    format!("{}.{}", quote_identifier(&table.schema), quote_identifier(&table.name))
+}
+
+fn check_not_empty(upstream: &Upstream<'_>) -> Result<(), SqlError> {
+    if !upstream.tables.is_empty() {
+        return Ok(());
+    }
+    Err(SqlError::new(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("publication \"{}\" has no tables", upstream.publication),
+    )
+    .with_hint("Add tables upstream with ALTER PUBLICATION .. ADD TABLE."))
+}
+
+fn wanted_tables<'a>(
+    plan: &CreateSourcePlan,
+    upstream: &Upstream<'a>,
+) -> Result<Vec<(&'a UpstreamTable, QualifiedName)>, SqlError> {
+    let in_source_schema =
+        |table: &UpstreamTable| QualifiedName { item: table.name.clone(), ..plan.name.clone() };
+    let all = |tables: Vec<&'a UpstreamTable>| {
+        tables.into_iter().map(|table| (table, in_source_schema(table))).collect()
+    };
+    if plan.tables != TablesWanted::None {
+        check_not_empty(upstream)?;
+    }
+    match &plan.tables {
+        TablesWanted::None => Ok(Vec::new()),
+        TablesWanted::All => Ok(all(upstream.tables.iter().collect())),
+        TablesWanted::Schemas(schemas) => {
+            for schema in schemas {
+                if !upstream.tables.iter().any(|table| table.schema == *schema) {
+                    return Err(SqlError::new(
+                        SqlState::INVALID_SCHEMA_NAME,
+                        format!(
+                            "publication \"{}\" has no table in schema \"{schema}\"",
+                            upstream.publication
+                        ),
+                    ));
+                }
+            }
+            Ok(all(upstream
+                .tables
+                .iter()
+                .filter(|table| schemas.contains(&table.schema))
+                .collect()))
+        }
+        TablesWanted::Tables(wanted) => {
+            let mut tables: Vec<(&UpstreamTable, QualifiedName)> = Vec::new();
+            for (reference, alias) in wanted {
+                let table = find_table(reference, upstream)?;
+                if tables.iter().any(|(other, _)| other.oid == table.oid) {
+                    return Err(SqlError::new(
+                        SqlState::DUPLICATE_TABLE,
+                        format!("table {} is named more than once", shown(table)),
+                    )
+                    .with_hint(
+                        "Use CREATE TABLE .. FROM SOURCE for a second table over the same one.",
+                    ));
+                }
+                tables.push((table, alias.clone().unwrap_or_else(|| in_source_schema(table))));
+            }
+            Ok(tables)
+        }
+    }
+}
+
+/// The table of the publication that `[database.][schema.]table` means.
+fn find_table<'a>(
+    reference: &[String],
+    upstream: &Upstream<'a>,
+) -> Result<&'a UpstreamTable, SqlError> {
+    let (schema, name) = match reference {
+        [name] => (None, name),
+        [schema, name] | [_, schema, name] => (Some(schema), name),
+        _ => {
+            return Err(SqlError::new(
+                SqlState::INVALID_NAME,
+                format!("improper table name: {}", reference.join(".")),
+            ));
+        }
+    };
+    let found: Vec<&UpstreamTable> = upstream
+        .tables
+        .iter()
+        .filter(|table| table.name == *name && schema.is_none_or(|schema| table.schema == *schema))
+        .collect();
+    match found.as_slice() {
+        [table] => Ok(table),
+        [] => {
+            let elsewhere: Vec<String> = upstream
+                .tables
+                .iter()
+                .filter(|table| table.name.eq_ignore_ascii_case(name))
+                .map(shown)
+                .collect();
+            let error = SqlError::new(
+                SqlState::UNDEFINED_TABLE,
+                format!(
+                    "table \"{}\" is not in publication \"{}\"",
+                    reference.join("."),
+                    upstream.publication
+                ),
+            );
+            Err(if elsewhere.is_empty() {
+                error.with_hint(
+                    "Check that the table exists upstream, and add it with ALTER PUBLICATION .. \
+                     ADD TABLE.",
+                )
+            } else {
+                error.with_hint(format!("The publication has {}.", elsewhere.join(", ")))
+            })
+        }
+        several => {
+            let names: Vec<String> = several.iter().map(|table| shown(table)).collect();
+            Err(SqlError::new(
+                SqlState::AMBIGUOUS_ALIAS,
+                format!("table name \"{name}\" is ambiguous"),
+            )
+            .with_detail(format!(
+                "Publication \"{}\" has {}.",
+                upstream.publication,
+                names.join(" and ")
+            ))
+            .with_hint("Name the schema too."))
+        }
+    }
+}
+
+fn check_names(
+    catalog: &Catalog,
+    plan: &CreateSourcePlan,
+    wanted: &[(&UpstreamTable, QualifiedName)],
+) -> Result<(), SqlError> {
+    let mut names: BTreeMap<&QualifiedName, &UpstreamTable> = BTreeMap::new();
+    for (table, name) in wanted {
+        if let Some(other) = names.insert(name, table) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_TABLE,
+                format!("two upstream tables would get the name \"{}\"", name.item),
+            )
+            .with_detail(format!("They are {} and {}.", shown(other), shown(table)))
+            .with_hint("Use FOR TABLES (.. AS ..) with a name for each, or FOR SCHEMAS (..)."));
+        }
+        if catalog.item_by_name(name).is_some() || *name == plan.name {
+            return Err(tidemill_catalog::snapshot::already_exists(&name.item).with_hint(format!(
+                "Use FOR TABLES ({} AS ..) to give the table another name.",
+                shown(table)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Sorts `[[database.]schema.]table.column` by table.
+fn columns_by_table(
+    columns: &[Vec<String>],
+    option: &str,
+    tables: &[&UpstreamTable],
+) -> Result<BTreeMap<u32, Vec<i16>>, SqlError> {
+    let mut named: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for parts in columns {
+        let Some((column, table)) = parts.split_last().filter(|(_, table)| !table.is_empty())
+        else {
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("invalid column \"{}\" in option {option}", parts.join(".")),
+            )
+            .with_hint("Write the table before the column: table.column."));
+        };
+        let candidates: Vec<u32> = tables
+            .iter()
+            .filter(|candidate| matches(candidate, table))
+            .map(|candidate| candidate.oid)
+            .collect();
+        match candidates.as_slice() {
+            [oid] => named.entry(*oid).or_default().push(column.clone()),
+            [] => {
+                return Err(SqlError::new(
+                    SqlState::UNDEFINED_TABLE,
+                    format!(
+                        "option {option} names table \"{}\", which is not one of the source",
+                        table.join(".")
+                    ),
+                ));
+            }
+            _ => {
+                return Err(SqlError::new(
+                    SqlState::AMBIGUOUS_ALIAS,
+                    format!("table name \"{}\" in option {option} is ambiguous", table.join(".")),
+                )
+                .with_hint("Name the schema too."));
+            }
+        }
+    }
+    let mut result = BTreeMap::new();
+    for table in tables {
+        if let Some(columns) = named.get(&table.oid) {
+            result.insert(table.oid, unique_columns(table, columns, option)?);
+        }
+    }
+    Ok(result)
+}
+
+fn matches(table: &UpstreamTable, parts: &[String]) -> bool {
+    match parts {
+        [name] => table.name == *name,
+        [schema, name] | [_, schema, name] => table.name == *name && table.schema == *schema,
+        _ => false,
+    }
+}
+
+/// The attribute numbers of columns, each there and named once.
+fn unique_columns(
+    table: &UpstreamTable,
+    columns: &[String],
+    option: &str,
+) -> Result<Vec<i16>, SqlError> {
+    let mut found = Vec::new();
+    for name in columns {
+        let Some(column) = table.columns.iter().find(|column| column.name == *name) else {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("option {option} names column \"{name}\", which {} has not", shown(table)),
+            ));
+        };
+        if found.contains(&column.attnum) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_COLUMN,
+                format!("option {option} names column \"{name}\" of {} twice", shown(table)),
+            ));
+        }
+        found.push(column.attnum);
+    }
+    Ok(found)
+}
+
+fn new_table(
+    name: QualifiedName,
+    source: ObjectId,
+    source_name: &QualifiedName,
+    upstream: &UpstreamTable,
+    choice: &ColumnChoice<'_>,
+    subsource: bool,
+) -> Result<NewItem, SqlError> {
+    if let Some(both) = choice.text.iter().find(|attnum| choice.exclude.contains(attnum)) {
+        let column = upstream.columns.iter().find(|column| column.attnum == *both);
+        let column = column.map_or("", |column| &column.name);
+        return Err(SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!(
+                "column \"{column}\" of {} is in both TEXT COLUMNS and EXCLUDE COLUMNS",
+                shown(upstream)
+            ),
+        ));
+    }
+    if upstream.replica_identity == 'n' {
+        return Err(SqlError::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("table {} has replica identity NOTHING", shown(upstream)),
+        )
+        .with_hint(format!(
+            "Run ALTER TABLE {} REPLICA IDENTITY FULL upstream.",
+            shown(upstream)
+        )));
+    }
+    let mut desc = RelationDesc::default();
+    let mut columns = Vec::new();
+    for column in &upstream.columns {
+        if choice.exclude.contains(&column.attnum) {
+            continue;
+        }
+        let text = choice.text.contains(&column.attnum);
+        let typ = column_type(upstream, column, text)?;
+        desc.columns.push(Column { name: column.name.clone(), typ });
+        columns.push(column.attnum);
+    }
+    let key: Option<Vec<usize>> = upstream
+        .primary_key
+        .iter()
+        .map(|attnum| columns.iter().position(|column| column == attnum))
+        .collect();
+    if let Some(key) = key.filter(|key| !key.is_empty()) {
+        desc.keys.push(key);
+    }
+    let create_sql = create_sql(&name, source_name, upstream, choice);
+    let defaults = vec![None; desc.arity()];
+    let source_table = SourceTable {
+        source,
+        upstream: upstream.clone(),
+        columns,
+        text_columns: choice.text.to_vec(),
+        subsource,
+    };
+    let definition = Definition::Table(Table { desc, defaults, source: Some(source_table) });
+    Ok(NewItem { name, create_sql, depends_on: vec![source], definition, replaces: None })
+}
+
+/// The type of a column here.
+fn column_type(
+    table: &UpstreamTable,
+    column: &UpstreamColumn,
+    text: bool,
+) -> Result<ColumnType, SqlError> {
+    if text {
+        return Ok(ColumnType::new(ScalarType::Text).nullable(!column.not_null));
+    }
+    let Some(scalar_type) = scalar_type(column.type_oid) else {
+        let full = format!("{}.{}", shown(table), quote_identifier(&column.name));
+        return Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("column {full} has type {}, which is not supported", column.type_name),
+        )
+        .with_hint(format!(
+            "Use TEXT COLUMNS ({full}) to carry it as text, or EXCLUDE COLUMNS ({full}) to leave \
+             it out."
+        )));
+    };
+    Ok(ColumnType::new(scalar_type).with_typmod(column.typmod).nullable(!column.not_null))
+}
+
+fn create_sql(
+    name: &QualifiedName,
+    source: &QualifiedName,
+    upstream: &UpstreamTable,
+    choice: &ColumnChoice<'_>,
+) -> String {
+    let mut text =
+        format!("CREATE TABLE {name} FROM SOURCE {source} (REFERENCE = {})", shown(upstream));
+    let list = |attnums: &[i16]| {
+        let names: Vec<String> = upstream
+            .columns
+            .iter()
+            .filter(|column| attnums.contains(&column.attnum))
+            .map(|column| quote_identifier(&column.name))
+            .collect();
+        names.join(", ")
+    };
+    let mut options = Vec::new();
+    if !choice.text.is_empty() {
+        options.push(format!("TEXT COLUMNS ({})", list(choice.text)));
+    }
+    if !choice.exclude.is_empty() {
+        options.push(format!("EXCLUDE COLUMNS ({})", list(choice.exclude)));
+    }
+    if !options.is_empty() {
+        text.push_str(&format!(" WITH ({})", options.join(", ")));
+    }
+    text
+}

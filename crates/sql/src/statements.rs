@@ -1,0 +1,231 @@
+//! From statements to plans: one file a statement.
+//!
+//! [`plan`] dispatches. Everything has its names resolved against one catalog snapshot, its
+//! options checked ([`options`]), and, for what goes into the catalog, a `create_sql` with full
+//! names that can be run again.
+
+mod alter;
+mod connection;
+mod constant;
+mod copy;
+mod cursor;
+mod dml;
+mod drop;
+mod explain;
+mod index;
+mod options;
+mod secret;
+mod select;
+mod setting;
+mod show;
+mod source;
+mod table;
+mod transaction;
+mod view;
+
+use sqlparser::ast::Statement as Standard;
+use tidemill_catalog::{Catalog, Item, ItemKind, QualifiedName};
+use tidemill_repr::{RelationDesc, ScalarType, SqlError, SqlState};
+
+use crate::ast::Statement;
+use crate::names;
+use crate::parse::ParsedStatement;
+use crate::plan::{Notice, Plan, Planned};
+use crate::query::QueryContext;
+use crate::session::{Planner, SessionView};
+
+/// Plans a statement. `parameter_types` are those that the client gave, `$1` first.
+///
+/// # Errors
+/// Whatever is wrong with it, in PostgreSQL's words; `0A000` for what Tidemill lacks.
+pub fn plan(
+    catalog: &Catalog,
+    session: &SessionView<'_>,
+    statement: &ParsedStatement,
+    parameter_types: &[Option<ScalarType>],
+) -> Result<Planned, SqlError> {
+    let planner = Planner { catalog, session };
+    let planning =
+        Planning { planner, text: &statement.whole, statement, parameters: parameter_types };
+    planning.plan(&statement.statement)
+}
+
+/// One statement on its way to a plan.
+#[derive(Clone, Copy)]
+struct Planning<'a> {
+    planner: Planner<'a>,
+    /// The text that spans refer to.
+    text: &'a str,
+    statement: &'a ParsedStatement,
+    parameters: &'a [Option<ScalarType>],
+}
+
+impl<'a> Planning<'a> {
+    fn plan(&self, statement: &Statement) -> Result<Planned, SqlError> {
+        match statement {
+            Statement::Query(statement) => self.select(statement),
+            Statement::Standard(statement) => self.standard(statement),
+            Statement::CreateNamespace(statement) => self.create_namespace(statement),
+            Statement::CreateSecret(statement) => self.create_secret(statement),
+            Statement::CreateConnection(statement) => self.create_connection(statement),
+            Statement::CreateSource(statement) => self.create_source(statement),
+            Statement::CreateTable(statement) => self.create_table(statement),
+            Statement::CreateTableFromSource(statement) => self.create_table_from_source(statement),
+            Statement::CreateView(statement) => self.create_view(statement),
+            Statement::CreateIndex(statement) => self.create_index(statement),
+            Statement::Drop(statement) => self.drop(statement),
+            Statement::Alter(statement) => self.alter(statement),
+            Statement::ValidateConnection(name) => self.validate_connection(name),
+            Statement::Subscribe(statement) => self.subscribe(statement),
+            Statement::Copy(statement) => self.copy(statement),
+            Statement::Declare(statement) => self.declare(statement),
+            Statement::Fetch(statement) => self.fetch(statement),
+            Statement::Close(name) => Ok(command(Plan::Close(folded(name.as_ref())))),
+            Statement::Prepare(statement) => self.prepare(statement),
+            Statement::Execute(statement) => self.execute(statement),
+            Statement::Deallocate(name) => Ok(command(Plan::Deallocate(folded(name.as_ref())))),
+            Statement::Explain(statement) => self.explain(statement),
+            Statement::Show(statement) => self.show(statement),
+            Statement::Set(statement) => setting::set(statement),
+            Statement::SetTransaction(statement) => transaction::set_transaction(statement),
+            Statement::Reset(name) => Ok(command(Plan::ResetVariable(folded(name.as_ref())))),
+        }
+    }
+
+    fn standard(&self, statement: &Standard) -> Result<Planned, SqlError> {
+        match statement {
+            Standard::Insert(insert) => self.insert(insert),
+            Standard::Update(update) => self.update(update),
+            Standard::Delete(delete) => self.delete(delete),
+            Standard::StartTransaction { .. }
+            | Standard::Commit { .. }
+            | Standard::Rollback { .. }
+            | Standard::Savepoint { .. }
+            | Standard::ReleaseSavepoint { .. } => transaction::plan(statement),
+            Standard::Discard { object_type } => {
+                Ok(command(Plan::Discard(setting::discard(object_type)?)))
+            }
+            other => Err(unsupported_statement(other)),
+        }
+    }
+
+    fn context(&self) -> QueryContext<'_> {
+        self.planner.query_context(self.text, self.parameters)
+    }
+
+    /// The full name of an object to be made, as written.
+    fn new_name(&self, name: &sqlparser::ast::ObjectName) -> Result<QualifiedName, SqlError> {
+        let session = self.planner.session;
+        let parts = names::parts(name)?;
+        self.planner.catalog.resolve_new_name(session.database, session.search_path, &parts)
+    }
+
+    /// The object of this name and one of these kinds.
+    fn item(
+        &self,
+        name: &sqlparser::ast::ObjectName,
+        kinds: &[ItemKind],
+    ) -> Result<&'a Item, SqlError> {
+        let session = self.planner.session;
+        let parts = names::parts(name)?;
+        let catalog = self.planner.catalog;
+        let kind = kinds.first().copied().unwrap_or(ItemKind::Table);
+        let found = catalog
+            .resolve_item(session.database, session.search_path, &parts)
+            .map_err(|error| not_found(error, kind, &parts))?;
+        if kinds.contains(&found.kind()) {
+            return Ok(found);
+        }
+        Err(wrong_kind(found, kind))
+    }
+
+    /// What stands in the way of a new object: with `if_not_exists`, a plan that does nothing.
+    fn check_free(
+        &self,
+        name: &QualifiedName,
+        if_not_exists: bool,
+        tag: &'static str,
+    ) -> Result<Option<Planned>, SqlError> {
+        if self.planner.catalog.item_by_name(name).is_none() {
+            return Ok(None);
+        }
+        if !if_not_exists {
+            return Err(tidemill_catalog::snapshot::already_exists(&name.item));
+        }
+        let message = format!("relation \"{}\" already exists, skipping", name.item);
+        Ok(Some(nothing(tag, SqlState::DUPLICATE_TABLE, message)))
+    }
+
+    fn cluster(&self, cluster: Option<&sqlparser::ast::Ident>) -> Result<String, SqlError> {
+        let default = tidemill_catalog::builtin::mz_catalog::DEFAULT_CLUSTER;
+        match cluster {
+            None => Ok(self.planner.session.cluster.to_owned()),
+            Some(cluster) if cluster.value == default => Ok(cluster.value.clone()),
+            Some(cluster) => Err(SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("unknown cluster '{}'", cluster.value),
+            )
+            .with_hint(format!("The cluster that exists is {default}."))),
+        }
+    }
+}
+
+/// "relation does not exist", for the other kinds of objects.
+fn not_found(error: SqlError, kind: ItemKind, parts: &[String]) -> SqlError {
+    let relation = matches!(
+        kind,
+        ItemKind::Table | ItemKind::View | ItemKind::MaterializedView | ItemKind::Index
+    );
+    if error.code != SqlState::UNDEFINED_TABLE || relation && kind == ItemKind::Index {
+        return error;
+    }
+    let what = if relation { ItemKind::Table } else { kind };
+    let what = if relation && kind != ItemKind::Table { kind } else { what };
+    SqlError { message: format!("{what} \"{}\" does not exist", parts.join(".")), ..error }
+}
+
+fn wrong_kind(item: &Item, wanted: ItemKind) -> SqlError {
+    let article = if wanted == ItemKind::Index { "an" } else { "a" };
+    let error = SqlError::new(
+        SqlState::WRONG_OBJECT_TYPE,
+        format!("\"{}\" is not {article} {wanted}", item.name.item),
+    );
+    let kind = item.kind();
+    let article = if kind == ItemKind::Index { "an" } else { "a" };
+    error.with_detail(format!("It is {article} {kind}."))
+}
+
+fn folded(name: Option<&sqlparser::ast::Ident>) -> Option<String> {
+    name.map(|name| name.value.clone())
+}
+
+/// A plan without parameters and rows.
+fn command(plan: Plan) -> Planned {
+    Planned { plan, parameters: Vec::new(), desc: None, notices: Vec::new() }
+}
+
+/// A plan that does nothing and says why.
+fn nothing(tag: &'static str, code: SqlState, message: String) -> Planned {
+    let mut planned = command(Plan::Nothing { tag });
+    planned.notices.push(Notice::notice(code, message));
+    planned
+}
+
+/// A plan that gives rows.
+fn rows(plan: Plan, parameters: Vec<ScalarType>, desc: RelationDesc) -> Planned {
+    Planned { plan, parameters, desc: Some(desc), notices: Vec::new() }
+}
+
+/// Names the statement by its first words.
+fn unsupported_statement(statement: &Standard) -> SqlError {
+    let text = statement.to_string();
+    let words: Vec<&str> = text
+        .split_whitespace()
+        .take_while(|word| word.chars().all(|c| c.is_ascii_uppercase()))
+        .take(2)
+        .collect();
+    SqlError::unsupported(words.join(" "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! ALTER: renaming, and new values of secrets.
+
+use tidemill_catalog::{Item, ItemKind, QualifiedName};
+use tidemill_repr::{SqlError, SqlState};
+
+use super::drop::{dependants_exist, is_missing, item_kind};
+use super::{Planning, command, nothing};
+use crate::ast::{Alter, AlterAction, Statement};
+use crate::names;
+use crate::parse::parse;
+use crate::plan::{Plan, Planned, RenamePlan};
+
+impl Planning<'_> {
+    pub(super) fn alter(&self, statement: &Alter) -> Result<Planned, SqlError> {
+        let Some((kind, _)) = item_kind(statement.kind) else {
+            return Err(SqlError::unsupported(format_args!("ALTER {}", statement.kind)));
+        };
+        if let AlterAction::Other(words) = &statement.action {
+            return Err(SqlError::unsupported(format_args!("ALTER {} .. {words}", statement.kind)));
+        }
+        let tag = alter_tag(kind);
+        let item = match self.item(&statement.name, &[kind]) {
+            Ok(item) => item,
+            Err(error) if statement.if_exists && is_missing(&error) => {
+                let message = format!("{}, skipping", error.message);
+                return Ok(nothing(tag, SqlState("00000"), message));
+            }
+            Err(error) => return Err(error),
+        };
+        if item.is_system() {
+            return Err(SqlError::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("cannot alter {kind} {} because it is built in", item.name.item),
+            ));
+        }
+        match &statement.action {
+            AlterAction::SecretValue(value) => {
+                let value = self.secret_value(value)?;
+                Ok(command(Plan::AlterSecret { id: item.id, value }))
+            }
+            AlterAction::Rename(name) => self.rename(item, &name.value, tag),
+            AlterAction::Other(_) => Err(SqlError::internal("ALTER")),
+        }
+    }
+
+    fn rename(&self, item: &Item, name: &str, tag: &'static str) -> Result<Planned, SqlError> {
+        let catalog = self.planner.catalog;
+        let name = QualifiedName { item: name.to_owned(), ..item.name.clone() };
+        if catalog.item_by_name(&name).is_some() {
+            return Err(tidemill_catalog::snapshot::already_exists(&name.item));
+        }
+        // The texts of dependent objects hold the name.
+        if let Some(dependant) =
+            catalog.direct_dependants(item.id).next().and_then(|id| catalog.item(id))
+        {
+            let line = format!(
+                "{} {} depends on {} {}",
+                dependant.kind(),
+                dependant.name.item,
+                item.kind(),
+                item.name.item
+            );
+            return Err(dependants_exist(
+                format!("cannot rename {} {}", item.kind(), item.name.item),
+                &[line],
+            ));
+        }
+        let create_sql = renamed(&item.create_sql, &name)?;
+        Ok(command(Plan::Rename(RenamePlan { id: item.id, name, create_sql, tag })))
+    }
+}
+
+fn alter_tag(kind: ItemKind) -> &'static str {
+    match kind {
+        ItemKind::Table => "ALTER TABLE",
+        ItemKind::View => "ALTER VIEW",
+        ItemKind::MaterializedView => "ALTER MATERIALIZED VIEW",
+        ItemKind::Index => "ALTER INDEX",
+        ItemKind::Source => "ALTER SOURCE",
+        ItemKind::Connection => "ALTER CONNECTION",
+        ItemKind::Secret => "ALTER SECRET",
+    }
+}
+
+/// The statement that makes an object, with another name.
+fn renamed(create_sql: &str, name: &QualifiedName) -> Result<String, SqlError> {
+    let mut parsed = parse(create_sql)?;
+    let mut statement = match (parsed.pop(), parsed.pop()) {
+        (Some(only), None) => only.statement,
+        _ => return Err(SqlError::internal("a definition that is not one statement")),
+    };
+    let full = names::object_name(name);
+    match &mut statement {
+        Statement::CreateSecret(create) => create.name = full,
+        Statement::CreateConnection(create) => create.name = full,
+        Statement::CreateSource(create) => create.name = full,
+        Statement::CreateTable(create) => create.name = full,
+        Statement::CreateTableFromSource(create) => create.name = full,
+        Statement::CreateView(create) => create.name = full,
+        Statement::CreateIndex(create) => create.name = Some(names::ident(&name.item)),
+        _ => return Err(SqlError::internal("a definition that is no CREATE statement")),
+    }
+    Ok(statement.to_string())
+}

@@ -1,0 +1,284 @@
+//! DROP.
+
+use std::collections::BTreeSet;
+
+use tidemill_catalog::snapshot::SYSTEM_SCHEMAS;
+use tidemill_catalog::{Catalog, ItemKind};
+use tidemill_repr::{ObjectId, SqlError, SqlState};
+
+use super::{Planning, command};
+use crate::ast::{DropObjects, ObjectKind};
+use crate::names;
+use crate::plan::{DropPlan, Notice, Plan, Planned};
+
+impl Planning<'_> {
+    pub(super) fn drop(&self, statement: &DropObjects) -> Result<Planned, SqlError> {
+        match statement.kind {
+            ObjectKind::Schema => self.drop_schemas(statement),
+            ObjectKind::Database => self.drop_databases(statement),
+            ObjectKind::Cluster => Err(SqlError::unsupported("DROP CLUSTER")),
+            kind => {
+                let (kind, tag) = item_kind(kind)
+                    .ok_or_else(|| SqlError::internal("a kind of object without items"))?;
+                self.drop_items(statement, kind, tag)
+            }
+        }
+    }
+
+    fn drop_items(
+        &self,
+        statement: &DropObjects,
+        kind: ItemKind,
+        tag: &'static str,
+    ) -> Result<Planned, SqlError> {
+        let mut named = Vec::new();
+        let mut notices = Vec::new();
+        for name in &statement.names {
+            match self.item(name, &[kind]) {
+                Ok(item) if item.is_system() => {
+                    return Err(SqlError::new(
+                        SqlState::INSUFFICIENT_PRIVILEGE,
+                        format!("cannot drop {kind} {} because it is built in", item.name.item),
+                    ));
+                }
+                Ok(item) => named.push(item.id),
+                Err(error) if statement.if_exists && is_missing(&error) => {
+                    let parts = names::parts(name)?.join(".");
+                    let message = format!("{kind} \"{parts}\" does not exist, skipping");
+                    notices.push(Notice::notice(SqlState("00000"), message));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let catalog = self.planner.catalog;
+        let cascade = statement.cascade == Some(true);
+        let items = with_dependants(catalog, &named, cascade, &mut notices)?;
+        let mut planned = command(Plan::Drop(DropPlan { items, tag, ..DropPlan::default() }));
+        planned.notices = notices;
+        Ok(planned)
+    }
+
+    fn drop_schemas(&self, statement: &DropObjects) -> Result<Planned, SqlError> {
+        const TAG: &str = "DROP SCHEMA";
+        let catalog = self.planner.catalog;
+        let mut plan = DropPlan { tag: TAG, ..DropPlan::default() };
+        let mut notices = Vec::new();
+        let mut named = Vec::new();
+        for name in &statement.names {
+            let parts = names::parts(name)?;
+            let (database, schema) = match parts.as_slice() {
+                [schema] => (self.planner.session.database, schema),
+                [database, schema] => (database.as_str(), schema),
+                _ => return Err(improper(&parts)),
+            };
+            if SYSTEM_SCHEMAS.contains(&schema.as_str()) {
+                return Err(SqlError::new(
+                    SqlState::INSUFFICIENT_PRIVILEGE,
+                    format!("cannot drop schema {schema} because it is built in"),
+                ));
+            }
+            if catalog.schema(database, schema).is_none() {
+                let message = format!("schema \"{schema}\" does not exist");
+                missing(statement, SqlState::INVALID_SCHEMA_NAME, message, &mut notices)?;
+                continue;
+            }
+            let inside: Vec<ObjectId> =
+                catalog.items_in_schema(Some(database), schema).map(|item| item.id).collect();
+            refuse_content(statement, catalog, "schema", schema, &inside)?;
+            named.extend(inside);
+            plan.schemas.push((database.to_owned(), schema.clone()));
+        }
+        plan.items = with_dependants(catalog, &named, true, &mut notices)?;
+        let mut planned = command(Plan::Drop(plan));
+        planned.notices = notices;
+        Ok(planned)
+    }
+
+    fn drop_databases(&self, statement: &DropObjects) -> Result<Planned, SqlError> {
+        const TAG: &str = "DROP DATABASE";
+        let catalog = self.planner.catalog;
+        let mut plan = DropPlan { tag: TAG, ..DropPlan::default() };
+        let mut notices = Vec::new();
+        let mut named = Vec::new();
+        for name in &statement.names {
+            let parts = names::parts(name)?;
+            let [database] = parts.as_slice() else { return Err(improper(&parts)) };
+            if catalog.database(database).is_none() {
+                let message = format!("database \"{database}\" does not exist");
+                missing(statement, SqlState::INVALID_CATALOG_NAME, message, &mut notices)?;
+                continue;
+            }
+            if database == self.planner.session.database {
+                return Err(SqlError::new(
+                    SqlState::OBJECT_IN_USE,
+                    "cannot drop the currently open database",
+                ));
+            }
+            let mut inside = Vec::new();
+            for ((owner, schema), _) in catalog.schemas() {
+                if owner.as_deref() == Some(database) {
+                    plan.schemas.push((database.clone(), schema.clone()));
+                    inside.extend(
+                        catalog.items_in_schema(Some(database), schema).map(|item| item.id),
+                    );
+                }
+            }
+            // As in PostgreSQL a database goes with what is in it, unless RESTRICT is said.
+            if statement.cascade == Some(false) {
+                refuse_content(statement, catalog, "database", database, &inside)?;
+            }
+            named.extend(inside);
+            plan.databases.push(database.clone());
+        }
+        plan.items = with_dependants(catalog, &named, true, &mut notices)?;
+        let mut planned = command(Plan::Drop(plan));
+        planned.notices = notices;
+        Ok(planned)
+    }
+}
+
+/// The catalog's kind and the command tag.
+pub(super) fn item_kind(kind: ObjectKind) -> Option<(ItemKind, &'static str)> {
+    Some(match kind {
+        ObjectKind::Table => (ItemKind::Table, "DROP TABLE"),
+        ObjectKind::View => (ItemKind::View, "DROP VIEW"),
+        ObjectKind::MaterializedView => (ItemKind::MaterializedView, "DROP MATERIALIZED VIEW"),
+        ObjectKind::Index => (ItemKind::Index, "DROP INDEX"),
+        ObjectKind::Source => (ItemKind::Source, "DROP SOURCE"),
+        ObjectKind::Connection => (ItemKind::Connection, "DROP CONNECTION"),
+        ObjectKind::Secret => (ItemKind::Secret, "DROP SECRET"),
+        ObjectKind::Schema | ObjectKind::Database | ObjectKind::Cluster => return None,
+    })
+}
+
+pub(super) fn is_missing(error: &SqlError) -> bool {
+    [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME, SqlState::INVALID_CATALOG_NAME]
+        .contains(&error.code)
+}
+
+fn improper(parts: &[String]) -> SqlError {
+    SqlError::new(
+        SqlState::SYNTAX_ERROR,
+        format!("improper qualified name (too many dotted names): {}", parts.join(".")),
+    )
+}
+
+fn missing(
+    statement: &DropObjects,
+    code: SqlState,
+    message: String,
+    notices: &mut Vec<Notice>,
+) -> Result<(), SqlError> {
+    if !statement.if_exists {
+        return Err(SqlError::new(code, message));
+    }
+    notices.push(Notice::notice(SqlState("00000"), format!("{message}, skipping")));
+    Ok(())
+}
+
+fn refuse_content(
+    statement: &DropObjects,
+    catalog: &Catalog,
+    kind: &str,
+    name: &str,
+    inside: &[ObjectId],
+) -> Result<(), SqlError> {
+    if statement.cascade == Some(true) || inside.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = inside
+        .iter()
+        .filter_map(|id| catalog.item(*id))
+        .map(|item| format!("{} {} depends on {kind} {name}", item.kind(), item.name.item))
+        .collect();
+    Err(dependants_exist(format!("cannot drop {kind} {name}"), &lines)
+        .with_hint("Use DROP ... CASCADE to drop the dependent objects too."))
+}
+
+/// The objects and all that depends on them, dependants first. Indexes and the tables made
+/// together with a source go with what they belong to; for others CASCADE is needed.
+fn with_dependants(
+    catalog: &Catalog,
+    named: &[ObjectId],
+    cascade: bool,
+    notices: &mut Vec<Notice>,
+) -> Result<Vec<ObjectId>, SqlError> {
+    let roots: BTreeSet<ObjectId> = named.iter().copied().collect();
+    let mut seen = BTreeSet::new();
+    let mut order = Vec::new();
+    let mut refused = Vec::new();
+    let mut first = None;
+    let mut cascaded = 0;
+    for root in named {
+        let Some(owner) = catalog.item(*root) else { continue };
+        let subsources = belonging(catalog, *root);
+        for id in catalog.dependants(*root).into_iter().chain([*root]) {
+            let Some(item) = catalog.item(id) else { continue };
+            let belongs =
+                item.kind() == ItemKind::Index || roots.contains(&id) || subsources.contains(&id);
+            if !belongs && !cascade {
+                first.get_or_insert((owner.kind(), owner.name.item.clone()));
+                refused.push(format!(
+                    "{} {} depends on {} {}",
+                    item.kind(),
+                    item.name.item,
+                    owner.kind(),
+                    owner.name.item
+                ));
+            }
+            if seen.insert(id) {
+                cascaded += usize::from(!belongs);
+                order.push(id);
+            }
+        }
+    }
+    if let Some((kind, name)) = first {
+        refused.reverse();
+        return Err(dependants_exist(format!("cannot drop {kind} {name}"), &refused)
+            .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
+    }
+    if cascaded > 0 {
+        let objects = if cascaded == 1 { "object" } else { "objects" };
+        let message = format!("drop cascades to {cascaded} other {objects}");
+        notices.push(Notice::notice(SqlState("00000"), message));
+    }
+    Ok(sorted(catalog, order))
+}
+
+/// The tables that were made together with a source.
+fn belonging(catalog: &Catalog, source: ObjectId) -> BTreeSet<ObjectId> {
+    catalog
+        .direct_dependants(source)
+        .filter_map(|id| catalog.item(id))
+        .filter(|item| {
+            let table = item.table().and_then(|table| table.source.as_ref());
+            table.is_some_and(|table| table.subsource && table.source == source)
+        })
+        .map(|item| item.id)
+        .collect()
+}
+
+/// Puts each object before those it depends on: later objects can only depend on earlier ones,
+/// except that a replaced object keeps its place, so dependencies decide.
+fn sorted(catalog: &Catalog, objects: Vec<ObjectId>) -> Vec<ObjectId> {
+    let set: BTreeSet<ObjectId> = objects.iter().copied().collect();
+    let mut order = Vec::with_capacity(objects.len());
+    let mut done = BTreeSet::new();
+    for id in objects {
+        for before in catalog.dependants(id).into_iter().chain([id]) {
+            if set.contains(&before) && done.insert(before) {
+                order.push(before);
+            }
+        }
+    }
+    order
+}
+
+/// The error for objects that are needed by others.
+pub(super) fn dependants_exist(what: String, lines: &[String]) -> SqlError {
+    SqlError::new(
+        SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+        format!("{what} because other objects depend on it"),
+    )
+    .with_detail(lines.join("\n"))
+}

@@ -1,0 +1,150 @@
+//! CREATE INDEX.
+
+use sqlparser::ast::Expr;
+use tidemill_catalog::{Definition, Index, Item, ItemKind, QualifiedName};
+use tidemill_expr::ScalarExpr;
+use tidemill_repr::{RelationDesc, SqlError, SqlState};
+
+use super::constant::over_columns;
+use super::options::Options;
+use super::{Planning, command, nothing};
+use crate::ast::CreateIndex;
+use crate::names;
+use crate::plan::{NewItem, Plan, Planned};
+use crate::query;
+
+const STATEMENT: &str = "CREATE INDEX";
+
+impl Planning<'_> {
+    pub(super) fn create_index(&self, statement: &CreateIndex) -> Result<Planned, SqlError> {
+        if let Some(method) = &statement.method
+            && !["arrangement", "btree"].contains(&method.value.as_str())
+        {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("access method \"{}\" does not exist", method.value),
+            ));
+        }
+        let mut with = Options::new(STATEMENT, &statement.with)?;
+        with.refuse("RETAIN HISTORY")?;
+        with.finish()?;
+        let kinds = [ItemKind::Table, ItemKind::View, ItemKind::MaterializedView];
+        let on = self.item(&statement.on, &kinds)?;
+        let desc = on.desc().ok_or_else(|| SqlError::internal("a relation without columns"))?;
+        if on.is_system() {
+            return Err(SqlError::new(
+                SqlState::INSUFFICIENT_PRIVILEGE,
+                format!("permission denied: \"{}\" is a system relation", on.name.item),
+            ));
+        }
+        let key = self.index_key(statement, on, desc)?;
+        let name = match &statement.name {
+            Some(name) => QualifiedName { item: name.value.clone(), ..on.name.clone() },
+            None => self.chosen_name(statement, on, &key),
+        };
+        if self.planner.catalog.item_by_name(&name).is_some() {
+            let message = format!("relation \"{}\" already exists", name.item);
+            if !statement.if_not_exists {
+                return Err(SqlError::new(SqlState::DUPLICATE_TABLE, message));
+            }
+            let message = format!("{message}, skipping");
+            return Ok(nothing(STATEMENT, SqlState::DUPLICATE_TABLE, message));
+        }
+        let cluster = self.cluster(statement.cluster.as_ref())?;
+        let key_sql: Vec<String> = key.iter().map(|(sql, _)| sql.clone()).collect();
+        let create_sql = format!(
+            "CREATE INDEX {} IN CLUSTER {} ON {} ({})",
+            names::ident(&name.item),
+            names::ident(&cluster),
+            on.name,
+            key_sql.join(", ")
+        );
+        let definition = Definition::Index(Index {
+            on: on.id,
+            key_sql,
+            key: key.into_iter().map(|(_, scalar)| scalar).collect(),
+            cluster,
+        });
+        let depends_on = vec![on.id];
+        let item = NewItem { name, create_sql, depends_on, definition, replaces: None };
+        Ok(command(Plan::CreateIndex(item)))
+    }
+
+    /// The key: each part as text and as an expression. The default one is the relation's key,
+    /// or all columns.
+    fn index_key(
+        &self,
+        statement: &CreateIndex,
+        on: &Item,
+        desc: &RelationDesc,
+    ) -> Result<Vec<(String, ScalarExpr)>, SqlError> {
+        let Some(key) = &statement.key else {
+            let columns: Vec<usize> = match desc.keys.iter().min_by_key(|key| key.len()) {
+                Some(key) => key.clone(),
+                None => (0..desc.arity()).collect(),
+            };
+            return Ok(columns
+                .into_iter()
+                .filter_map(|column| {
+                    let name = names::ident(&desc.columns.get(column)?.name);
+                    Some((name.to_string(), ScalarExpr::Column(column)))
+                })
+                .collect());
+        };
+        let context = self.planner.maintained_context(self.text);
+        let scope = query::table_scope(desc, &on.name.item);
+        key.iter()
+            .map(|expr| {
+                let planned = query::plan_scalar(&context, &scope, expr)?;
+                Ok((key_part_sql(expr), over_columns(planned.expr)?))
+            })
+            .collect()
+    }
+
+    /// A name as PostgreSQL chooses it: `table_column_idx`, `v_primary_idx` for a default one.
+    fn chosen_name(
+        &self,
+        statement: &CreateIndex,
+        on: &Item,
+        key: &[(String, ScalarExpr)],
+    ) -> QualifiedName {
+        let mut base = on.name.item.clone();
+        match &statement.key {
+            None => base.push_str("_primary"),
+            Some(exprs) => {
+                for (expr, (sql, _)) in exprs.iter().zip(key) {
+                    base.push('_');
+                    match expr {
+                        Expr::Identifier(ident) => base.push_str(&ident.value),
+                        Expr::CompoundIdentifier(parts) => {
+                            base.push_str(parts.last().map_or("", |part| &part.value));
+                        }
+                        Expr::Function(_) => {
+                            base.push_str(sql.split('(').next().unwrap_or("expr"));
+                        }
+                        _ => base.push_str("expr"),
+                    }
+                }
+            }
+        }
+        base.push_str("_idx");
+        let catalog = self.planner.catalog;
+        let mut name = QualifiedName { item: base.clone(), ..on.name.clone() };
+        let mut number = 1;
+        while catalog.item_by_name(&name).is_some() {
+            name.item = format!("{base}{number}");
+            number += 1;
+        }
+        name
+    }
+}
+
+/// A part of a key as CREATE INDEX reads it again.
+fn key_part_sql(expr: &Expr) -> String {
+    match expr {
+        Expr::CompoundIdentifier(parts) => {
+            parts.last().map(ToString::to_string).unwrap_or_default()
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,115 @@
+//! Options: each taken by name, once; what is left over is refused by name.
+
+use tidemill_repr::{SqlError, SqlState};
+
+use crate::ast::{NamedOption, OptionValue};
+use crate::names;
+
+/// The options of a statement.
+pub(super) struct Options<'a> {
+    statement: &'static str,
+    left: Vec<&'a NamedOption>,
+}
+
+impl<'a> Options<'a> {
+    /// The options of a statement.
+    ///
+    /// # Errors
+    /// One is given twice.
+    pub(super) fn new(
+        statement: &'static str,
+        options: &'a [NamedOption],
+    ) -> Result<Options<'a>, SqlError> {
+        for (index, option) in options.iter().enumerate() {
+            if options.iter().take(index).any(|other| other.name == option.name) {
+                return Err(SqlError::new(
+                    SqlState::SYNTAX_ERROR,
+                    format!("{statement} specifies option {} more than once", option.name),
+                ));
+            }
+        }
+        Ok(Options { statement, left: options.iter().collect() })
+    }
+
+    /// The option of this name, which is then used up.
+    pub(super) fn take(&mut self, name: &str) -> Option<&'a OptionValue> {
+        let index = self.left.iter().position(|option| option.name == name)?;
+        Some(&self.left.remove(index).value)
+    }
+
+    /// A text, also written as a name or number.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, SqlError> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        match value {
+            OptionValue::Text(text) | OptionValue::Number(text) => Ok(Some(text.clone())),
+            OptionValue::Name(word) => Ok(Some(names::parts(word)?.join("."))),
+            _ => Err(self.wrong(name, "a text")),
+        }
+    }
+
+    /// A text that must be there.
+    pub(super) fn required_text(&mut self, name: &str) -> Result<String, SqlError> {
+        match self.text(name)? {
+            Some(text) => Ok(text),
+            None => Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("{} requires option {name}", self.statement),
+            )),
+        }
+    }
+
+    /// A boolean; alone the name is true.
+    pub(super) fn boolean(&mut self, name: &str) -> Result<Option<bool>, SqlError> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let word = match value {
+            OptionValue::None => return Ok(Some(true)),
+            OptionValue::Text(text) | OptionValue::Number(text) => text.to_lowercase(),
+            OptionValue::Name(word) => names::parts(word)?.join(".").to_lowercase(),
+            _ => return Err(self.wrong(name, "a boolean")),
+        };
+        match word.as_str() {
+            "true" | "on" | "1" | "yes" => Ok(Some(true)),
+            "false" | "off" | "0" | "no" => Ok(Some(false)),
+            _ => Err(self.wrong(name, "a boolean")),
+        }
+    }
+
+    /// Names with dots: the parts of each.
+    pub(super) fn name_list(&mut self, name: &str) -> Result<Vec<Vec<String>>, SqlError> {
+        match self.take(name) {
+            None => Ok(Vec::new()),
+            Some(OptionValue::List(list)) => list.iter().map(names::parts).collect(),
+            Some(OptionValue::Name(single)) => Ok(vec![names::parts(single)?]),
+            Some(_) => Err(self.wrong(name, "a list of names in parentheses")),
+        }
+    }
+
+    /// Refuses an option that is known and not supported.
+    pub(super) fn refuse(&mut self, name: &str) -> Result<(), SqlError> {
+        match self.take(name) {
+            None => Ok(()),
+            Some(_) => {
+                Err(SqlError::unsupported(format_args!("option {name} of {}", self.statement)))
+            }
+        }
+    }
+
+    /// An option has a value of the wrong kind.
+    pub(super) fn wrong(&self, name: &str, wanted: &str) -> SqlError {
+        SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("option {name} of {} requires {wanted}", self.statement),
+        )
+    }
+
+    /// Refuses what is left over.
+    pub(super) fn finish(self) -> Result<(), SqlError> {
+        match self.left.first() {
+            None => Ok(()),
+            Some(option) => Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("unrecognized option {} of {}", option.name, self.statement),
+            )),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! CREATE VIEW, CREATE MATERIALIZED VIEW.
+
+use std::sync::Arc;
+
+use tidemill_catalog::{Definition, ItemKind, MaterializedView, QualifiedName, View};
+use tidemill_repr::{ObjectId, RelationDesc, SqlError, SqlState};
+
+use super::options::Options;
+use super::table::duplicate_column;
+use super::{Planning, command};
+use crate::ast::CreateView;
+use crate::names;
+use crate::plan::{NewItem, Plan, Planned};
+use crate::query;
+
+impl Planning<'_> {
+    pub(super) fn create_view(&self, statement: &CreateView) -> Result<Planned, SqlError> {
+        let (tag, kind) = if statement.materialized {
+            ("CREATE MATERIALIZED VIEW", ItemKind::MaterializedView)
+        } else {
+            ("CREATE VIEW", ItemKind::View)
+        };
+        if statement.temporary {
+            return Err(SqlError::unsupported("CREATE TEMPORARY VIEW"));
+        }
+        if statement.cluster.is_some() && !statement.materialized {
+            return Err(SqlError::unsupported("IN CLUSTER of CREATE VIEW"));
+        }
+        let mut with = Options::new(tag, &statement.with)?;
+        with.refuse("RETAIN HISTORY")?;
+        with.finish()?;
+        let name = self.new_name(&statement.name)?;
+        let replaces = self.replaced(statement, &name, kind)?;
+        if replaces.is_none()
+            && let Some(planned) = self.check_free(&name, statement.if_not_exists, tag)?
+        {
+            return Ok(planned);
+        }
+        let context = self.planner.maintained_context(self.text);
+        let (query, mut desc) = query::plan_view_query(&context, &statement.query)?;
+        if !context.parameter_types()?.is_empty() {
+            return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1")
+                .with_detail("A view cannot have parameters."));
+        }
+        name_columns(statement, &mut desc)?;
+        let mut canonical = statement.query.clone();
+        let depends_on = names::qualify(&self.planner, &mut canonical)?;
+        if let Some(old) = replaces
+            && depends_on.contains(&old)
+        {
+            return Err(SqlError::new(
+                SqlState::INVALID_OBJECT_DEFINITION,
+                format!("infinite recursion detected in the definition of \"{}\"", name.item),
+            ));
+        }
+        let query_sql = canonical.to_string();
+        let view = View { desc, query_sql, query: Some(Arc::new(query)) };
+        let cluster = self.cluster(statement.cluster.as_ref())?;
+        let create_sql = CreateView {
+            or_replace: false,
+            if_not_exists: false,
+            name: names::object_name(&name),
+            cluster: statement.materialized.then(|| names::ident(&cluster)),
+            query: canonical,
+            ..statement.clone()
+        }
+        .to_string();
+        let definition = if statement.materialized {
+            Definition::MaterializedView(MaterializedView { view, cluster })
+        } else {
+            Definition::View(view)
+        };
+        let item = NewItem { name, create_sql, depends_on, definition, replaces };
+        Ok(command(if statement.materialized {
+            Plan::CreateMaterializedView(item)
+        } else {
+            Plan::CreateView(item)
+        }))
+    }
+
+    /// The view that `OR REPLACE` takes away; nothing may depend on it.
+    fn replaced(
+        &self,
+        statement: &CreateView,
+        name: &QualifiedName,
+        kind: ItemKind,
+    ) -> Result<Option<ObjectId>, SqlError> {
+        if !statement.or_replace {
+            return Ok(None);
+        }
+        let catalog = self.planner.catalog;
+        let Some(old) = catalog.item_by_name(name) else { return Ok(None) };
+        if old.kind() != kind {
+            return Err(super::wrong_kind(old, kind));
+        }
+        match catalog.direct_dependants(old.id).next().and_then(|id| catalog.item(id)) {
+            None => Ok(Some(old.id)),
+            Some(dependant) => Err(super::drop::dependants_exist(
+                format!("cannot replace {kind} {}", name.item),
+                &[format!(
+                    "{} {} depends on {kind} {}",
+                    dependant.kind(),
+                    dependant.name.item,
+                    name.item
+                )],
+            )
+            .with_hint("Drop the dependent objects first.")),
+        }
+    }
+}
+
+/// Gives the first columns the names of the list, and checks that all names differ.
+fn name_columns(statement: &CreateView, desc: &mut RelationDesc) -> Result<(), SqlError> {
+    if statement.columns.len() > desc.arity() {
+        return Err(SqlError::new(
+            SqlState::SYNTAX_ERROR,
+            "CREATE VIEW specifies more column names than columns",
+        ));
+    }
+    for (column, name) in desc.columns.iter_mut().zip(&statement.columns) {
+        column.name = name.value.clone();
+    }
+    for (index, column) in desc.columns.iter().enumerate() {
+        if desc.columns.iter().take(index).any(|other| other.name == column.name) {
+            return Err(duplicate_column(&column.name));
+        }
+    }
+    Ok(())
+}
