@@ -6,6 +6,8 @@
 //! a retraction takes away just what the insertion gave. Sums of `numeric` are kept apart for
 //! each scale, because the result shows the largest scale among the values that are there.
 
+mod float_sum;
+
 use differential_dataflow::difference::{IsZero, Semigroup};
 use ethnum::I256;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use smallvec::SmallVec;
 use tidemill_expr::{AggregateKind, EvalError};
 use tidemill_repr::{Datum, Diff, Numeric};
 
+use crate::render::accumulation::float_sum::{FloatSum, overflow};
 use crate::render::errors::internal;
 
 /// What is known of a group, as a diff.
@@ -35,6 +38,8 @@ pub enum Slot {
     Bool { trues: Diff, falses: Diff },
     /// Decimals.
     Numeric(Box<NumericSum>),
+    /// Floats.
+    Float(Box<FloatSum>),
 }
 
 /// A sum of decimals that can be taken back value by value.
@@ -49,8 +54,11 @@ pub struct NumericSum {
 
 /// Whether an aggregate of this kind lives in the diff.
 pub fn is_accumulable(kind: &AggregateKind) -> bool {
-    use AggregateKind::{All, Any, Count, SumInt, SumIntToNumeric, SumNumeric};
-    matches!(kind, Count | SumInt | SumIntToNumeric | SumNumeric | All | Any)
+    use AggregateKind::{
+        All, Any, Count, SumFloat4, SumFloat8, SumInt, SumIntToNumeric, SumNumeric,
+    };
+    let sum = matches!(kind, SumInt | SumIntToNumeric | SumNumeric | SumFloat4 | SumFloat8);
+    sum || matches!(kind, Count | All | Any)
 }
 
 impl Accumulation {
@@ -74,6 +82,13 @@ impl Slot {
                 Slot::Int { count: present, sum: value * i128::from(diff) }
             }
             AggregateKind::SumNumeric => Slot::Numeric(Box::new(NumericSum::of(datum, diff))),
+            AggregateKind::SumFloat4 | AggregateKind::SumFloat8 => {
+                Slot::Float(Box::new(match datum {
+                    Datum::Float4(value) => FloatSum::of(f64::from(value), diff),
+                    Datum::Float8(value) => FloatSum::of(value, diff),
+                    _ => FloatSum::default(),
+                }))
+            }
             AggregateKind::All | AggregateKind::Any => {
                 let trues = if matches!(datum, Datum::Bool(true)) { diff } else { 0 };
                 Slot::Bool { trues, falses: present - trues }
@@ -94,6 +109,7 @@ impl Slot {
                 *falses += less;
             }
             (Slot::Numeric(sum), Slot::Numeric(more)) => sum.add(more),
+            (Slot::Float(sum), Slot::Float(more)) => sum.add(more),
             // Slots of one position are made by one aggregate.
             _ => {}
         }
@@ -105,6 +121,7 @@ impl Slot {
             Slot::Int { count, sum } => *count == 0 && *sum == 0,
             Slot::Bool { trues, falses } => *trues == 0 && *falses == 0,
             Slot::Numeric(sum) => **sum == NumericSum::default(),
+            Slot::Float(sum) => sum.is_zero(),
         }
     }
 
@@ -124,6 +141,13 @@ impl Slot {
             (Slot::Bool { falses, .. }, AggregateKind::All) => Datum::Bool(*falses == 0),
             (Slot::Bool { trues, .. }, _) => Datum::Bool(*trues > 0),
             (Slot::Numeric(sum), _) => sum.result()?,
+            (Slot::Float(sum), AggregateKind::SumFloat4) => match sum.result()? {
+                Some(total) if total.is_finite() && (total as f32).is_infinite() => {
+                    return Err(overflow());
+                }
+                total => total.map_or(Datum::Null, |total| Datum::Float4(total as f32)),
+            },
+            (Slot::Float(sum), _) => sum.result()?.map_or(Datum::Null, Datum::Float8),
         })
     }
 }
