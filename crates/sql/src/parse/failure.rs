@@ -103,9 +103,15 @@ pub(super) fn tokenizer_error(message: &str, location: Location, text: &str) -> 
         text.split_inclusive('\n').take(line).map(|line| line.chars().count()).sum();
     let column = usize::try_from(location.column.saturating_sub(1)).unwrap_or(0);
     let lower = message.to_lowercase();
-    // The comment's start is what PostgreSQL blames, not the end of the text.
-    let comment = lower.contains("comment").then(|| open_comment(text)).flatten();
-    let at = comment.unwrap_or(before + column);
+    // The start is what PostgreSQL blames, not the end of the text.
+    let opened = if lower.contains("comment") {
+        open_comment(text)
+    } else if lower.contains("dollar") {
+        open_dollar_quote(text)
+    } else {
+        None
+    };
+    let at = opened.unwrap_or(before + column);
     let rest: String = text.chars().skip(at).collect();
     let what = if lower.contains("dollar") {
         "unterminated dollar-quoted string"
@@ -139,6 +145,30 @@ fn open_comment(text: &str) -> Option<usize> {
         }
         match comment_end(text.get(start..)?) {
             Some(length) => from = start + length,
+            None => return Some(before.chars().count()),
+        }
+    }
+    None
+}
+
+/// Where the dollar-quoted string begins that never ends, in characters from 0.
+fn open_dollar_quote(text: &str) -> Option<usize> {
+    let mut from = 0;
+    for _ in 0..100 {
+        let start = from + text.get(from..)?.find('$')?;
+        from = start + 1;
+        let before = text.get(..start)?;
+        let rest = text.get(from..)?;
+        let Some(length) = rest.find('$') else { continue };
+        let tag = rest.get(..length)?;
+        if !tag.chars().all(|c| c.is_alphanumeric() || c == '_')
+            || Tokenizer::new(&PostgreSqlDialect {}, before).tokenize().is_err()
+        {
+            continue;
+        }
+        let body = from + length + 1;
+        match text.get(body..)?.find(&format!("${tag}$")) {
+            Some(end) => from = body + end + tag.len() + 2,
             None => return Some(before.chars().count()),
         }
     }

@@ -144,8 +144,10 @@ fn what_is_created_can_be_created_again() {
         "CREATE INDEX v_x_lower_idx IN CLUSTER quickstart ON materialize.public.v (x, lower(y))"
     );
     world.create("CREATE DEFAULT INDEX ON m");
-    world.create("CREATE VIEW w AS WITH t AS (SELECT * FROM t), u AS (SELECT * FROM t) \
-                  SELECT u.a FROM u JOIN public.t AS z ON u.a = z.a");
+    world.create(
+        "CREATE VIEW w AS WITH t AS (SELECT * FROM t), u AS (SELECT * FROM t) \
+                  SELECT u.a FROM u JOIN public.t AS z ON u.a = z.a",
+    );
     assert_eq!(
         sql(&world, "w"),
         "CREATE VIEW materialize.public.w AS WITH t AS (SELECT * FROM materialize.public.t), \
@@ -215,7 +217,11 @@ fn creating_is_checked() {
             "CREATE SOURCE requires option PUBLICATION",
         ),
         ("CREATE VIEW x AS SELECT $1::int", "42P02", "there is no parameter $1"),
-        ("CREATE VIEW x AS SELECT 1 AS a, 2 AS a", "42701", "column \"a\" specified more than once"),
+        (
+            "CREATE VIEW x AS SELECT 1 AS a, 2 AS a",
+            "42701",
+            "column \"a\" specified more than once",
+        ),
         ("CREATE OR REPLACE VIEW t AS SELECT 1", "42809", "\"t\" is not a view"),
         ("CREATE INDEX ON pg (a)", "42809", "\"pg\" is not a table"),
         ("CREATE SCHEMA public", "42P06", "schema \"public\" already exists"),
@@ -355,11 +361,7 @@ fn writes_are_queries() {
             "ON CONFLICT is not supported",
         ),
         ("UPDATE t SET a = 1, a = 2", "42601", "multiple assignments to same column \"a\""),
-        (
-            "UPDATE t SET nosuch = 2",
-            "42703",
-            "column \"nosuch\" of relation \"t\" does not exist",
-        ),
+        ("UPDATE t SET nosuch = 2", "42703", "column \"nosuch\" of relation \"t\" does not exist"),
         ("DELETE FROM t USING v", "0A000", "DELETE .. USING is not supported"),
         ("UPDATE nosuch SET a = 1", "42P01", "relation \"nosuch\" does not exist"),
     ];
@@ -377,7 +379,8 @@ fn reads() {
     };
     assert_eq!(select.as_of.map(|as_of| as_of.tick), Some(Tick(77)));
     assert_eq!(select.finishing.limit, Some(3));
-    let planned = world.plan("SUBSCRIBE t WITH (PROGRESS, SNAPSHOT false) AS OF AT LEAST 5 UP TO 9");
+    let planned =
+        world.plan("SUBSCRIBE t WITH (PROGRESS, SNAPSHOT false) AS OF AT LEAST 5 UP TO 9");
     let names: Vec<String> =
         planned.desc.unwrap().columns.into_iter().map(|column| column.name).collect();
     assert_eq!(names, ["mz_timestamp", "mz_progressed", "mz_diff", "a", "b", "C"]);
