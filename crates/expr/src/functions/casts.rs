@@ -25,7 +25,9 @@ fn to_name<'a>(a: &[Datum<'a>]) -> Evaluated<'a> {
 /// blanks go; else it is an error.
 fn limited<'a>(a: &[Datum<'a>], type_name: &str) -> Result<(&'a str, Option<usize>), EvalError> {
     let value = text(a, 0)?;
-    let Ok(limit) = usize::try_from(int4(a, 1)? - 4) else { return Ok((value, None)) };
+    let Ok(limit) = usize::try_from(int4(a, 1)?.saturating_sub(4)) else {
+        return Ok((value, None));
+    };
     let Some((end, _)) = value.char_indices().nth(limit) else { return Ok((value, Some(limit))) };
     let explicit = a.len() > 2 && boolean(a, 2)?;
     if !explicit && value[end..].contains(|c| c != ' ') {

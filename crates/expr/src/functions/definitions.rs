@@ -76,12 +76,6 @@ impl Added<'_> {
         self
     }
 
-    /// It differs from statement to statement.
-    pub(crate) fn stable(mut self) -> Self {
-        self.function().volatility = Volatility::Stable;
-        self
-    }
-
     /// It differs from call to call.
     pub(crate) fn volatile(mut self) -> Self {
         self.function().volatility = Volatility::Volatile;

@@ -1,14 +1,10 @@
 //! A jsonb value as a tree, for functions that take it apart or make a new one.
-//!
-//! It is read from, and written as, the value's text: one format that `repr` keeps canonical.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use tidemill_repr::jsonb::JsonbRef;
+use tidemill_repr::jsonb::{JsonbBuilder, JsonbKind, JsonbRef};
 use tidemill_repr::row::ArrayRef;
-use tidemill_repr::text::{TextSettings, format_into, parse_into};
-use tidemill_repr::{ColumnType, Datum, Numeric, RowBuilder, ScalarType};
+use tidemill_repr::{Datum, Numeric};
 
 use crate::functions::text_values::datum_text;
 use crate::scalar::EvalContext;
@@ -37,25 +33,47 @@ impl<'a> Json<'a> {
     }
 }
 
-static SETTINGS: LazyLock<TextSettings> = LazyLock::new(TextSettings::default);
-static JSONB: LazyLock<ColumnType> = LazyLock::new(|| ColumnType::new(ScalarType::Jsonb));
-
 /// The tree of a value.
-pub(super) fn decode<'a>(value: JsonbRef<'_>) -> Json<'a> {
-    let mut text = String::new();
-    format_into(&Datum::Jsonb(value), &ScalarType::Jsonb, &SETTINGS, &mut text);
-    let mut reader = Reader { text: &text, at: 0 };
-    reader.value().unwrap_or(Json::Null)
+pub(super) fn decode<'a>(value: JsonbRef<'a>) -> Json<'a> {
+    match value.kind() {
+        JsonbKind::Null => Json::Null,
+        JsonbKind::Bool(value) => Json::Bool(value),
+        JsonbKind::Number(value) => Json::Number(value),
+        JsonbKind::String(text) => Json::Text(text.into()),
+        JsonbKind::Array(items) => Json::Array(items.map(decode).collect()),
+        JsonbKind::Object(pairs) => {
+            Json::Object(pairs.map(|(key, value)| (key.into(), decode(value))).collect())
+        }
+    }
 }
 
 /// The value of a tree, in the arena.
 pub(super) fn encode<'c>(tree: &Json<'_>, context: EvalContext<'c>) -> Datum<'c> {
-    let mut text = String::new();
-    write(tree, &mut text);
-    let mut builder = RowBuilder::new();
-    match parse_into(&JSONB, &text, &SETTINGS, &mut builder) {
-        Ok(()) => context.built(&builder),
-        Err(_) => Datum::Null,
+    let mut builder = JsonbBuilder::new();
+    build(tree, &mut builder);
+    let bytes: &'c [u8] = context.arena.alloc_slice_copy(&builder.finish());
+    Datum::Jsonb(JsonbRef::from_bytes(bytes))
+}
+
+fn build(tree: &Json<'_>, builder: &mut JsonbBuilder) {
+    match tree {
+        Json::Null => builder.null(),
+        Json::Bool(value) => builder.bool(*value),
+        Json::Number(value) => builder.number(value),
+        Json::Text(text) => builder.string(text),
+        Json::Array(items) => {
+            builder.begin_array();
+            items.iter().for_each(|item| build(item, builder));
+            builder.end_array();
+        }
+        Json::Object(pairs) => {
+            builder.begin_object();
+            for (key, value) in pairs {
+                builder.key(key);
+                build(value, builder);
+            }
+            builder.end_object();
+        }
     }
 }
 
@@ -85,7 +103,7 @@ pub(super) fn from_datum<'a>(datum: &Datum<'_>) -> Json<'a> {
             Numeric::from_f64(*value).map_or(Json::Null, Json::Number)
         }
         Datum::Numeric(value) if value.is_finite() => Json::Number(*value),
-        Datum::Jsonb(value) => decode(*value),
+        Datum::Jsonb(value) => owned(decode(*value)),
         Datum::Array(array) => from_array(*array),
         Datum::Record(row) => {
             let fields = row.iter().enumerate();
@@ -104,6 +122,23 @@ pub(super) fn from_datum<'a>(datum: &Datum<'_>) -> Json<'a> {
                 }
             }
             Json::Text(text.into())
+        }
+    }
+}
+
+/// A tree that borrows nothing.
+fn owned<'a>(tree: Json<'_>) -> Json<'a> {
+    match tree {
+        Json::Null => Json::Null,
+        Json::Bool(value) => Json::Bool(value),
+        Json::Number(value) => Json::Number(value),
+        Json::Text(text) => Json::Text(text.into_owned().into()),
+        Json::Array(items) => Json::Array(items.into_iter().map(owned).collect()),
+        Json::Object(pairs) => {
+            let pairs = pairs.into_iter();
+            Json::Object(
+                pairs.map(|(key, value)| (key.into_owned().into(), owned(value))).collect(),
+            )
         }
     }
 }
@@ -199,106 +234,4 @@ pub(super) fn pretty(tree: &Json<'_>) -> String {
     let mut out = String::new();
     go(tree, 0, &mut out);
     out
-}
-
-/// Reads text that `repr` wrote; None at anything else.
-struct Reader<'t> {
-    text: &'t str,
-    at: usize,
-}
-
-impl Reader<'_> {
-    fn peek(&mut self) -> Option<u8> {
-        let bytes = self.text.as_bytes();
-        while bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
-            self.at += 1;
-        }
-        bytes.get(self.at).copied()
-    }
-
-    fn take(&mut self, byte: u8) -> Option<()> {
-        let found = self.peek()? == byte;
-        self.at += usize::from(found);
-        found.then_some(())
-    }
-
-    fn value<'a>(&mut self) -> Option<Json<'a>> {
-        match self.peek()? {
-            b'[' => self.array(),
-            b'{' => self.object(),
-            b'"' => Some(Json::Text(self.string()?.into())),
-            _ => self.word(),
-        }
-    }
-
-    fn word<'a>(&mut self) -> Option<Json<'a>> {
-        let rest = &self.text[self.at..];
-        let end = rest.find([',', ']', '}', ' ', '\n']).unwrap_or(rest.len());
-        self.at += end;
-        match &rest[..end] {
-            "null" => Some(Json::Null),
-            "true" => Some(Json::Bool(true)),
-            "false" => Some(Json::Bool(false)),
-            number => Numeric::parse(number).ok().map(Json::Number),
-        }
-    }
-
-    fn array<'a>(&mut self) -> Option<Json<'a>> {
-        self.take(b'[')?;
-        let mut items = Vec::new();
-        while self.peek()? != b']' {
-            items.push(self.value()?);
-            if self.peek()? == b',' {
-                self.at += 1;
-            }
-        }
-        self.at += 1;
-        Some(Json::Array(items))
-    }
-
-    fn object<'a>(&mut self) -> Option<Json<'a>> {
-        self.take(b'{')?;
-        let mut pairs = Vec::new();
-        while self.peek()? != b'}' {
-            let key = self.string()?;
-            self.take(b':')?;
-            pairs.push((key.into(), self.value()?));
-            if self.peek()? == b',' {
-                self.at += 1;
-            }
-        }
-        self.at += 1;
-        Some(Json::Object(pairs))
-    }
-
-    fn string(&mut self) -> Option<String> {
-        self.take(b'"')?;
-        let mut out = String::new();
-        let mut characters = self.text[self.at..].char_indices();
-        while let Some((at, c)) = characters.next() {
-            match c {
-                '"' => {
-                    self.at += at + 1;
-                    return Some(out);
-                }
-                '\\' => match characters.next()?.1 {
-                    'n' => out.push('\n'),
-                    'r' => out.push('\r'),
-                    't' => out.push('\t'),
-                    'b' => out.push('\u{8}'),
-                    'f' => out.push('\u{c}'),
-                    'u' => {
-                        let mut code = 0;
-                        for _ in 0..4 {
-                            code = code * 16 + characters.next()?.1.to_digit(16)?;
-                        }
-                        out.push(char::from_u32(code)?);
-                    }
-                    other => out.push(other),
-                },
-                _ => out.push(c),
-            }
-        }
-        None
-    }
 }
