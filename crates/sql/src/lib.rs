@@ -9,11 +9,14 @@
 //!
 //! Start reading at [`parse`](mod@parse), then [`statements`], then [`plan`](mod@plan).
 
+#![allow(clippy::large_enum_variant, reason = "one a statement, never in bulk")]
+
 pub mod ast;
 pub mod names;
 pub mod parse;
 pub mod plan;
 pub mod query;
+pub mod rebuild;
 pub mod session;
 pub mod sources;
 pub mod statements;

@@ -514,7 +514,7 @@ impl SubscribePlan {
 
 impl Notice {
     /// A notice.
-    pub fn notice(code: SqlState, message: impl Into<String>) -> Notice {
+    pub fn new(code: SqlState, message: impl Into<String>) -> Notice {
         Notice { severity: "NOTICE", code, message: message.into() }
     }
 }

@@ -23,6 +23,8 @@ mod table;
 mod transaction;
 mod view;
 
+pub(crate) use constant::over_columns;
+
 use sqlparser::ast::Statement as Standard;
 use tidemill_catalog::{Catalog, Item, ItemKind, QualifiedName};
 use tidemill_repr::{RelationDesc, ScalarType, SqlError, SqlState};
@@ -207,7 +209,7 @@ fn command(plan: Plan) -> Planned {
 /// A plan that does nothing and says why.
 fn nothing(tag: &'static str, code: SqlState, message: String) -> Planned {
     let mut planned = command(Plan::Nothing { tag });
-    planned.notices.push(Notice::notice(code, message));
+    planned.notices.push(Notice::new(code, message));
     planned
 }
 

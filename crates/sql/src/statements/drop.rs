@@ -45,7 +45,7 @@ impl Planning<'_> {
                 Err(error) if statement.if_exists && is_missing(&error) => {
                     let parts = names::parts(name)?.join(".");
                     let message = format!("{kind} \"{parts}\" does not exist, skipping");
-                    notices.push(Notice::notice(SqlState("00000"), message));
+                    notices.push(Notice::new(SqlState("00000"), message));
                 }
                 Err(error) => return Err(error),
             }
@@ -172,7 +172,7 @@ fn missing(
     if !statement.if_exists {
         return Err(SqlError::new(code, message));
     }
-    notices.push(Notice::notice(SqlState("00000"), format!("{message}, skipping")));
+    notices.push(Notice::new(SqlState("00000"), format!("{message}, skipping")));
     Ok(())
 }
 
@@ -240,7 +240,7 @@ fn with_dependants(
     if cascaded > 0 {
         let objects = if cascaded == 1 { "object" } else { "objects" };
         let message = format!("drop cascades to {cascaded} other {objects}");
-        notices.push(Notice::notice(SqlState("00000"), message));
+        notices.push(Notice::new(SqlState("00000"), message));
     }
     Ok(sorted(catalog, order))
 }

@@ -62,7 +62,7 @@ impl Planning<'_> {
             exclude_columns,
         }));
         if size {
-            planned.notices.push(Notice::notice(
+            planned.notices.push(Notice::new(
                 SqlState::WARNING,
                 "option SIZE has no effect: sources run on the server's own threads",
             ));

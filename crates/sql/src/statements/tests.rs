@@ -90,6 +90,20 @@ impl World {
         self.put(item)
     }
 
+    fn rebuild(&self, item: &Item) -> crate::rebuild::Rebuilt {
+        let session = SessionView {
+            database: "materialize",
+            search_path: &[],
+            user: "materialize",
+            time_zone: "UTC",
+            now: 0,
+            cluster: "quickstart",
+            backend_pid: 1,
+        };
+        crate::rebuild::rebuild(&self.catalog, &session, item)
+            .unwrap_or_else(|error| panic!("{}: {error:?}", item.name))
+    }
+
     fn filled() -> World {
         let mut world = World::new();
         world.put(NewItem {
@@ -464,4 +478,26 @@ fn transactions_and_settings() {
     assert!(matches!(world.plan("DISCARD ALL").plan, Plan::Discard(_)));
     assert!(matches!(world.plan("PREPARE p AS SELECT $1::int").plan, Plan::Prepare(_)));
     assert!(matches!(world.plan("EXECUTE p (1 + 1)").plan, Plan::Execute(_)));
+}
+
+#[test]
+fn plans_are_made_again_from_texts() {
+    use crate::rebuild::Rebuilt;
+
+    let mut world = World::filled();
+    world.create("CREATE INDEX i ON v (x)");
+    for item in world.catalog.items() {
+        let again = world.rebuild(item);
+        match &item.definition {
+            Definition::Index(index) => {
+                assert!(matches!(again, Rebuilt::Key(key) if key == index.key));
+            }
+            _ => match item.view().and_then(|view| view.query.as_deref()) {
+                Some(query) => {
+                    assert!(matches!(again, Rebuilt::Query(made, _) if made == *query));
+                }
+                None => assert!(item.is_system() || matches!(again, Rebuilt::Nothing)),
+            },
+        }
+    }
 }

@@ -1,0 +1,78 @@
+//! Plans of objects that are in the catalog already, from their texts: when the server starts,
+//! and for built-in views.
+
+use tidemill_catalog::{Catalog, Definition, Item};
+use tidemill_expr::ScalarExpr;
+use tidemill_plan::QueryExpr;
+use tidemill_repr::{ObjectId, SqlError};
+
+use crate::ast::Statement;
+use crate::names;
+use crate::parse::{ParsedStatement, parse};
+use crate::query;
+use crate::session::{Planner, SessionView};
+use crate::statements::over_columns;
+
+/// What is put back into the catalog.
+#[derive(Clone, Debug)]
+pub enum Rebuilt {
+    /// The query of a view or materialized view, and what it reads.
+    Query(QueryExpr, Vec<ObjectId>),
+    /// The key of an index.
+    Key(Vec<ScalarExpr>),
+    /// The object has no plan.
+    Nothing,
+}
+
+/// Plans an object again. What it depends on must be in the catalog.
+///
+/// # Errors
+/// Its text no longer fits the catalog.
+pub fn rebuild(
+    catalog: &Catalog,
+    session: &SessionView<'_>,
+    item: &Item,
+) -> Result<Rebuilt, SqlError> {
+    let planner = Planner { catalog, session };
+    match &item.definition {
+        Definition::View(_) | Definition::MaterializedView(_) => {
+            let sql = item.view().map(|view| view.query_sql.as_str()).unwrap_or_default();
+            let parsed = single(sql)?;
+            let Statement::Query(mut statement) = parsed.statement else {
+                return Err(SqlError::internal("a view whose text is no query"));
+            };
+            let context = planner.maintained_context(&parsed.whole);
+            let (query, _) = query::plan_view_query(&context, &statement.query)?;
+            let depends_on = names::qualify(&planner, &mut statement.query)?;
+            Ok(Rebuilt::Query(query, depends_on))
+        }
+        Definition::Index(index) => {
+            let on = catalog.item(index.on).and_then(|on| Some((on, on.desc()?)));
+            let Some((on, desc)) = on else {
+                return Err(SqlError::internal("an index without relation"));
+            };
+            let parsed = single(&item.create_sql)?;
+            let Statement::CreateIndex(create) = parsed.statement else {
+                return Err(SqlError::internal("an index whose text is no CREATE INDEX"));
+            };
+            let context = planner.maintained_context(&parsed.whole);
+            let scope = query::table_scope(desc, &on.name.item);
+            let key = create
+                .key
+                .unwrap_or_default()
+                .iter()
+                .map(|expr| over_columns(query::plan_scalar(&context, &scope, expr)?.expr))
+                .collect::<Result<_, _>>()?;
+            Ok(Rebuilt::Key(key))
+        }
+        _ => Ok(Rebuilt::Nothing),
+    }
+}
+
+fn single(text: &str) -> Result<ParsedStatement, SqlError> {
+    let mut parsed = parse(text)?;
+    match (parsed.pop(), parsed.pop()) {
+        (Some(only), None) => Ok(only),
+        _ => Err(SqlError::internal("a definition that is not one statement")),
+    }
+}
