@@ -83,6 +83,16 @@ impl Row {
         builder.finish()
     }
 
+    /// A row of one datum.
+    pub fn pack1(datum: Datum<'_>) -> Row {
+        Row::pack([datum])
+    }
+
+    /// The first datum, if there is one.
+    pub fn first(&self) -> Option<Datum<'_>> {
+        self.iter().next()
+    }
+
     /// A row from bytes that [`Row::bytes`] gave.
     pub fn from_bytes(bytes: &[u8]) -> Row {
         Row { bytes: SmallVec::from_slice(bytes) }
@@ -201,6 +211,21 @@ impl RowBuilder {
             buffer.extend_from_slice(&order_i32(*lower));
         }
         push_block(buffer, |buffer| elements.into_iter().for_each(|d| push_datum(buffer, d)));
+    }
+
+    /// Appends an array whose elements are encoded already, one after the other.
+    pub fn push_array_encoded(&mut self, dimensions: &[(i32, i32)], elements: &[u8]) {
+        self.push_array(dimensions, []);
+        // The block of no elements ends the buffer: its length is overwritten.
+        let start = self.buffer.len() - 4;
+        self.buffer.truncate(start);
+        push_block(&mut self.buffer, |buffer| buffer.extend_from_slice(elements));
+    }
+
+    /// Appends a record whose fields are encoded already, one after the other.
+    pub fn push_record_encoded(&mut self, fields: &[u8]) {
+        self.buffer.push(TAG_RECORD);
+        push_block(&mut self.buffer, |buffer| buffer.extend_from_slice(fields));
     }
 
     /// Appends a record with these fields.
