@@ -22,8 +22,8 @@ use crate::worker::{Order, Outlets, run_worker};
 pub struct Replica {
     state: Mutex<State>,
     threads: Vec<Thread>,
-    /// Joins the threads when it is dropped.
-    guards: Option<timely::communication::WorkerGuards<()>>,
+    /// Joins the threads when it is dropped. Locked by nobody else: the lock makes it `Sync`.
+    guards: Mutex<Option<timely::communication::WorkerGuards<()>>>,
 }
 
 /// What commands change, under one lock, so that all workers see them in one order.
@@ -74,7 +74,7 @@ impl Replica {
         Ok(Replica {
             state: Mutex::new(state),
             threads: threads.into_iter().map(|(_, thread)| thread).collect(),
-            guards: Some(guards),
+            guards: Mutex::new(Some(guards)),
         })
     }
 
@@ -163,6 +163,6 @@ impl Drop for Replica {
         for thread in &self.threads {
             thread.unpark();
         }
-        drop(self.guards.take());
+        drop(self.guards.lock().take());
     }
 }

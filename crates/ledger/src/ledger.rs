@@ -19,7 +19,7 @@ use crate::part::column;
 use crate::part::writer::PartWriter;
 use crate::reader::CollectionReader;
 use crate::secrets::SecretBox;
-use crate::state::State;
+use crate::state::{Piece, State};
 use crate::writer::{self, Queue};
 
 /// Called once an entry is durable, or will never be.
@@ -208,6 +208,12 @@ impl Ledger {
             return Err(LedgerError::NotHeld { collection, as_of, since });
         }
         Ok(CollectionReader::new(found, as_of))
+    }
+
+    /// The updates in one part that an entry names, or is about to name.
+    pub fn read_part(&self, part: &PartName) -> CollectionReader {
+        let file = crate::part::PartFile::new(&self.shared.directory, part.clone());
+        CollectionReader::of_pieces([Piece::Part(file)].into())
     }
 
     /// The first tick at which a collection can be read.

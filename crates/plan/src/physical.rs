@@ -3,6 +3,7 @@
 //! Relations between operators are streams of rows, unless an operator says that it reads an
 //! arrangement. Row-wise work is fused into a [`MapFilterProject`] wherever rows are touched
 //! anyway.
+#![allow(missing_docs, reason = "an operator is described as a whole, not field by field")]
 
 use serde::{Deserialize, Serialize};
 use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, TableFunctionRef};

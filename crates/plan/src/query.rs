@@ -5,6 +5,7 @@
 //! input row of the operator that holds the expression; for a subquery inside an expression,
 //! and for the right side of a `Join` with `lateral`, level 1 is the row of that operator's
 //! input (for a lateral join: the left side's row), and so on outwards.
+#![allow(missing_docs, reason = "an operator is described as a whole, not field by field")]
 
 use serde::{Deserialize, Serialize};
 use tidemill_expr::aggregate::AggregateKind;

@@ -1,0 +1,229 @@
+//! The server's start and end: from a data directory to running dataflows and sources.
+//!
+//! Everything derived is a function of the ledger, so a start is: read the ledger, put the
+//! catalog together from its changes, plan its views, create its dataflows at the last tick and
+//! feed them, and let the sources go on from their positions.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use parking_lot::Mutex;
+use tidemill_catalog::{Catalog, CatalogChange, Definition, builtin};
+use tidemill_compute::Replica;
+use tidemill_ledger::{Ledger, Recovered};
+use tidemill_repr::{ObjectId, SqlError, SqlState, Tick};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::clock::wall_tick;
+use crate::durable::DurableChange;
+use crate::hydrate::Hydration;
+use crate::sequencer::{self, CatalogCommit, Commit};
+use crate::session::{CancelHandle, Session, SessionOptions};
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+use crate::sources::Sources;
+use crate::status;
+
+/// How the server runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the ledger is.
+    pub data_dir: PathBuf,
+    /// Threads that run dataflows.
+    pub workers: usize,
+}
+
+/// The running server.
+pub struct Coordinator {
+    shared: Arc<Shared>,
+    next_session: AtomicI32,
+    cancels: Arc<Mutex<HashMap<i32, CancelHandle>>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// How many requests wait for the sequencer before sessions and sources wait.
+const REQUESTS: usize = 4096;
+
+/// The database every server has.
+pub const DEFAULT_DATABASE: &str = "materialize";
+
+impl Coordinator {
+    /// Opens a data directory and starts all that is defined in it.
+    ///
+    /// # Errors
+    /// The directory cannot be used, or what is in it cannot be read.
+    pub async fn open(options: Options) -> Result<Coordinator, SqlError> {
+        let directory = options.data_dir.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            let (ledger, recovered) = Ledger::open(&directory, tidemill_ledger::Options::default())
+                .map_err(|error| crate::ledger_error(&error))?;
+            let secrets = ledger.secrets().map_err(|error| crate::ledger_error(&error))?;
+            Ok::<_, SqlError>((ledger, recovered, secrets))
+        });
+        let (ledger, recovered, secrets) = opened.await.map_err(SqlError::internal)??;
+        let replica = Replica::start(options.workers).map_err(SqlError::internal)?;
+        let is_new = recovered.catalog.is_empty();
+        let snapshot = recover(&recovered)?;
+        let (requests, receiver) = mpsc::channel(REQUESTS);
+        let shared = Arc::new(Shared::new(ledger, replica, secrets, snapshot, requests));
+        start_builtins(&shared);
+        start_dataflows(&shared);
+        let positions: HashMap<ObjectId, Vec<u8>> = recovered.positions.into_iter().collect();
+        Sources::reconcile(&shared, &positions);
+        let tasks = vec![
+            tokio::spawn(sequencer::run(Arc::clone(&shared), receiver)),
+            tokio::spawn(status::run(Arc::downgrade(&shared))),
+            tokio::spawn(Sources::run(Arc::downgrade(&shared))),
+        ];
+        let coordinator =
+            Coordinator { shared, next_session: AtomicI32::new(1), cancels: Arc::default(), tasks };
+        if is_new {
+            coordinator.bootstrap().await?;
+        }
+        Ok(coordinator)
+    }
+
+    /// The database and schema that a new data directory has.
+    async fn bootstrap(&self) -> Result<(), SqlError> {
+        let snapshot = self.shared.snapshot();
+        let owner = "materialize".to_owned();
+        let changes = vec![
+            CatalogChange::CreateDatabase {
+                id: 1,
+                oid: Catalog::oid_for(1),
+                name: DEFAULT_DATABASE.to_owned(),
+                owner: owner.clone(),
+            },
+            CatalogChange::CreateSchema {
+                id: 2,
+                oid: Catalog::oid_for(2),
+                database: DEFAULT_DATABASE.to_owned(),
+                name: "public".to_owned(),
+                owner,
+            },
+        ];
+        let catalog = CatalogCommit {
+            planned_at: snapshot.catalog_tick,
+            next: Arc::new(snapshot.catalog.apply(&changes)?),
+            changes,
+            dataflows: Vec::new(),
+        };
+        self.shared.commit(Commit { catalog: Some(catalog), ..Commit::default() }).await?;
+        Ok(())
+    }
+
+    /// A new session.
+    pub fn session(&self, options: SessionOptions) -> Session {
+        let id = self.next_session.fetch_add(1, Ordering::Relaxed);
+        let session = Session::new(Arc::clone(&self.shared), id, options);
+        let mut cancels = self.cancels.lock();
+        cancels.retain(|_, handle| handle.is_alive());
+        cancels.insert(id, session.cancel_handle());
+        session
+    }
+
+    /// Cancels what a session runs, if the key is the session's.
+    pub fn cancel(&self, session: i32, secret: i32) {
+        let handle = self.cancels.lock().get(&session).cloned();
+        if let Some(handle) = handle {
+            handle.cancel(secret);
+        }
+    }
+
+    /// Stops the sources and tasks. Everything acknowledged is durable already.
+    pub async fn shut_down(self) {
+        self.shared.sources.stop().await;
+        for task in &self.tasks {
+            task.abort();
+        }
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+/// The state that the ledger tells of.
+fn recover(recovered: &Recovered) -> Result<Snapshot, SqlError> {
+    let mut catalog = Catalog::empty().apply(&builtin::changes())?;
+    let mut snapshot = Snapshot {
+        tick: recovered.upper.max(wall_tick()),
+        catalog: Arc::default(),
+        catalog_tick: recovered.upper,
+        last_change: imbl::HashMap::new(),
+        table_errors: imbl::HashMap::new(),
+        hydrating: imbl::HashSet::new(),
+    };
+    for value in &recovered.catalog {
+        let change: DurableChange = serde_json::from_value(value.clone()).map_err(|error| {
+            SqlError::new(
+                SqlState::DATA_CORRUPTED,
+                format!("a catalog change in the ledger cannot be read: {error}"),
+            )
+            .with_hint("The data directory may be from a newer version of Tidemill.")
+        })?;
+        match change {
+            DurableChange::Catalog(change) => {
+                note_table(&mut snapshot, &change);
+                catalog = catalog.apply(std::slice::from_ref(&change))?;
+            }
+            DurableChange::SnapshotDone(id) => {
+                snapshot.hydrating.remove(&id);
+            }
+            DurableChange::TableError(id, error) => {
+                snapshot.table_errors.insert(id, (recovered.upper, error));
+            }
+        }
+    }
+    snapshot.catalog = Arc::new(crate::statements::replan::replan(catalog)?);
+    Ok(snapshot)
+}
+
+fn note_table(snapshot: &mut Snapshot, change: &CatalogChange) {
+    match change {
+        CatalogChange::PutItem(item)
+            if item.table().is_some_and(|table| table.source.is_some()) =>
+        {
+            snapshot.hydrating.insert(item.id);
+        }
+        CatalogChange::DropItem(id) => {
+            snapshot.hydrating.remove(id);
+            snapshot.table_errors.remove(id);
+        }
+        _ => {}
+    }
+}
+
+/// Gives the built-in relations their first content.
+fn start_builtins(shared: &Shared) {
+    let snapshot = shared.snapshot();
+    for (id, batch) in sequencer::builtin_changes(&Catalog::default(), &snapshot.catalog) {
+        shared.volatile.append(id, snapshot.tick, batch, Tick::MIN);
+    }
+}
+
+/// Creates the dataflows of all indexes and materialized views, as of the last tick.
+fn start_dataflows(shared: &Arc<Shared>) {
+    let snapshot = shared.snapshot();
+    let mut items: Vec<_> = snapshot.catalog.items().collect();
+    items.sort_by_key(|item| item.id);
+    for item in items {
+        if !matches!(item.definition, Definition::Index(_) | Definition::MaterializedView(_)) {
+            continue;
+        }
+        match crate::read::maintained_dataflow(shared, &snapshot.catalog, item.id) {
+            Ok(mut dataflow) => {
+                dataflow.as_of = snapshot.tick;
+                let hold = shared.holds.hold(dataflow.as_of);
+                let dataflow = Arc::new(dataflow);
+                shared.dataflows.create(&shared.replica, &dataflow);
+                Hydration { shared: Arc::clone(shared), dataflow, hold }.start();
+            }
+            Err(error) => {
+                tracing::error!(%error, object = %item.name, "cannot be maintained");
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Feeding a new dataflow the content of what it reads.
+
+use std::sync::Arc;
+
+use tidemill_compute::protocol::Command;
+use tidemill_plan::physical::DataflowDescription;
+use tidemill_repr::{ObjectId, RowBatch, SqlError, Tick};
+
+use crate::holds::Hold;
+use crate::shared::Shared;
+
+/// The feeding of one dataflow; it holds the tick it reads.
+pub struct Hydration {
+    /// The server.
+    pub shared: Arc<Shared>,
+    /// The dataflow, which was created.
+    pub dataflow: Arc<DataflowDescription>,
+    /// Holds `as_of`.
+    pub hold: Hold,
+}
+
+impl Hydration {
+    /// Starts feeding: at once where everything is in memory, on a thread of its own otherwise.
+    pub fn start(self) {
+        let on_disk =
+            self.dataflow.base_imports.iter().any(|import| matches!(import.id, ObjectId::User(_)));
+        if on_disk {
+            tokio::task::spawn_blocking(move || self.run());
+        } else {
+            self.run();
+        }
+    }
+
+    fn run(self) {
+        for import in &self.dataflow.base_imports {
+            if let Err(error) = self.feed(import.id) {
+                tracing::error!(%error, collection = %import.id, "content cannot be read");
+                let evaluation = tidemill_expr::EvalError::from(error);
+                self.send(import.id, Arc::default(), vec![(evaluation, 1)], true);
+            }
+        }
+        drop(self.hold);
+    }
+
+    fn feed(&self, collection: ObjectId) -> Result<(), SqlError> {
+        let as_of = self.dataflow.as_of;
+        for batch in read_collection(&self.shared, collection, as_of)? {
+            self.send(collection, batch?, Vec::new(), false);
+        }
+        let snapshot = self.shared.snapshot();
+        let errors = match snapshot.table_errors.get(&collection) {
+            Some((tick, error)) if *tick <= as_of => vec![(error.clone(), 1)],
+            _ => Vec::new(),
+        };
+        self.send(collection, Arc::default(), errors, true);
+        Ok(())
+    }
+
+    fn send(
+        &self,
+        collection: ObjectId,
+        rows: Arc<RowBatch>,
+        errors: Vec<(tidemill_expr::EvalError, i64)>,
+        last: bool,
+    ) {
+        let dataflow = self.dataflow.id;
+        self.shared.replica.send(Command::Hydrate { dataflow, collection, rows, errors, last });
+    }
+}
+
+/// The content of a base collection at a tick, in batches that are not consolidated.
+pub fn read_collection(
+    shared: &Shared,
+    collection: ObjectId,
+    as_of: Tick,
+) -> Result<Box<dyn Iterator<Item = Result<Arc<RowBatch>, SqlError>>>, SqlError> {
+    if let ObjectId::System(_) = collection {
+        return Ok(Box::new(shared.volatile.read(collection, as_of).into_iter().map(Ok)));
+    }
+    let batches =
+        shared.ledger.read(collection, as_of).map_err(|error| crate::ledger_error(&error))?;
+    Ok(Box::new(batches.map(|batch| batch.map_err(|error| crate::ledger_error(&error)))))
+}

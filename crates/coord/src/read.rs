@@ -1,0 +1,398 @@
+//! Reads: which way a query is answered, and the answer.
+//!
+//! 1. Constants are folded: nothing is read.
+//! 2. One arrangement with row-wise work: the session reads the published batches by itself.
+//! 3. Everything else: a short-lived dataflow, fed with the content at the read's tick.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use tidemill_catalog::{Catalog, Definition, Item};
+use tidemill_compute::IndexReader;
+use tidemill_expr::{EvalContext, ScalarExpr};
+use tidemill_optimize::{Access, Definitions, IndexInfo, PeekPlan, PhysicalDataflow};
+use tidemill_plan::physical::{ArrangementKey, DataflowDescription, Export, MapFilterProject};
+use tidemill_plan::{Id, QueryExpr, RelationExpr};
+use tidemill_repr::{
+    Datum, Diff, ObjectId, RelationDesc, Row, RowBuilder, RowRef, SqlError, SqlState, Tick,
+};
+
+use crate::hydrate::Hydration;
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+
+/// How a query is answered, and what it reads.
+#[derive(Clone, Debug)]
+pub struct ReadPlan {
+    /// The way.
+    pub way: Way,
+    /// The base collections it depends on.
+    pub bases: BTreeSet<ObjectId>,
+}
+
+/// The ways to an answer.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Without dataflow.
+    Peek(PeekPlan),
+    /// By a dataflow that computes this.
+    Dataflow(RelationExpr),
+}
+
+/// A read that a prepared statement keeps from one execution to the next.
+#[derive(Debug)]
+pub enum CachedRead {
+    /// The whole plan: the statement has no parameters.
+    Plan(ReadPlan),
+    /// A lookup whose key is made of parameters.
+    Lookup(crate::lookup::Lookup),
+}
+
+/// The catalog as the optimiser asks for it; only indexes that are there are told of.
+pub struct CatalogDefinitions<'a> {
+    catalog: &'a Catalog,
+    shared: &'a Shared,
+}
+
+impl<'a> CatalogDefinitions<'a> {
+    /// The definitions of a catalog.
+    pub fn new(catalog: &'a Catalog, shared: &'a Shared) -> CatalogDefinitions<'a> {
+        CatalogDefinitions { catalog, shared }
+    }
+}
+
+/// The key of the arrangement that a materialized view keeps of its rows: a unique key where one
+/// is known, else the first column.
+pub fn materialized_key(desc: &RelationDesc) -> Vec<ScalarExpr> {
+    let columns = match desc.keys.first() {
+        Some(key) if !key.is_empty() => key.clone(),
+        _ => (0..desc.arity().min(1)).collect(),
+    };
+    columns.into_iter().map(ScalarExpr::Column).collect()
+}
+
+impl Definitions for CatalogDefinitions<'_> {
+    fn view(&self, id: ObjectId) -> Option<Arc<QueryExpr>> {
+        self.catalog.item(id)?.view()?.query.clone()
+    }
+
+    fn indexes_on(&self, id: ObjectId) -> Vec<IndexInfo> {
+        let mut found: Vec<IndexInfo> = self
+            .catalog
+            .indexes_on(id)
+            .filter_map(|item| match &item.definition {
+                Definition::Index(index) => {
+                    Some(IndexInfo { index: item.id, key: index.key.clone() })
+                }
+                _ => None,
+            })
+            .collect();
+        if let Some(Definition::MaterializedView(materialized)) =
+            self.catalog.item(id).map(|item| &item.definition)
+        {
+            found.push(IndexInfo { index: id, key: materialized_key(&materialized.view.desc) });
+        }
+        found.retain(|info| self.shared.replica.index(info.index).is_some());
+        found
+    }
+
+    fn is_base(&self, id: ObjectId) -> bool {
+        self.catalog.item(id).is_some_and(|item| item.table().is_some())
+    }
+
+    fn arity(&self, id: ObjectId) -> usize {
+        self.catalog.item(id).and_then(|item| item.desc()).map_or(0, RelationDesc::arity)
+    }
+
+    fn keys(&self, id: ObjectId) -> Vec<Vec<usize>> {
+        self.catalog
+            .item(id)
+            .and_then(|item| item.desc())
+            .map_or(Vec::new(), |desc| desc.keys.clone())
+    }
+}
+
+/// The base collections that a relation reads.
+pub fn bases_of(catalog: &Catalog, relation: &RelationExpr) -> BTreeSet<ObjectId> {
+    relation
+        .uses()
+        .keys()
+        .filter_map(|id| match id {
+            Id::Global(id) => Some(*id),
+            Id::Local(_) => None,
+        })
+        .flat_map(|id| catalog.base_collections(id))
+        .collect()
+}
+
+/// Decides how a query is answered.
+///
+/// # Errors
+/// The query has no plan.
+pub fn plan_read(
+    shared: &Shared,
+    catalog: &Catalog,
+    query: &QueryExpr,
+) -> Result<ReadPlan, SqlError> {
+    let definitions = CatalogDefinitions::new(catalog, shared);
+    let relation = tidemill_optimize::optimize(query, &definitions)?;
+    let bases = bases_of(catalog, &relation);
+    let way = match tidemill_optimize::peek_plan(&relation, &definitions) {
+        Some(peek) => Way::Peek(peek),
+        None => Way::Dataflow(relation),
+    };
+    Ok(ReadPlan { way, bases })
+}
+
+/// The dataflow that computes a relation for one export.
+///
+/// # Errors
+/// The relation cannot be computed.
+pub fn relation_dataflow(
+    shared: &Shared,
+    catalog: &Catalog,
+    relation: RelationExpr,
+    object: ObjectId,
+) -> Result<PhysicalDataflow, SqlError> {
+    let definitions = CatalogDefinitions::new(catalog, shared);
+    tidemill_optimize::physical(&[(object, relation)], &definitions)
+}
+
+/// The dataflow that maintains an index or materialized view; its `as_of` is to be set.
+///
+/// # Errors
+/// It has no plan.
+pub fn maintained_dataflow(
+    shared: &Shared,
+    catalog: &Catalog,
+    id: ObjectId,
+) -> Result<DataflowDescription, SqlError> {
+    let missing = || SqlError::internal(format!("no object {id} to maintain"));
+    let item = catalog.item(id).ok_or_else(missing)?;
+    let definitions = CatalogDefinitions::new(catalog, shared);
+    let (on, key) = match &item.definition {
+        Definition::Index(index) => (index.on, index.key.clone()),
+        Definition::MaterializedView(materialized) => {
+            (id, materialized_key(&materialized.view.desc))
+        }
+        _ => return Err(missing()),
+    };
+    let on_item = catalog.item(on).ok_or_else(missing)?;
+    let arranged = !definitions.indexes_on(on).is_empty();
+    let dataflow = match on_item.view() {
+        Some(view) if !arranged => {
+            let query = view.query.as_ref().ok_or_else(missing)?;
+            let relation = tidemill_optimize::optimize(query, &definitions)?;
+            tidemill_optimize::physical(&[(on, relation)], &definitions)?
+        }
+        _ => {
+            let mut dataflow = PhysicalDataflow::default();
+            dataflow.import(on, &definitions);
+            dataflow
+        }
+    };
+    let export = Export::Index { id, on, key: ArrangementKey(key), arity: definitions.arity(on) };
+    Ok(dataflow.describe(id, Tick::MIN, None, vec![export]))
+}
+
+/// Waits until the tables a read depends on have their first content. Gives a snapshot in which
+/// they have.
+///
+/// # Errors
+/// The server shuts down.
+pub async fn wait_hydrated(
+    shared: &Shared,
+    mut snapshot: Arc<Snapshot>,
+    bases: &BTreeSet<ObjectId>,
+) -> Result<Arc<Snapshot>, SqlError> {
+    let waits = |snapshot: &Snapshot| {
+        bases
+            .iter()
+            .any(|id| snapshot.hydrating.contains(id) && !snapshot.table_errors.contains_key(id))
+    };
+    if !waits(&snapshot) {
+        return Ok(snapshot);
+    }
+    let mut published = shared.watch_published();
+    loop {
+        snapshot = shared.snapshot();
+        if !waits(&snapshot) {
+            return Ok(snapshot);
+        }
+        published.changed().await.map_err(|_| crate::shared::shutting_down())?;
+    }
+}
+
+/// Answers a read at a tick that is readable and held: rows with their counts.
+///
+/// # Errors
+/// A row cannot be computed, or a table it reads is in an error.
+pub async fn read(
+    shared: &Arc<Shared>,
+    snapshot: &Snapshot,
+    plan: &ReadPlan,
+    tick: Tick,
+) -> Result<Vec<(Row, Diff)>, SqlError> {
+    match &plan.way {
+        Way::Peek(PeekPlan::Constant { rows, mfp }) => {
+            let rows = rows.clone()?;
+            let mut worker = RowWorker::new(mfp);
+            for (row, diff) in &rows {
+                worker.add(row.as_ref(), *diff)?;
+            }
+            Ok(worker.rows)
+        }
+        Way::Peek(PeekPlan::Index { index, access, mfp, .. }) => {
+            let reader = ready_reader(shared, snapshot, *index, &plan.bases, tick).await?;
+            read_index(&reader, access, mfp, tick)
+        }
+        Way::Dataflow(relation) => {
+            let id = shared.transient_id();
+            let dataflow = relation_dataflow(shared, &snapshot.catalog, relation.clone(), id)?;
+            run_dataflow(shared, dataflow, id, tick).await
+        }
+    }
+}
+
+/// The reader of an index whose content at a tick is complete.
+///
+/// # Errors
+/// The index is gone, or its dataflow failed.
+pub async fn ready_reader(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    index: ObjectId,
+    bases: &BTreeSet<ObjectId>,
+    tick: Tick,
+) -> Result<IndexReader, SqlError> {
+    let reader = shared.replica.index(index).ok_or_else(|| {
+        SqlError::new(SqlState::UNDEFINED_OBJECT, "an index that the query reads was dropped")
+            .with_hint("Run the query again.")
+    })?;
+    // A new index is complete from the tick of its creation on.
+    let needed = snapshot.must_be_complete(tick, bases.iter().copied());
+    reader.wait_for(needed.max(reader.since().min(tick))).await?;
+    Ok(reader)
+}
+
+/// Reads an index and does row-wise work.
+fn read_index(
+    reader: &IndexReader,
+    access: &Access,
+    mfp: &MapFilterProject,
+    tick: Tick,
+) -> Result<Vec<(Row, Diff)>, SqlError> {
+    let mut worker = RowWorker::new(mfp);
+    match access {
+        Access::Point(keys) => {
+            for key in keys {
+                for (row, diff) in reader.lookup(tick, key.as_ref())? {
+                    worker.add(row.as_ref(), diff)?;
+                }
+            }
+        }
+        Access::Range { lower, upper } => {
+            let lower = lower.as_ref().map(Row::bytes);
+            let upper = upper.as_ref().map(Row::bytes);
+            for (row, diff) in reader.range(tick, lower, upper)? {
+                worker.add(row.as_ref(), diff)?;
+            }
+        }
+        Access::Scan => {
+            for (row, diff) in reader.scan(tick)? {
+                worker.add(row.as_ref(), diff)?;
+            }
+        }
+    }
+    Ok(worker.rows)
+}
+
+/// Row-wise work on one row after the other.
+pub struct RowWorker<'m> {
+    mfp: &'m MapFilterProject,
+    is_identity: bool,
+    builder: RowBuilder,
+    /// What came out so far.
+    pub rows: Vec<(Row, Diff)>,
+}
+
+impl<'m> RowWorker<'m> {
+    /// No rows yet.
+    pub fn new(mfp: &'m MapFilterProject) -> RowWorker<'m> {
+        RowWorker {
+            mfp,
+            is_identity: mfp.is_identity(),
+            builder: RowBuilder::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Takes a row.
+    ///
+    /// # Errors
+    /// An expression has no value for it, or it is there less than no times.
+    pub fn add(&mut self, row: RowRef<'_>, diff: Diff) -> Result<(), SqlError> {
+        if diff < 0 {
+            return Err(crate::finish::negative_count());
+        }
+        if self.is_identity {
+            self.rows.push((row.to_owned(), diff));
+            return Ok(());
+        }
+        let arena = Bump::new();
+        let mut datums: Vec<Datum<'_>> = row.iter().collect();
+        let context = EvalContext { arena: &arena };
+        if self.mfp.evaluate(&mut datums, context, &mut self.builder)? {
+            self.rows.push((self.builder.finish(), diff));
+        } else {
+            self.builder.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Drops a dataflow when its reader goes away.
+struct DropDataflow<'a> {
+    shared: &'a Shared,
+    id: ObjectId,
+}
+
+impl Drop for DropDataflow<'_> {
+    fn drop(&mut self) {
+        self.shared.dataflows.drop(&self.shared.replica, self.id);
+    }
+}
+
+/// Runs a dataflow to its result at one tick.
+async fn run_dataflow(
+    shared: &Arc<Shared>,
+    dataflow: PhysicalDataflow,
+    object: ObjectId,
+    tick: Tick,
+) -> Result<Vec<(Row, Diff)>, SqlError> {
+    let id = shared.transient_id();
+    let export = Export::Subscribe { id, on: object, snapshot: true };
+    let description = Arc::new(dataflow.describe(id, tick, Some(tick.next()), vec![export]));
+    let mut batches = shared.replica.subscribe(id);
+    let hold = shared.holds.hold(tick);
+    shared.dataflows.create(&shared.replica, &description);
+    let _drop = DropDataflow { shared, id };
+    Hydration { shared: Arc::clone(shared), dataflow: description, hold }.start();
+    let mut rows = Vec::new();
+    while let Some(batch) = batches.recv().await {
+        if let Some(error) = batch.error {
+            return Err(error.into());
+        }
+        rows.extend(batch.updates.into_iter().map(|(row, _, diff)| (row, diff)));
+        if batch.upper > tick {
+            return Ok(rows);
+        }
+    }
+    Err(SqlError::internal("a dataflow ended without an answer"))
+}
+
+/// The name of an item, for messages and EXPLAIN.
+pub fn item_name(catalog: &Catalog, id: ObjectId) -> String {
+    catalog.item(id).map_or_else(|| id.to_string(), |item: &Arc<Item>| item.name.to_string())
+}

@@ -1,0 +1,490 @@
+//! THE CLOCK: gives each commit its tick and makes it part of the log.
+//!
+//! One task takes requests in order. Commits that wait together share a tick; a request that
+//! changes the catalog, or adds dataflows, has a tick of its own:
+//!
+//! ```text
+//! requests ──▶ check ──▶ tick ──▶ ledger.append ─────────▶ durable ──▶ readable, answers, LSNs
+//!                          ├────▶ replica: Updates
+//!                          └────▶ Snapshot, swapped whole
+//! ```
+//!
+//! Compute runs ahead of the disk; readers and the upstream do not: they follow
+//! [`crate::clock::Completion`] and the positions told after durability.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidemill_catalog::{CatalogChange, Definition, builtin};
+use tidemill_compute::protocol::Command;
+use tidemill_expr::EvalError;
+use tidemill_ledger::{Entry, PartName};
+use tidemill_plan::physical::DataflowDescription;
+use tidemill_repr::{Diff, Lsn, ObjectId, RowBatch, SqlError, SqlState, Tick};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::wall_tick;
+use crate::durable::{DurableChange, encode_position};
+use crate::hydrate::Hydration;
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+use crate::volatile::difference;
+
+/// How many commits share a tick at most.
+const COMMITS_A_TICK: usize = 1024;
+
+/// How many bytes of rows share a tick at most, more or less.
+const BYTES_A_TICK: usize = 16 << 20;
+
+/// How many ticks may wait for the disk before commits wait.
+const TICKS_IN_FLIGHT: usize = 512;
+
+/// How much history indexes and tables keep readable, in milliseconds.
+const HISTORY_MILLIS: u64 = 2_000;
+
+/// Something to be committed at one tick.
+#[derive(Default)]
+pub struct Commit {
+    /// Changes of tables.
+    pub updates: Vec<(ObjectId, Arc<RowBatch>)>,
+    /// Changes of tables that are in parts already.
+    pub parts: Vec<(ObjectId, PartName)>,
+    /// Changes of collections that are not in the ledger.
+    pub volatile: Vec<(ObjectId, Arc<RowBatch>)>,
+    /// Changes of the catalog, planned on the catalog of `catalog_tick`.
+    pub catalog: Option<CatalogCommit>,
+    /// Tables that have their first content.
+    pub snapshot_done: Vec<ObjectId>,
+    /// Tables that cannot be followed any further.
+    pub table_errors: Vec<(ObjectId, EvalError)>,
+    /// The position of a source that this reaches, and who is told when it is durable.
+    pub position: Option<(ObjectId, Lsn, watch::Sender<Lsn>)>,
+    /// Tables that were read for this at a tick: if one changed since, nothing is committed.
+    pub read: Option<(Tick, Vec<ObjectId>)>,
+}
+
+/// Changes of the catalog with the dataflows that follow from them.
+pub struct CatalogCommit {
+    /// The catalog they were planned on.
+    pub planned_at: Tick,
+    /// The changes.
+    pub changes: Vec<CatalogChange>,
+    /// Plans to put into the new catalog.
+    pub next: Arc<tidemill_catalog::Catalog>,
+    /// Dataflows to create; their `as_of` is set here.
+    pub dataflows: Vec<DataflowDescription>,
+}
+
+/// A commit's answer.
+type Answer = oneshot::Sender<Result<Tick, SqlError>>;
+
+/// A request to the sequencer.
+pub enum Request {
+    /// Commit; answered when durable, or, with `early`, when it has its tick.
+    Commit {
+        /// What.
+        commit: Box<Commit>,
+        /// The answer.
+        answer: Answer,
+        /// Whether to answer before it is durable.
+        early: bool,
+    },
+    /// Create a dataflow that reads as of now and follows. Answered with its `as_of`.
+    Install {
+        /// The dataflow; `as_of` is set here unless it is later than [`Tick::MIN`].
+        dataflow: Box<DataflowDescription>,
+        /// The answer.
+        answer: oneshot::Sender<Tick>,
+    },
+}
+
+/// Runs until all senders are gone.
+pub async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Request>) {
+    let mut heartbeat = tokio::time::interval(Duration::from_secs(1));
+    heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        let first = tokio::select! {
+            request = requests.recv() => match request {
+                Some(request) => request,
+                None => return,
+            },
+            _ = heartbeat.tick() => {
+                beat(&shared);
+                continue;
+            }
+        };
+        pace(&shared).await;
+        let mut group = Group::default();
+        let mut next = Some(first);
+        while let Some(request) = next.take() {
+            group = take(&shared, group, request);
+            if group.is_full() {
+                break;
+            }
+            next = requests.try_recv().ok();
+        }
+        group.close(&shared);
+    }
+}
+
+/// Waits until wall time has passed the last tick, and the disk is not too far behind.
+async fn pace(shared: &Shared) {
+    while shared.completion.backlog() > TICKS_IN_FLIGHT {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    if shared.snapshot().tick >= wall_tick() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// A tick without a commit, so that time passes and history can be forgotten.
+fn beat(shared: &Shared) {
+    let mut snapshot = (*shared.snapshot()).clone();
+    let tick = next_tick(&snapshot);
+    snapshot.tick = tick;
+    shared.completion.begin(tick);
+    shared.publish(snapshot);
+    shared.completion.finish(tick);
+    forget_history(shared);
+}
+
+fn next_tick(snapshot: &Snapshot) -> Tick {
+    wall_tick().max(snapshot.tick.next())
+}
+
+/// Tells ledger and replica which history nobody reads any more.
+fn forget_history(shared: &Shared) {
+    let snapshot = shared.snapshot();
+    let mut since = Tick(shared.completion.readable().0.saturating_sub(HISTORY_MILLIS));
+    if let Some(held) = shared.holds.least() {
+        since = since.min(held);
+    }
+    shared.ledger.allow_compaction(since);
+    shared.since.send_replace(since);
+    for item in snapshot.catalog.items() {
+        if matches!(item.definition, Definition::Index(_) | Definition::MaterializedView(_)) {
+            shared.replica.send(Command::AllowCompaction { index: item.id, since });
+        }
+    }
+}
+
+fn take(shared: &Arc<Shared>, mut group: Group, request: Request) -> Group {
+    match request {
+        Request::Commit { commit, answer, early } => {
+            if commit.catalog.is_some() {
+                group.close(shared);
+                commit_catalog(shared, *commit, answer);
+                return Group::default();
+            }
+            match check_read(&shared.snapshot(), &group, &commit) {
+                Ok(()) => group.add(*commit, answer, early),
+                Err(error) => {
+                    let _ = answer.send(Err(error));
+                }
+            }
+            group
+        }
+        Request::Install { mut dataflow, answer } => {
+            group.close(shared);
+            if dataflow.as_of == Tick::MIN {
+                dataflow.as_of = shared.snapshot().tick;
+            }
+            let as_of = dataflow.as_of;
+            install(shared, *dataflow);
+            let _ = answer.send(as_of);
+            Group::default()
+        }
+    }
+}
+
+/// Creates a dataflow and lets its inputs be fed.
+fn install(shared: &Arc<Shared>, dataflow: DataflowDescription) {
+    let hold = shared.holds.hold(dataflow.as_of);
+    let dataflow = Arc::new(dataflow);
+    shared.dataflows.create(&shared.replica, &dataflow);
+    Hydration { shared: Arc::clone(shared), dataflow, hold }.start();
+}
+
+/// A table that was read must not have changed since.
+fn check_read(snapshot: &Snapshot, group: &Group, commit: &Commit) -> Result<(), SqlError> {
+    let Some((tick, tables)) = &commit.read else { return Ok(()) };
+    for table in tables {
+        let changed = snapshot.last_change.get(table).is_some_and(|last| last > tick);
+        if changed || group.updates.contains_key(table) {
+            return Err(serialization_failure());
+        }
+    }
+    Ok(())
+}
+
+/// The error that tells a session to read again and try again.
+pub fn serialization_failure() -> SqlError {
+    SqlError::new(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not serialize access due to concurrent update",
+    )
+    .with_hint("Run the transaction again.")
+}
+
+/// Commits that share a tick.
+#[derive(Default)]
+struct Group {
+    updates: HashMap<ObjectId, Vec<Arc<RowBatch>>>,
+    parts: Vec<(ObjectId, PartName)>,
+    volatile: Vec<(ObjectId, Arc<RowBatch>)>,
+    durable: Vec<DurableChange>,
+    snapshot_done: Vec<ObjectId>,
+    table_errors: Vec<(ObjectId, EvalError)>,
+    positions: HashMap<ObjectId, (Lsn, watch::Sender<Lsn>)>,
+    answers: Vec<(Answer, bool)>,
+    bytes: usize,
+}
+
+impl Group {
+    fn is_full(&self) -> bool {
+        self.answers.len() >= COMMITS_A_TICK || self.bytes >= BYTES_A_TICK
+    }
+
+    fn add(&mut self, commit: Commit, answer: Answer, early: bool) {
+        for (table, batch) in commit.updates {
+            self.bytes += batch.byte_len();
+            self.updates.entry(table).or_default().push(batch);
+        }
+        self.parts.extend(commit.parts);
+        self.volatile.extend(commit.volatile);
+        self.durable.extend(commit.snapshot_done.iter().copied().map(DurableChange::SnapshotDone));
+        self.snapshot_done.extend(commit.snapshot_done);
+        for (table, error) in commit.table_errors {
+            self.durable.push(DurableChange::TableError(table, error.clone()));
+            self.table_errors.push((table, error));
+        }
+        if let Some((source, position, told)) = commit.position {
+            self.positions.insert(source, (position, told));
+        }
+        self.answers.push((answer, early));
+    }
+
+    /// Gives the commits their tick.
+    fn close(self, shared: &Arc<Shared>) {
+        if self.answers.is_empty() {
+            return;
+        }
+        let mut snapshot = (*shared.snapshot()).clone();
+        let tick = next_tick(&snapshot);
+        snapshot.tick = tick;
+        let updates: Vec<(ObjectId, Arc<RowBatch>)> = self
+            .updates
+            .into_iter()
+            .map(|(table, batches)| (table, join_batches(batches)))
+            .collect();
+        for id in &self.snapshot_done {
+            snapshot.hydrating.remove(id);
+        }
+        let mut errors: Vec<(ObjectId, EvalError, Diff)> = Vec::new();
+        for (table, error) in self.table_errors {
+            if !snapshot.table_errors.contains_key(&table) {
+                snapshot.table_errors.insert(table, (tick, error.clone()));
+                errors.push((table, error, 1));
+            }
+        }
+        let changed = updates.iter().map(|(id, _)| *id).chain(self.parts.iter().map(|(id, _)| *id));
+        for id in changed.chain(self.volatile.iter().map(|(id, _)| *id)) {
+            snapshot.last_change.insert(id, tick);
+        }
+        for (id, _, _) in &errors {
+            snapshot.last_change.insert(*id, tick);
+        }
+        let positions =
+            self.positions.iter().map(|(id, (position, _))| (*id, encode_position(*position)));
+        let entry = Entry {
+            catalog: self
+                .durable
+                .iter()
+                .filter_map(|change| serde_json::to_value(change).ok())
+                .collect(),
+            updates: updates.clone(),
+            parts: self.parts.clone(),
+            positions: positions.collect(),
+            ..Entry::at(tick)
+        };
+        let told: Vec<(Lsn, watch::Sender<Lsn>)> = self.positions.into_values().collect();
+        let mut late = Vec::new();
+        let mut early = Vec::new();
+        for (answer, is_early) in self.answers {
+            if is_early { early.push(answer) } else { late.push(answer) }
+        }
+        // Readers may come as soon as the entry is durable: all else is in place by then.
+        send_updates(shared, tick, &updates, &self.parts, &self.volatile, errors);
+        shared.publish(snapshot);
+        write(shared, entry, late, told);
+        for answer in early {
+            let _ = answer.send(Ok(tick));
+        }
+    }
+}
+
+fn join_batches(mut batches: Vec<Arc<RowBatch>>) -> Arc<RowBatch> {
+    if batches.len() == 1
+        && let Some(batch) = batches.pop()
+    {
+        return batch;
+    }
+    let mut joined = RowBatch::new();
+    batches.iter().for_each(|batch| joined.append(batch));
+    Arc::new(joined)
+}
+
+/// Writes an entry; answers and positions follow when it is durable.
+fn write(
+    shared: &Arc<Shared>,
+    entry: Entry,
+    answers: Vec<Answer>,
+    positions: Vec<(Lsn, watch::Sender<Lsn>)>,
+) {
+    let tick = entry.tick;
+    shared.completion.begin(tick);
+    let done_shared = Arc::clone(shared);
+    let done = move |result: Result<(), SqlError>| {
+        match &result {
+            Ok(()) => {
+                done_shared.completion.finish(tick);
+                for (position, told) in positions {
+                    told.send_if_modified(|current| {
+                        let later = position > *current;
+                        *current = position.max(*current);
+                        later
+                    });
+                }
+            }
+            Err(error) => tracing::error!(%error, "the ledger cannot be written"),
+        }
+        for answer in answers {
+            let _ = answer.send(result.clone().map(|()| tick));
+        }
+    };
+    let is_empty = entry.catalog.is_empty()
+        && entry.updates.is_empty()
+        && entry.parts.is_empty()
+        && entry.positions.is_empty()
+        && entry.dropped.is_empty();
+    if is_empty {
+        // Only volatile collections changed: nothing to make durable.
+        done(Ok(()));
+    } else {
+        shared.ledger.append(
+            entry,
+            Box::new(move |result| done(result.map_err(|error| crate::ledger_error(&error)))),
+        );
+    }
+}
+
+/// Hands the changes of a tick to compute.
+fn send_updates(
+    shared: &Arc<Shared>,
+    tick: Tick,
+    updates: &[(ObjectId, Arc<RowBatch>)],
+    parts: &[(ObjectId, PartName)],
+    volatile: &[(ObjectId, Arc<RowBatch>)],
+    errors: Vec<(ObjectId, EvalError, Diff)>,
+) {
+    let since = *shared.since.borrow();
+    for (id, batch) in volatile {
+        shared.volatile.append(*id, tick, Arc::clone(batch), since);
+    }
+    let mut all: Vec<(ObjectId, Arc<RowBatch>)> = updates.iter().chain(volatile).cloned().collect();
+    for (id, part) in parts {
+        // Nobody reads the table yet: whoever comes later is fed from the ledger.
+        if shared.snapshot().catalog.direct_dependants(*id).next().is_none() {
+            continue;
+        }
+        for batch in shared.ledger.read_part(part) {
+            match batch {
+                Ok(batch) => all.push((*id, batch)),
+                Err(error) => tracing::error!(%error, table = %id, "a part cannot be read back"),
+            }
+        }
+    }
+    if all.is_empty() && errors.is_empty() {
+        return;
+    }
+    let command = Command::Updates { tick, updates: Arc::new(all), errors: Arc::new(errors) };
+    shared.replica.send(command);
+}
+
+/// Commits changes of the catalog at a tick of their own.
+fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
+    if let Err(error) = check_read(&shared.snapshot(), &Group::default(), &commit) {
+        let _ = answer.send(Err(error));
+        return;
+    }
+    let Some(catalog_commit) = commit.catalog else { return };
+    let mut snapshot = (*shared.snapshot()).clone();
+    if snapshot.catalog_tick != catalog_commit.planned_at {
+        let _ = answer.send(Err(serialization_failure()));
+        return;
+    }
+    let tick = next_tick(&snapshot);
+    let next = catalog_commit.next;
+    let volatile = builtin_changes(&snapshot.catalog, &next);
+    let mut dropped = Vec::new();
+    let mut columns = Vec::new();
+    for change in &catalog_commit.changes {
+        match change {
+            CatalogChange::DropItem(id) => dropped.push(*id),
+            CatalogChange::PutItem(item) => {
+                if let Some(table) = item.table() {
+                    columns.push((item.id, table.desc.clone()));
+                }
+                let follows = item.table().is_some_and(|table| table.source.is_some());
+                if follows && snapshot.catalog.item(item.id).is_none() {
+                    snapshot.hydrating.insert(item.id);
+                }
+            }
+            _ => {}
+        }
+    }
+    for id in &dropped {
+        snapshot.last_change.remove(id);
+        snapshot.table_errors.remove(id);
+        snapshot.hydrating.remove(id);
+    }
+    for (id, _) in commit.updates.iter().chain(&volatile) {
+        snapshot.last_change.insert(*id, tick);
+    }
+    snapshot.tick = tick;
+    snapshot.catalog_tick = tick;
+    snapshot.catalog = Arc::clone(&next);
+    let changes = catalog_commit.changes.into_iter().map(DurableChange::Catalog);
+    let entry = Entry {
+        catalog: changes.filter_map(|change| serde_json::to_value(change).ok()).collect(),
+        columns,
+        updates: commit.updates.clone(),
+        dropped: dropped.clone(),
+        ..Entry::at(tick)
+    };
+    for id in dropped {
+        shared.dataflows.drop(&shared.replica, id);
+    }
+    send_updates(shared, tick, &commit.updates, &[], &volatile, Vec::new());
+    shared.publish(snapshot);
+    write(shared, entry, vec![answer], Vec::new());
+    for mut dataflow in catalog_commit.dataflows {
+        dataflow.as_of = tick;
+        install(shared, dataflow);
+    }
+}
+
+/// How the built-in relations change with the catalog.
+pub fn builtin_changes(
+    old: &tidemill_catalog::Catalog,
+    new: &tidemill_catalog::Catalog,
+) -> Vec<(ObjectId, Arc<RowBatch>)> {
+    builtin::all()
+        .filter_map(|relation| {
+            let builtin::Content::Catalog(rows) = &relation.content else { return None };
+            let change = difference(&rows(old), &rows(new));
+            (!change.is_empty()).then(|| (relation.id(), Arc::new(change)))
+        })
+        .collect()
+}

@@ -1,0 +1,400 @@
+//! A session: one client's settings, transaction, cursors, and the way from text to answers.
+//!
+//! ```text
+//! parse ─▶ ParsedStatement ─▶ prepare ─▶ Prepared ─▶ execute ─▶ Response
+//! ```
+//!
+//! Planning happens here, on the session's own task, against a snapshot of the catalog.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tidemill_repr::text::TextSettings;
+use tidemill_repr::{RelationDesc, Row, ScalarType, SqlError, SqlState, Tick};
+use tidemill_sql::{ParsedStatement, Plan};
+use tokio::sync::Notify;
+
+use crate::clock::wall_timestamp;
+use crate::holds::Hold;
+use crate::response::{Notice, Response, RowsResponse};
+use crate::settings::Settings;
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+use crate::statements;
+use crate::statements::write::PendingWrites;
+
+/// Who the client is.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    /// The user.
+    pub user: String,
+    /// The database.
+    pub database: String,
+    /// Settings given when it connected.
+    pub settings: Vec<(String, String)>,
+}
+
+/// What ReadyForQuery tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// No transaction block.
+    Idle,
+    /// In a transaction block.
+    InTransaction,
+    /// In a transaction block that failed.
+    Failed,
+}
+
+/// A statement that is planned and can be executed, more than once.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The statement; None for an empty text.
+    pub(crate) statement: Option<Arc<ParsedStatement>>,
+    /// The plan, and the catalog it was made on.
+    pub(crate) plan: Option<Arc<Plan>>,
+    pub(crate) planned_at: Tick,
+    /// Types of its parameters.
+    pub parameters: Vec<ScalarType>,
+    /// The columns of its rows, if it gives rows.
+    pub desc: Option<RelationDesc>,
+    /// The plan of a read, made at the first execution.
+    pub(crate) read: Arc<arc_swap::ArcSwapOption<crate::read::CachedRead>>,
+}
+
+/// A transaction block.
+pub(crate) enum Transaction {
+    /// None.
+    Idle,
+    /// One that goes on.
+    Open(OpenTransaction),
+    /// One that failed.
+    Failed,
+}
+
+/// The state of a transaction block.
+#[derive(Default)]
+pub(crate) struct OpenTransaction {
+    /// The tick it reads at, held; set by the first read.
+    pub read: Option<Hold>,
+    /// What it will write.
+    pub writes: PendingWrites,
+    /// Whether writes are refused.
+    pub read_only: bool,
+}
+
+/// A cursor made by DECLARE.
+pub(crate) struct Cursor {
+    /// What is left of its rows.
+    pub response: RowsResponse,
+    /// Whether it outlives the transaction.
+    pub hold: bool,
+}
+
+/// Cancels what a session runs.
+#[derive(Clone)]
+pub struct CancelHandle {
+    secret: i32,
+    state: Arc<CancelState>,
+}
+
+#[derive(Default)]
+struct CancelState {
+    requested: AtomicBool,
+    closed: AtomicBool,
+    notify: Notify,
+}
+
+impl CancelHandle {
+    /// Cancels, if the key is right.
+    pub fn cancel(&self, secret: i32) {
+        if secret == self.secret {
+            self.state.requested.store(true, Ordering::SeqCst);
+            self.state.notify.notify_waiters();
+        }
+    }
+
+    /// Whether the session is there.
+    pub fn is_alive(&self) -> bool {
+        !self.state.closed.load(Ordering::SeqCst)
+    }
+}
+
+/// One client's session.
+pub struct Session {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: i32,
+    secret: i32,
+    pub(crate) user: String,
+    pub(crate) database: String,
+    pub(crate) settings: Settings,
+    pub(crate) transaction: Transaction,
+    pub(crate) cursors: HashMap<String, Cursor>,
+    pub(crate) statements: BTreeMap<String, Prepared>,
+    /// Types of the parameters of the statement that runs, to plan it again.
+    pub(crate) running_types: Vec<Option<ScalarType>>,
+    notices: Vec<Notice>,
+    reports: Vec<(&'static str, String)>,
+    cancel: Arc<CancelState>,
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>, id: i32, options: SessionOptions) -> Session {
+        let mut session = Session {
+            shared,
+            id,
+            secret: rand::random(),
+            user: options.user,
+            database: options.database,
+            settings: Settings::default(),
+            transaction: Transaction::Idle,
+            cursors: HashMap::new(),
+            statements: BTreeMap::new(),
+            running_types: Vec::new(),
+            notices: Vec::new(),
+            reports: Vec::new(),
+            cancel: Arc::default(),
+        };
+        for (name, value) in options.settings {
+            // PostgreSQL refuses unknown parameters; drivers send some of other servers.
+            if let Err(error) = session.settings.set(&name, &[value], false) {
+                session.notices.push(Notice::warning(error));
+            }
+        }
+        session
+    }
+
+    /// The number that `pg_backend_pid()` gives, and the key that cancel requests must have.
+    pub fn cancel_key(&self) -> (i32, i32) {
+        (self.id, self.secret)
+    }
+
+    pub(crate) fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle { secret: self.secret, state: Arc::clone(&self.cancel) }
+    }
+
+    /// All settings that the client is told of at first.
+    pub fn reported_settings(&self) -> Vec<(&'static str, String)> {
+        self.settings.reported()
+    }
+
+    /// How values are shown.
+    pub fn text_settings(&self) -> TextSettings {
+        let zone = self.settings.get("timezone").unwrap_or("UTC");
+        TextSettings { time_zone: zone.to_owned() }
+    }
+
+    /// Whether a transaction block is open.
+    pub fn transaction_status(&self) -> TransactionStatus {
+        match self.transaction {
+            Transaction::Idle => TransactionStatus::Idle,
+            Transaction::Open(_) => TransactionStatus::InTransaction,
+            Transaction::Failed => TransactionStatus::Failed,
+        }
+    }
+
+    /// Messages to send before the next answer.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Settings that changed and of which the client is told.
+    pub fn take_reports(&mut self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut self.reports)
+    }
+
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    pub(crate) fn report(&mut self, report: Option<(&'static str, String)>) {
+        self.reports.extend(report);
+    }
+
+    /// Splits a text into statements.
+    ///
+    /// # Errors
+    /// The text is no SQL (`42601`), with position.
+    pub fn parse(&self, text: &str) -> Result<Vec<ParsedStatement>, SqlError> {
+        tidemill_sql::parse(text)
+    }
+
+    /// Plans a statement. `parameter_types` may be shorter than the parameters there are.
+    ///
+    /// # Errors
+    /// The statement is wrong, or the transaction has failed. The transaction does not fail by
+    /// itself: call [`Session::fail`].
+    pub fn prepare(
+        &mut self,
+        statement: Option<ParsedStatement>,
+        parameter_types: &[Option<ScalarType>],
+    ) -> Result<Prepared, SqlError> {
+        let Some(statement) = statement else {
+            return Ok(Prepared {
+                statement: None,
+                plan: None,
+                planned_at: Tick::MIN,
+                parameters: Vec::new(),
+                desc: None,
+                read: Arc::default(),
+            });
+        };
+        let snapshot = self.shared.snapshot();
+        let planned = self.plan(&snapshot, &statement, parameter_types);
+        if matches!(self.transaction, Transaction::Failed) {
+            let ends = planned.as_ref().is_ok_and(|planned| ends_transaction(&planned.plan));
+            if !ends {
+                return Err(failed_transaction());
+            }
+        }
+        let planned = planned?;
+        for notice in planned.notices {
+            let message = SqlError::new(notice.code, notice.message);
+            self.notice(Notice { severity: notice.severity, message });
+        }
+        Ok(Prepared {
+            statement: Some(Arc::new(statement)),
+            plan: Some(Arc::new(planned.plan)),
+            planned_at: snapshot.catalog_tick,
+            parameters: planned.parameters,
+            desc: planned.desc,
+            read: Arc::default(),
+        })
+    }
+
+    pub(crate) fn plan(
+        &self,
+        snapshot: &Snapshot,
+        statement: &ParsedStatement,
+        parameter_types: &[Option<ScalarType>],
+    ) -> Result<tidemill_sql::Planned, SqlError> {
+        let search_path = self.settings.search_path();
+        let view = tidemill_sql::SessionView {
+            database: &self.database,
+            search_path: &search_path,
+            user: &self.user,
+            time_zone: self.settings.get("timezone").unwrap_or("UTC"),
+            cluster: self.settings.get("cluster").unwrap_or("quickstart"),
+            now: wall_timestamp(),
+            backend_pid: self.id,
+        };
+        tidemill_sql::plan(&self.catalog(snapshot), &view, statement, parameter_types)
+    }
+
+    /// Executes a statement with its parameters: for each a row of one datum. An error in a
+    /// transaction block makes it fail.
+    ///
+    /// # Errors
+    /// Whatever the statement runs into.
+    pub async fn execute(
+        &mut self,
+        prepared: &Prepared,
+        parameters: &[Row],
+    ) -> Result<Response, SqlError> {
+        let (Some(statement), Some(plan)) = (&prepared.statement, &prepared.plan) else {
+            return Ok(Response::Empty);
+        };
+        if matches!(self.transaction, Transaction::Failed) && !ends_transaction(plan) {
+            return Err(failed_transaction());
+        }
+        self.cancel.requested.store(false, Ordering::SeqCst);
+        let snapshot = self.shared.snapshot();
+        let current;
+        let (plan, fresh) = if snapshot.catalog_tick == prepared.planned_at {
+            (plan, true)
+        } else {
+            // The catalog changed since: names may mean something else now.
+            let types: Vec<Option<ScalarType>> =
+                prepared.parameters.iter().cloned().map(Some).collect();
+            let planned = self.plan(&snapshot, statement, &types)?;
+            if planned.desc != prepared.desc {
+                return Err(SqlError::new(
+                    SqlState::FEATURE_NOT_SUPPORTED,
+                    "cached plan must not change result type",
+                )
+                .with_hint("Prepare the statement again."));
+            }
+            current = Arc::new(planned.plan);
+            (&current, false)
+        };
+        self.running_types = prepared.parameters.iter().cloned().map(Some).collect();
+        let cache = fresh.then(|| Arc::clone(&prepared.read));
+        let result = self.run(snapshot, Arc::clone(plan), statement, parameters, cache).await;
+        if result.is_err() {
+            self.fail();
+        }
+        result
+    }
+
+    async fn run(
+        &mut self,
+        snapshot: Arc<Snapshot>,
+        plan: Arc<Plan>,
+        statement: &Arc<ParsedStatement>,
+        parameters: &[Row],
+        cache: Option<Arc<arc_swap::ArcSwapOption<crate::read::CachedRead>>>,
+    ) -> Result<Response, SqlError> {
+        let cancel = Arc::clone(&self.cancel);
+        let timeout = self.settings.milliseconds("statement_timeout").map(Duration::from_millis);
+        let execution = statements::execute(self, snapshot, plan, statement, parameters, cache);
+        let cancelled = async {
+            let notified = cancel.notify.notified();
+            if !cancel.requested.load(Ordering::SeqCst) {
+                notified.await;
+            }
+        };
+        let timed_out = async {
+            match timeout {
+                Some(timeout) => tokio::time::sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            result = execution => result,
+            () = cancelled => Err(cancelled_error("user request")),
+            () = timed_out => Err(cancelled_error("statement timeout")),
+        }
+    }
+
+    /// Waits until the client asks to cancel; for those who stream a long answer.
+    pub async fn cancelled(&self) -> SqlError {
+        loop {
+            let notified = self.cancel.notify.notified();
+            if self.cancel.requested.swap(false, Ordering::SeqCst) {
+                return cancelled_error("user request");
+            }
+            notified.await;
+        }
+    }
+
+    /// An error happened: an open transaction block fails.
+    pub fn fail(&mut self) {
+        if matches!(self.transaction, Transaction::Open(_)) {
+            self.transaction = Transaction::Failed;
+            self.cursors.clear();
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.cancel.closed.store(true, Ordering::SeqCst);
+    }
+}
+
+fn ends_transaction(plan: &Plan) -> bool {
+    matches!(plan, Plan::Commit { .. } | Plan::Rollback { .. })
+}
+
+fn cancelled_error(why: &str) -> SqlError {
+    SqlError::new(SqlState::QUERY_CANCELED, format!("canceling statement due to {why}"))
+}
+
+fn failed_transaction() -> SqlError {
+    SqlError::new(
+        SqlState::IN_FAILED_SQL_TRANSACTION,
+        "current transaction is aborted, commands ignored until end of transaction block",
+    )
+}

@@ -1,0 +1,406 @@
+//! The settings of a session: one definition each.
+
+use std::collections::BTreeMap;
+
+use tidemill_repr::{SqlError, SqlState};
+
+/// How a setting's values are checked and shown.
+enum Kind {
+    /// Any text.
+    Text,
+    /// A boolean, shown as `on` or `off`.
+    Bool,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A whole number in this range.
+    Integer(i64, i64),
+    /// A time span; milliseconds where there is no unit.
+    Milliseconds,
+    /// A time zone.
+    TimeZone,
+    /// A list of names.
+    Names,
+    /// Only this value, whatever is set: clients expect to be able to set it.
+    Fixed(&'static [&'static str]),
+    /// Cannot be set.
+    ReadOnly,
+}
+
+/// A setting.
+struct Setting {
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    /// Whether clients are told of each change (`ParameterStatus`).
+    reported: bool,
+    doc: &'static str,
+}
+
+const fn setting(
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    doc: &'static str,
+) -> Setting {
+    Setting { name, default, kind, reported: false, doc }
+}
+
+const fn reported(
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    doc: &'static str,
+) -> Setting {
+    Setting { name, default, kind, reported: true, doc }
+}
+
+/// PostgreSQL's `server_version` that clients see.
+pub const SERVER_VERSION: &str = "17.0";
+
+const SETTINGS: &[Setting] = &[
+    reported("application_name", "", Kind::Text, "The name of the client."),
+    setting("bytea_output", "hex", Kind::Fixed(&["hex"]), "How bytea is shown."),
+    reported(
+        "client_encoding",
+        "UTF8",
+        Kind::Fixed(&["UTF8", "utf8", "UTF-8", "utf-8", "unicode"]),
+        "The client's character set.",
+    ),
+    setting(
+        "client_min_messages",
+        "notice",
+        Kind::Word(&[
+            "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning",
+            "error",
+        ]),
+        "The least severity of messages sent.",
+    ),
+    setting("cluster", "quickstart", Kind::Text, "The cluster that answers queries."),
+    reported(
+        "datestyle",
+        "ISO, MDY",
+        Kind::Fixed(&["ISO", "ISO, MDY", "iso, mdy", "iso", "MDY"]),
+        "How dates are shown.",
+    ),
+    setting(
+        "extra_float_digits",
+        "1",
+        Kind::Integer(-15, 3),
+        "Digits of floats beyond the usual; values above 0 give the shortest exact text.",
+    ),
+    setting(
+        "idle_in_transaction_session_timeout",
+        "2min",
+        Kind::Milliseconds,
+        "How long a transaction may be idle.",
+    ),
+    reported("integer_datetimes", "on", Kind::ReadOnly, "Always on."),
+    reported("intervalstyle", "postgres", Kind::Fixed(&["postgres"]), "How intervals are shown."),
+    setting("is_superuser", "off", Kind::ReadOnly, "Whether the user is a superuser."),
+    setting("lock_timeout", "0", Kind::Milliseconds, "Accepted; there are no locks to wait for."),
+    setting("max_identifier_length", "255", Kind::ReadOnly, "Bytes of the longest name."),
+    setting("search_path", "public", Kind::Names, "Where names without schema are looked up."),
+    reported("server_encoding", "UTF8", Kind::ReadOnly, "The server's character set."),
+    reported(
+        "server_version",
+        SERVER_VERSION,
+        Kind::ReadOnly,
+        "The PostgreSQL version clients may assume.",
+    ),
+    setting("server_version_num", "170000", Kind::ReadOnly, "The same, as a number."),
+    reported("standard_conforming_strings", "on", Kind::Fixed(&["on", "true"]), "Always on."),
+    setting(
+        "statement_timeout",
+        "0",
+        Kind::Milliseconds,
+        "How long a statement may take; 0 is for ever.",
+    ),
+    setting("synchronous_commit", "on", Kind::Fixed(&["on"]), "Always on."),
+    reported("timezone", "UTC", Kind::TimeZone, "The session's time zone."),
+    setting(
+        "transaction_isolation",
+        "strict serializable",
+        Kind::Word(&[
+            "strict serializable",
+            "serializable",
+            "repeatable read",
+            "read committed",
+            "read uncommitted",
+        ]),
+        "The isolation of transactions; all levels are served as the strongest.",
+    ),
+    setting(
+        "default_transaction_isolation",
+        "strict serializable",
+        Kind::Word(&[
+            "strict serializable",
+            "serializable",
+            "repeatable read",
+            "read committed",
+            "read uncommitted",
+        ]),
+        "The isolation of new transactions; all levels are served as the strongest.",
+    ),
+    setting(
+        "default_transaction_read_only",
+        "off",
+        Kind::Bool,
+        "Whether new transactions refuse writes.",
+    ),
+];
+
+/// The settings of one session.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    session: BTreeMap<&'static str, String>,
+    local: BTreeMap<&'static str, String>,
+}
+
+fn find(name: &str) -> Result<&'static Setting, SqlError> {
+    let name = match name.to_ascii_lowercase().as_str() {
+        "time zone" => "timezone".to_owned(),
+        "transaction isolation level" => "transaction_isolation".to_owned(),
+        "schema" => "search_path".to_owned(),
+        "names" => "client_encoding".to_owned(),
+        other => other.to_owned(),
+    };
+    SETTINGS.iter().find(|setting| setting.name == name).ok_or_else(|| {
+        SqlError::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("unrecognized configuration parameter \"{name}\""),
+        )
+    })
+}
+
+impl Settings {
+    /// The value of a setting, as SHOW gives it.
+    ///
+    /// # Errors
+    /// There is no such setting (`42704`).
+    pub fn get(&self, name: &str) -> Result<&str, SqlError> {
+        Ok(self.value(find(name)?))
+    }
+
+    fn value(&self, setting: &Setting) -> &str {
+        self.local
+            .get(setting.name)
+            .or_else(|| self.session.get(setting.name))
+            .map_or(setting.default, String::as_str)
+    }
+
+    /// The name as it is known: for the column of SHOW.
+    ///
+    /// # Errors
+    /// There is no such setting.
+    pub fn canonical_name(name: &str) -> Result<&'static str, SqlError> {
+        Ok(match find(name)?.name {
+            "timezone" => "TimeZone",
+            "datestyle" => "DateStyle",
+            "intervalstyle" => "IntervalStyle",
+            other => other,
+        })
+    }
+
+    /// Sets a value, for the session or (`local`) the transaction. Gives the name and value to
+    /// report to the client, if it is to be told.
+    ///
+    /// # Errors
+    /// There is no such setting, it cannot be set, or not to this value.
+    pub fn set(
+        &mut self,
+        name: &str,
+        values: &[String],
+        local: bool,
+    ) -> Result<Option<(&'static str, String)>, SqlError> {
+        let setting = find(name)?;
+        let value = check(setting, values)?;
+        let map = if local { &mut self.local } else { &mut self.session };
+        map.insert(setting.name, value.clone());
+        if !local {
+            self.local.remove(setting.name);
+        }
+        Ok(self.report(setting))
+    }
+
+    /// Puts the default back.
+    ///
+    /// # Errors
+    /// There is no such setting, or it cannot be set.
+    pub fn reset(&mut self, name: &str) -> Result<Option<(&'static str, String)>, SqlError> {
+        let setting = find(name)?;
+        if matches!(setting.kind, Kind::ReadOnly) {
+            return Err(read_only(setting));
+        }
+        self.session.remove(setting.name);
+        self.local.remove(setting.name);
+        Ok(self.report(setting))
+    }
+
+    /// Puts all defaults back.
+    pub fn reset_all(&mut self) {
+        self.session.clear();
+        self.local.clear();
+    }
+
+    /// Ends what was set for a transaction.
+    pub fn end_transaction(&mut self) {
+        self.local.clear();
+    }
+
+    fn report(&self, setting: &'static Setting) -> Option<(&'static str, String)> {
+        let name = Settings::canonical_name(setting.name).ok()?;
+        setting.reported.then(|| (name, self.value(setting).to_owned()))
+    }
+
+    /// All settings that clients are told of.
+    pub fn reported(&self) -> Vec<(&'static str, String)> {
+        SETTINGS.iter().filter_map(|setting| self.report(setting)).collect()
+    }
+
+    /// (name, value, description) of all settings.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &str, &'static str)> {
+        SETTINGS.iter().map(|setting| (setting.name, self.value(setting), setting.doc))
+    }
+
+    /// The schemas of the search path.
+    pub fn search_path(&self) -> Vec<String> {
+        self.get("search_path")
+            .unwrap_or("public")
+            .split(',')
+            .map(|name| name.trim().trim_matches('"').to_owned())
+            .filter(|name| !name.is_empty())
+            .collect()
+    }
+
+    /// A time span in milliseconds; None where it is 0.
+    pub fn milliseconds(&self, name: &str) -> Option<u64> {
+        let text = self.get(name).ok()?;
+        parse_milliseconds(text).filter(|millis| *millis > 0)
+    }
+}
+
+fn read_only(setting: &Setting) -> SqlError {
+    SqlError::new(
+        SqlState::CANT_CHANGE_RUNTIME_PARAM,
+        format!("parameter \"{}\" cannot be changed", setting.name),
+    )
+}
+
+fn check(setting: &Setting, values: &[String]) -> Result<String, SqlError> {
+    let joined = values.join(", ");
+    let invalid = || {
+        SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("invalid value for parameter \"{}\": \"{joined}\"", setting.name),
+        )
+    };
+    match &setting.kind {
+        Kind::Names => {
+            let quoted = values.iter().map(|name| tidemill_catalog::name::quote_identifier(name));
+            Ok(if values.len() == 1 && joined.contains(',') {
+                joined
+            } else {
+                quoted.collect::<Vec<_>>().join(", ")
+            })
+        }
+        _ if values.len() != 1 && !matches!(setting.kind, Kind::Fixed(_)) => Err(SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("SET {} takes only one argument", setting.name),
+        )),
+        Kind::Text => Ok(joined),
+        Kind::Bool => match joined.to_ascii_lowercase().as_str() {
+            "on" | "true" | "yes" | "1" | "t" => Ok("on".to_owned()),
+            "off" | "false" | "no" | "0" | "f" => Ok("off".to_owned()),
+            _ => Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("parameter \"{}\" requires a Boolean value", setting.name),
+            )),
+        },
+        Kind::Word(words) => words
+            .iter()
+            .find(|word| word.eq_ignore_ascii_case(&joined))
+            .map(|word| (*word).to_owned())
+            .ok_or_else(|| invalid().with_hint(format!("Available values: {}.", words.join(", ")))),
+        Kind::Integer(least, greatest) => {
+            let number: i64 = joined.trim().parse().map_err(|_| invalid())?;
+            if (*least..=*greatest).contains(&number) {
+                Ok(number.to_string())
+            } else {
+                let message = format!(
+                    "{number} is outside the valid range for parameter \"{}\" ({least} .. {greatest})",
+                    setting.name
+                );
+                Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+            }
+        }
+        Kind::Milliseconds => {
+            parse_milliseconds(&joined).map(|_| joined.clone()).ok_or_else(invalid)
+        }
+        Kind::TimeZone => time_zone(&joined).ok_or_else(invalid),
+        Kind::Fixed(accepted) => {
+            if accepted.iter().any(|value| value.eq_ignore_ascii_case(&joined)) {
+                Ok(setting.default.to_owned())
+            } else {
+                Err(invalid().with_hint(format!("Only \"{}\" is supported.", setting.default)))
+            }
+        }
+        Kind::ReadOnly => Err(read_only(setting)),
+    }
+}
+
+/// The name of a time zone as it is kept: its own, where it is known.
+fn time_zone(text: &str) -> Option<String> {
+    let text = text.trim().trim_matches('\'');
+    let text = if text.eq_ignore_ascii_case("local") || text.eq_ignore_ascii_case("default") {
+        "UTC"
+    } else {
+        text
+    };
+    tidemill_repr::time::TimeZone::parse(text).ok().map(|_| text.to_owned())
+}
+
+/// Milliseconds of `250`, `1s`, `2min`, `1 h` or `1d`.
+fn parse_milliseconds(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let unit = match text[digits..].trim() {
+        "" | "ms" => 1,
+        "s" => 1000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(settings: &mut Settings, name: &str, value: &str) -> Result<(), SqlError> {
+        settings.set(name, &[value.to_owned()], false).map(|_| ())
+    }
+
+    #[test]
+    fn values_are_checked_and_local_ones_end_with_the_transaction() {
+        let mut settings = Settings::default();
+        set(&mut settings, "statement_timeout", "2s").unwrap();
+        assert_eq!(settings.milliseconds("statement_timeout"), Some(2000));
+        assert!(set(&mut settings, "statement_timeout", "soon").is_err());
+        assert!(set(&mut settings, "extra_float_digits", "9").is_err());
+        assert_eq!(
+            set(&mut settings, "server_version", "1").unwrap_err().code,
+            SqlState::CANT_CHANGE_RUNTIME_PARAM
+        );
+        assert_eq!(
+            set(&mut settings, "no_such", "1").unwrap_err().code,
+            SqlState::UNDEFINED_OBJECT
+        );
+        settings.set("search_path", &["a".to_owned(), "B".to_owned()], true).unwrap();
+        assert_eq!(settings.search_path(), ["a", "B"]);
+        settings.end_transaction();
+        assert_eq!(settings.search_path(), ["public"]);
+    }
+}

@@ -1,0 +1,151 @@
+//! What all parts of the coordinator share. Each function takes only what it needs of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use tidemill_compute::Replica;
+use tidemill_ledger::Ledger;
+use tidemill_ledger::secrets::SecretBox;
+use tidemill_plan::physical::DataflowDescription;
+use tidemill_repr::{ObjectId, SqlError, Tick};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Completion;
+use crate::dataflows::Dataflows;
+use crate::holds::Holds;
+use crate::sequencer::{Commit, Request};
+use crate::snapshot::Snapshot;
+use crate::sources::Sources;
+use crate::volatile::VolatileStore;
+
+/// The running server, for those who live in it.
+pub struct Shared {
+    /// The log.
+    pub ledger: Ledger,
+    /// The workers.
+    pub replica: Replica,
+    /// The dataflows on them.
+    pub dataflows: Dataflows,
+    /// What secrets are encrypted with.
+    pub secrets: SecretBox,
+    /// Which ticks are durable.
+    pub completion: Completion,
+    /// Which ticks are read.
+    pub holds: Holds,
+    /// The first tick of which history is kept.
+    pub since: watch::Sender<Tick>,
+    /// Collections that are not in the ledger.
+    pub volatile: VolatileStore,
+    /// The running sources.
+    pub sources: Sources,
+    snapshot: ArcSwap<Snapshot>,
+    published: watch::Sender<Tick>,
+    requests: mpsc::Sender<Request>,
+    next_transient: AtomicU64,
+}
+
+impl Shared {
+    /// Puts the parts together.
+    pub fn new(
+        ledger: Ledger,
+        replica: Replica,
+        secrets: SecretBox,
+        snapshot: Snapshot,
+        requests: mpsc::Sender<Request>,
+    ) -> Shared {
+        let tick = snapshot.tick;
+        Shared {
+            ledger,
+            replica,
+            dataflows: Dataflows::default(),
+            secrets,
+            completion: Completion::new(tick),
+            holds: Holds::default(),
+            since: watch::Sender::new(tick),
+            volatile: VolatileStore::default(),
+            sources: Sources::default(),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            published: watch::Sender::new(tick),
+            requests,
+            next_transient: AtomicU64::new(1),
+        }
+    }
+
+    /// The state after the last commit.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Swaps the state. Only the sequencer, and the start of the server, do this.
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
+        let tick = snapshot.tick;
+        self.snapshot.store(Arc::new(snapshot));
+        self.published.send_replace(tick);
+    }
+
+    /// An identity for something that lives no longer than a statement.
+    pub fn transient_id(&self) -> ObjectId {
+        ObjectId::Transient(self.next_transient.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Commits, and waits until it is durable.
+    ///
+    /// # Errors
+    /// The commit does not fit any more (`40001`), or the disk fails.
+    pub async fn commit(&self, commit: Commit) -> Result<Tick, SqlError> {
+        self.request_commit(commit, false).await
+    }
+
+    /// Commits, and waits until it has its tick.
+    ///
+    /// # Errors
+    /// As [`Shared::commit`].
+    pub async fn commit_early(&self, commit: Commit) -> Result<Tick, SqlError> {
+        self.request_commit(commit, true).await
+    }
+
+    async fn request_commit(&self, commit: Commit, early: bool) -> Result<Tick, SqlError> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Commit { commit: Box::new(commit), answer, early };
+        self.requests.send(request).await.map_err(|_| shutting_down())?;
+        answered.await.map_err(|_| shutting_down())?
+    }
+
+    /// Creates a dataflow that reads as of now (or of its `as_of`) and follows.
+    ///
+    /// # Errors
+    /// The server shuts down.
+    pub async fn install(&self, dataflow: DataflowDescription) -> Result<Tick, SqlError> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Install { dataflow: Box::new(dataflow), answer };
+        self.requests.send(request).await.map_err(|_| shutting_down())?;
+        answered.await.map_err(|_| shutting_down())
+    }
+
+    /// Waits until a tick may be read.
+    ///
+    /// # Errors
+    /// The server shuts down.
+    pub async fn wait_readable(&self, tick: Tick) -> Result<(), SqlError> {
+        if self.completion.readable() >= tick {
+            return Ok(());
+        }
+        let mut readable = self.completion.watch();
+        readable.wait_for(|upto| *upto >= tick).await.map_err(|_| shutting_down())?;
+        Ok(())
+    }
+
+    /// Follows the last tick given.
+    pub fn watch_published(&self) -> watch::Receiver<Tick> {
+        self.published.subscribe()
+    }
+}
+
+/// The error of everything that happens while the server goes down.
+pub fn shutting_down() -> SqlError {
+    SqlError::new(
+        tidemill_repr::SqlState::ADMIN_SHUTDOWN,
+        "terminating connection due to administrator command",
+    )
+}

@@ -1,0 +1,42 @@
+//! What sessions see without asking anybody: the state after a commit, swapped whole.
+
+use std::sync::Arc;
+
+use imbl::{HashMap, HashSet};
+use tidemill_catalog::Catalog;
+use tidemill_expr::EvalError;
+use tidemill_repr::{ObjectId, Tick};
+
+/// The state after the commit of `tick`.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The last tick given.
+    pub tick: Tick,
+    /// The catalog.
+    pub catalog: Arc<Catalog>,
+    /// The tick at which the catalog last changed; plans made for another one are old.
+    pub catalog_tick: Tick,
+    /// The tick at which each base collection last changed.
+    pub last_change: HashMap<ObjectId, Tick>,
+    /// Tables that cannot be followed any further, since when and why.
+    pub table_errors: HashMap<ObjectId, (Tick, EvalError)>,
+    /// Tables that wait for their first content.
+    pub hydrating: HashSet<ObjectId>,
+}
+
+impl Snapshot {
+    /// The last tick, not after `tick`, that an index over these base collections must have
+    /// complete so that its published content is the content at `tick`.
+    pub fn must_be_complete(
+        &self,
+        tick: Tick,
+        collections: impl IntoIterator<Item = ObjectId>,
+    ) -> Tick {
+        let last = collections
+            .into_iter()
+            .filter_map(|id| self.last_change.get(&id).copied())
+            .max()
+            .unwrap_or(Tick::MIN);
+        last.min(tick)
+    }
+}

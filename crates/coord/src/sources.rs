@@ -1,0 +1,378 @@
+//! The running sources: which tasks there are, and what they hand over.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tidemill_catalog::{Catalog, Connection, Definition, Item, SourceTable};
+use tidemill_expr::EvalError;
+use tidemill_ingest::postgres::{
+    self, IngestColumn, PostgresConnection, SourceConfig, SourceHandle, SslMode, TableConfig,
+    TableSnapshot,
+};
+use tidemill_ingest::{
+    BulkWriter, IngestCommit, IngestSink, SourceStatistics, SourceStatus, TableStatistics,
+};
+use tidemill_ledger::PartName;
+use tidemill_repr::{ColumnType, Lsn, ObjectId, RowBatch, SqlError};
+use tokio::sync::watch;
+
+use crate::durable::decode_position;
+use crate::sequencer::Commit;
+use crate::shared::{Shared, shutting_down};
+use crate::snapshot::Snapshot;
+use crate::status::StatusBoard;
+
+/// The running source tasks, and the board on which they report.
+#[derive(Default)]
+pub struct Sources {
+    running: Mutex<HashMap<ObjectId, SourceHandle>>,
+    positions: Mutex<HashMap<ObjectId, watch::Sender<Lsn>>>,
+    /// The catalog that the running tasks follow.
+    reconciled: Mutex<Arc<Catalog>>,
+    /// What the sources report.
+    pub board: StatusBoard,
+}
+
+/// Hands what a source reads to the sequencer.
+struct Sink {
+    shared: Weak<Shared>,
+    durable: watch::Sender<Lsn>,
+}
+
+impl Sink {
+    fn shared(&self) -> Result<Arc<Shared>, SqlError> {
+        self.shared.upgrade().ok_or_else(shutting_down)
+    }
+}
+
+#[async_trait]
+impl IngestSink for Sink {
+    async fn part_writer(
+        &self,
+        table: ObjectId,
+        columns: &[ColumnType],
+    ) -> Result<Box<dyn BulkWriter>, SqlError> {
+        let shared = self.shared()?;
+        let writer = shared.ledger.part_writer(table, columns);
+        Ok(Box::new(PartBulkWriter { writer: Some(writer) }))
+    }
+
+    async fn commit(&self, commit: IngestCommit) -> Result<(), SqlError> {
+        let shared = self.shared()?;
+        // Tables that were dropped meanwhile have no place for their changes any more.
+        let snapshot = shared.snapshot();
+        let known = |id: &ObjectId| snapshot.catalog.item(*id).is_some();
+        let errors = commit.table_errors.into_iter().filter(|(id, _)| known(id));
+        let request = Commit {
+            updates: commit
+                .updates
+                .into_iter()
+                .filter(|(id, batch)| known(id) && !batch.is_empty())
+                .map(|(id, batch)| (id, Arc::new(batch)))
+                .collect(),
+            parts: read_part_names(commit.bulk, known)?,
+            snapshot_done: commit.snapshot_done.into_iter().filter(known).collect(),
+            table_errors: errors
+                .map(|(id, error)| {
+                    (id, EvalError::Table { message: error.message, hint: error.hint })
+                })
+                .collect(),
+            position: Some((commit.source, commit.position, self.durable.clone())),
+            ..Commit::default()
+        };
+        shared.commit_early(request).await?;
+        Ok(())
+    }
+
+    fn status(&self, id: ObjectId, status: SourceStatus) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.sources.board.status(id, status);
+        }
+    }
+
+    fn source_statistics(&self, source: ObjectId, statistics: SourceStatistics) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.sources.board.source_statistics(source, statistics);
+        }
+    }
+
+    fn table_statistics(&self, table: ObjectId, statistics: TableStatistics) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.sources.board.table_statistics(table, statistics);
+        }
+    }
+}
+
+/// The parts that [`PartBulkWriter::finish`] named.
+fn read_part_names(
+    bulk: Vec<(ObjectId, Vec<String>)>,
+    known: impl Fn(&ObjectId) -> bool,
+) -> Result<Vec<(ObjectId, PartName)>, SqlError> {
+    let mut parts = Vec::new();
+    for (id, names) in bulk.into_iter().filter(|(id, _)| known(id)) {
+        for name in names {
+            parts.push((id, serde_json::from_str(&name).map_err(SqlError::internal)?));
+        }
+    }
+    Ok(parts)
+}
+
+/// Writes parts on blocking threads.
+struct PartBulkWriter {
+    writer: Option<tidemill_ledger::PartWriter>,
+}
+
+#[async_trait]
+impl BulkWriter for PartBulkWriter {
+    async fn push(&mut self, rows: RowBatch) -> Result<(), SqlError> {
+        let Some(mut writer) = self.writer.take() else {
+            return Err(SqlError::internal("a part writer that failed is used again"));
+        };
+        let (writer, result) = tokio::task::spawn_blocking(move || {
+            let result = writer.push(&rows);
+            (writer, result)
+        })
+        .await
+        .map_err(SqlError::internal)?;
+        self.writer = Some(writer);
+        result.map_err(|error| crate::ledger_error(&error))
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<Vec<String>, SqlError> {
+        let Some(writer) = self.writer.take() else {
+            return Err(SqlError::internal("a part writer that failed is used again"));
+        };
+        let parts = tokio::task::spawn_blocking(move || writer.finish())
+            .await
+            .map_err(SqlError::internal)?
+            .map_err(|error| crate::ledger_error(&error))?;
+        parts.iter().map(|part| serde_json::to_string(part).map_err(SqlError::internal)).collect()
+    }
+}
+
+impl Sources {
+    /// Makes the running tasks those that the catalog asks for: starts and stops sources, adds
+    /// and drops tables. `positions` are those of the ledger when the server starts.
+    pub fn reconcile(shared: &Arc<Shared>, positions: &HashMap<ObjectId, Vec<u8>>) {
+        let snapshot = shared.snapshot();
+        let mut reconciled = shared.sources.reconciled.lock();
+        let old = std::mem::replace(&mut *reconciled, Arc::clone(&snapshot.catalog));
+        let catalog = &snapshot.catalog;
+        let mut running = shared.sources.running.lock();
+        for item in old.items() {
+            if catalog.item(item.id).is_some() {
+                continue;
+            }
+            match &item.definition {
+                Definition::Source(_) => {
+                    running.remove(&item.id);
+                    shared.sources.positions.lock().remove(&item.id);
+                    shared.sources.board.forget(item.id);
+                }
+                Definition::Table(table) => {
+                    if let Some(source) = &table.source
+                        && let Some(handle) = running.get(&source.source)
+                    {
+                        handle.drop_table(item.id);
+                    }
+                    shared.sources.board.forget(item.id);
+                }
+                _ => {}
+            }
+        }
+        for item in catalog.items() {
+            if let Definition::Source(source) = &item.definition
+                && !running.contains_key(&item.id)
+            {
+                match start(shared, &snapshot, item, source, positions) {
+                    Ok(handle) => {
+                        running.insert(item.id, handle);
+                    }
+                    Err(error) => {
+                        shared.sources.board.status(item.id, SourceStatus::Failed { error });
+                    }
+                }
+            } else if let Some(source) = item.table().and_then(|table| table.source.as_ref())
+                && old.item(item.id).is_none()
+                && old.item(source.source).is_some()
+                && let Some(handle) = running.get(&source.source)
+            {
+                handle.add_table(table_config(item, source, TableSnapshot::Wanted));
+            }
+        }
+    }
+
+    /// Follows the catalog: each time it changed, and the change is durable, the tasks follow.
+    pub async fn run(shared: Weak<Shared>) {
+        let Some(strong) = shared.upgrade() else { return };
+        let mut readable = strong.completion.watch();
+        let mut done = strong.snapshot().catalog_tick;
+        drop(strong);
+        loop {
+            let Some(strong) = shared.upgrade() else { return };
+            let changed = strong.snapshot().catalog_tick;
+            if changed > done && *readable.borrow() >= changed {
+                Sources::reconcile(&strong, &HashMap::new());
+                done = changed;
+            }
+            drop(strong);
+            if readable.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Stops all tasks; nothing is committed by them afterwards.
+    pub async fn stop(&self) {
+        let handles: Vec<SourceHandle> =
+            self.running.lock().drain().map(|(_, handle)| handle).collect();
+        for handle in handles {
+            handle.stop().await;
+        }
+    }
+}
+
+fn start(
+    shared: &Arc<Shared>,
+    snapshot: &Snapshot,
+    item: &Item,
+    source: &tidemill_catalog::Source,
+    positions: &HashMap<ObjectId, Vec<u8>>,
+) -> Result<SourceHandle, SqlError> {
+    let catalog = &snapshot.catalog;
+    let connection = upstream_connection(shared, catalog, source.connection)?;
+    let position = positions.get(&item.id).and_then(|bytes| decode_position(bytes));
+    let tables = catalog
+        .items()
+        .filter_map(|table| Some((table, table.table()?.source.as_ref()?)))
+        .filter(|(_, follows)| follows.source == item.id)
+        .filter(|(table, _)| !snapshot.table_errors.contains_key(&table.id))
+        .map(|(table, follows)| {
+            let wanted = snapshot.hydrating.contains(&table.id);
+            let snapshot = if wanted { TableSnapshot::Wanted } else { TableSnapshot::Done };
+            table_config(table, follows, snapshot)
+        })
+        .collect();
+    let durable = watch::Sender::new(position.unwrap_or_default());
+    shared.sources.positions.lock().insert(item.id, durable.clone());
+    let config = SourceConfig {
+        source: item.id,
+        connection,
+        publication: source.publication.clone(),
+        slot: source.slot.clone(),
+        system_identifier: source.system_identifier.clone(),
+        position,
+        tables,
+    };
+    let told = durable.subscribe();
+    let sink = Arc::new(Sink { shared: Arc::downgrade(shared), durable });
+    Ok(postgres::start(config, sink, told))
+}
+
+fn table_config(item: &Item, source: &SourceTable, snapshot: TableSnapshot) -> TableConfig {
+    let types = item.desc().map(tidemill_repr::RelationDesc::types).unwrap_or_default();
+    let columns = source
+        .columns
+        .iter()
+        .zip(types)
+        .map(|(attnum, typ)| IngestColumn {
+            attnum: *attnum,
+            typ,
+            as_text: source.text_columns.contains(attnum),
+        })
+        .collect();
+    TableConfig {
+        id: item.id,
+        upstream: crate::upstream::to_ingest(&source.upstream),
+        columns,
+        snapshot,
+    }
+}
+
+/// A connection of the catalog with its secrets opened.
+///
+/// # Errors
+/// It is no PostgreSQL connection, or a secret cannot be opened.
+pub fn upstream_connection(
+    shared: &Shared,
+    catalog: &Catalog,
+    id: ObjectId,
+) -> Result<PostgresConnection, SqlError> {
+    let Some(item) = catalog.item(id) else {
+        return Err(SqlError::internal(format!("no connection {id}")));
+    };
+    let Definition::Connection(Connection::Postgres(options)) = &item.definition else {
+        return Err(SqlError::internal(format!("{} is no connection", item.name)));
+    };
+    open_connection(shared, catalog, options)
+}
+
+/// Connection options with their secrets opened.
+///
+/// # Errors
+/// A secret cannot be opened, or an option has no meaning.
+pub fn open_connection(
+    shared: &Shared,
+    catalog: &Catalog,
+    options: &tidemill_catalog::PostgresConnectionOptions,
+) -> Result<PostgresConnection, SqlError> {
+    use tidemill_catalog::item::TextOrSecret;
+    let secret = |id: ObjectId| open_secret(shared, catalog, id);
+    let text = |value: &TextOrSecret| match value {
+        TextOrSecret::Text(text) => Ok(text.clone()),
+        TextOrSecret::Secret(id) => secret(*id),
+    };
+    let certificate = options.ssl_certificate.as_ref().map(text).transpose()?;
+    let key = options.ssl_key.map(secret).transpose()?;
+    Ok(PostgresConnection {
+        host: options.host.clone(),
+        port: options.port,
+        user: options.user.clone(),
+        password: options.password.map(secret).transpose()?,
+        database: options.database.clone(),
+        ssl_mode: ssl_mode(&options.ssl_mode)?,
+        ssl_root_certificate: options.ssl_certificate_authority.as_ref().map(text).transpose()?,
+        ssl_client_identity: certificate.zip(key),
+    })
+}
+
+fn ssl_mode(name: &str) -> Result<SslMode, SqlError> {
+    Ok(match name.replace('_', "-").as_str() {
+        "disable" => SslMode::Disable,
+        "prefer" | "allow" => SslMode::Prefer,
+        "require" => SslMode::Require,
+        "verify-ca" => SslMode::VerifyCa,
+        "verify-full" => SslMode::VerifyFull,
+        _ => {
+            return Err(SqlError::new(
+                tidemill_repr::SqlState::INVALID_PARAMETER_VALUE,
+                format!("invalid SSL MODE: \"{name}\""),
+            )
+            .with_hint("Use disable, prefer, require, verify-ca or verify-full."));
+        }
+    })
+}
+
+fn open_secret(shared: &Shared, catalog: &Catalog, id: ObjectId) -> Result<String, SqlError> {
+    let Some(item) = catalog.item(id) else {
+        return Err(SqlError::internal(format!("no secret {id}")));
+    };
+    let Definition::Secret(secret) = &item.definition else {
+        return Err(SqlError::internal(format!("{} is no secret", item.name)));
+    };
+    let plain = shared.secrets.decrypt(&secret.ciphertext).map_err(|_| {
+        SqlError::new(
+            tidemill_repr::SqlState::DATA_CORRUPTED,
+            format!("secret \"{}\" cannot be decrypted", item.name.item),
+        )
+        .with_hint("The key of this data directory is not the one it was encrypted with.")
+    })?;
+    String::from_utf8(plain).map_err(|_| {
+        SqlError::new(
+            tidemill_repr::SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+            format!("secret \"{}\" is not text", item.name.item),
+        )
+    })
+}

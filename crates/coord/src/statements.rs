@@ -1,0 +1,122 @@
+//! Executing statements: one file a kind. This one only dispatches.
+
+pub(crate) mod cursor;
+pub(crate) mod ddl;
+pub(crate) mod dml;
+pub(crate) mod explain;
+pub(crate) mod replan;
+pub(crate) mod select;
+pub(crate) mod setting;
+pub(crate) mod source;
+pub(crate) mod subscribe;
+pub(crate) mod transaction;
+pub(crate) mod write;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use tidemill_repr::{Row, SqlError, SqlState};
+use tidemill_sql::ParsedStatement;
+use tidemill_sql::plan::Plan;
+
+use crate::read::CachedRead;
+use crate::response::Response;
+use crate::session::{Session, Transaction};
+use crate::snapshot::Snapshot;
+
+/// How often a statement outside a transaction block is tried again when another was faster.
+const RETRIES: usize = 100;
+
+/// One execution of a statement.
+pub(crate) struct Execution<'a> {
+    /// The state it was planned on.
+    pub snapshot: Arc<Snapshot>,
+    /// Its parameters: a row of one datum each.
+    pub parameters: &'a [Row],
+    /// Where its read plan may be kept.
+    pub cache: Option<Arc<ArcSwapOption<CachedRead>>>,
+}
+
+/// Executes a plan. Outside a transaction block, what lost against a concurrent commit is
+/// planned and tried again.
+pub(crate) async fn execute(
+    session: &mut Session,
+    snapshot: Arc<Snapshot>,
+    plan: Arc<Plan>,
+    statement: &Arc<ParsedStatement>,
+    parameters: &[Row],
+    cache: Option<Arc<ArcSwapOption<CachedRead>>>,
+) -> Result<Response, SqlError> {
+    let mut execution = Execution { snapshot, parameters, cache };
+    let mut plan = plan;
+    let types = session.running_types.clone();
+    for _ in 0..RETRIES {
+        let result = Box::pin(dispatch(session, &execution, &plan)).await;
+        let lost = matches!(&result, Err(error) if error.code == SqlState::SERIALIZATION_FAILURE);
+        if !lost || !matches!(session.transaction, Transaction::Idle) {
+            return result;
+        }
+        tokio::task::yield_now().await;
+        execution.snapshot = session.shared.snapshot();
+        execution.cache = None;
+        let planned = session.plan(&execution.snapshot, statement, &types)?;
+        plan = Arc::new(planned.plan);
+    }
+    Err(crate::sequencer::serialization_failure())
+}
+
+async fn dispatch(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &Plan,
+) -> Result<Response, SqlError> {
+    match plan {
+        Plan::Select(select) => select::select(session, execution, select).await,
+        Plan::Explain(explain) => explain::explain(session, execution, explain),
+        Plan::Subscribe(subscribe) => {
+            subscribe::subscribe(session, execution, subscribe).await.map(Response::Rows)
+        }
+        Plan::Copy(copy) => subscribe::copy(session, execution, copy).await,
+        Plan::Insert(insert) => dml::insert(session, execution, insert).await,
+        Plan::Update(update) => dml::update(session, execution, update).await,
+        Plan::Delete(delete) => dml::delete(session, execution, delete).await,
+        Plan::Declare(declare) => cursor::declare(session, execution, declare).await,
+        Plan::Fetch(fetch) => cursor::fetch(session, fetch).await,
+        Plan::Close(name) => cursor::close(session, name.as_deref()),
+        Plan::Prepare(prepare) => cursor::prepare(session, prepare),
+        Plan::Execute(execute) => cursor::execute(session, execute).await,
+        Plan::Deallocate(name) => cursor::deallocate(session, name.as_deref()),
+        Plan::Begin(modes) => transaction::begin(session, *modes),
+        Plan::Commit { chain } => transaction::commit(session, *chain).await,
+        Plan::Rollback { chain } => transaction::rollback(session, *chain),
+        Plan::SetTransaction { session: all, modes } => {
+            transaction::set_modes(session, *all, *modes)
+        }
+        Plan::SetVariable(set) => setting::set(session, set),
+        Plan::ResetVariable(name) => setting::reset(session, name.as_deref()),
+        Plan::ShowVariable(name) => setting::show(session, name),
+        Plan::ShowAllVariables => setting::show_all(session),
+        Plan::Discard(kind) => setting::discard(session, *kind),
+        Plan::CreateDatabase { name } => ddl::create_database(session, execution, name).await,
+        Plan::CreateSchema { database, name } => {
+            ddl::create_schema(session, execution, database, name).await
+        }
+        Plan::CreateSecret(secret) => ddl::create_secret(session, execution, secret).await,
+        Plan::AlterSecret { id, value } => ddl::alter_secret(session, execution, *id, value).await,
+        Plan::CreateConnection { item, validate } => {
+            source::create_connection(session, execution, item, *validate).await
+        }
+        Plan::ValidateConnection(id) => source::validate(session, execution, *id).await,
+        Plan::CreateSource(source) => source::create_source(session, execution, source).await,
+        Plan::CreateTableFromSource(table) => source::create_table(session, execution, table).await,
+        Plan::CreateTable(item) => ddl::create(session, execution, item, "CREATE TABLE").await,
+        Plan::CreateView(item) => ddl::create(session, execution, item, "CREATE VIEW").await,
+        Plan::CreateMaterializedView(item) => {
+            ddl::create(session, execution, item, "CREATE MATERIALIZED VIEW").await
+        }
+        Plan::CreateIndex(item) => ddl::create(session, execution, item, "CREATE INDEX").await,
+        Plan::Drop(drop) => ddl::drop(session, execution, drop).await,
+        Plan::Rename(rename) => ddl::rename(session, execution, rename).await,
+        Plan::Nothing { tag } => Ok(Response::Tag((*tag).to_owned())),
+    }
+}

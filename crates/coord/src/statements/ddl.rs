@@ -1,0 +1,286 @@
+//! Statements that change the catalog: what they make becomes changes, and the dataflows that
+//! follow from them.
+
+use std::sync::Arc;
+
+use tidemill_catalog::{Catalog, CatalogChange, Definition, Item, ItemKind, Secret};
+use tidemill_plan::physical::DataflowDescription;
+use tidemill_plan::relation::RelationType;
+use tidemill_plan::{QueryExpr, QueryScalar};
+use tidemill_repr::text::{TextSettings, format_into, parse_into};
+use tidemill_repr::{ColumnType, ObjectId, Row, RowBuilder, ScalarType, SqlError, Tick};
+use tidemill_sql::plan::{CreateSecretPlan, DropPlan, NewItem, RenamePlan, SecretValue};
+
+use super::Execution;
+use super::write::PendingWrites;
+use crate::read::{self, Way};
+use crate::response::{Notice, Response};
+use crate::session::{Session, Transaction};
+
+/// Commits changes of the catalog at once, or leaves them to the transaction block.
+pub(crate) async fn commit(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    changes: Vec<CatalogChange>,
+) -> Result<(), SqlError> {
+    let before = session.catalog(&execution.snapshot);
+    let after = before.apply(&changes)?;
+    let dataflows = new_dataflows(session, &after, &changes)?;
+    if let Transaction::Open(open) = &mut session.transaction {
+        return open.writes.add_catalog(&execution.snapshot, changes, dataflows);
+    }
+    let mut writes = PendingWrites::default();
+    writes.add_catalog(&execution.snapshot, changes, dataflows)?;
+    session.shared.commit(writes.into_commit()).await?;
+    Ok(())
+}
+
+fn new_dataflows(
+    session: &Session,
+    catalog: &Catalog,
+    changes: &[CatalogChange],
+) -> Result<Vec<DataflowDescription>, SqlError> {
+    let mut dataflows = Vec::new();
+    for change in changes {
+        let CatalogChange::PutItem(item) = change else { continue };
+        let maintained =
+            matches!(item.definition, Definition::Index(_) | Definition::MaterializedView(_));
+        if maintained && session.shared.replica.index(item.id).is_none() {
+            dataflows.push(read::maintained_dataflow(&session.shared, catalog, item.id)?);
+        }
+    }
+    Ok(dataflows)
+}
+
+/// Gives a new object identity and owner. `number` is counted up.
+pub(crate) fn new_item(session: &Session, item: &NewItem, number: &mut u64) -> Item {
+    let id = *number;
+    *number += 1;
+    Item {
+        id: ObjectId::User(id),
+        oid: Catalog::oid_for(id),
+        name: item.name.clone(),
+        owner: session.user.clone(),
+        create_sql: item.create_sql.clone(),
+        depends_on: item.depends_on.clone(),
+        definition: item.definition.clone(),
+    }
+}
+
+/// Makes an object that needs nothing but the catalog.
+pub(crate) async fn create(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    item: &NewItem,
+    tag: &'static str,
+) -> Result<Response, SqlError> {
+    let catalog = session.catalog(&execution.snapshot);
+    let mut number = catalog.next_number();
+    let mut changes = Vec::new();
+    changes.extend(item.replaces.map(CatalogChange::DropItem));
+    changes.push(CatalogChange::PutItem(Box::new(new_item(session, item, &mut number))));
+    commit(session, execution, changes).await?;
+    Ok(Response::Tag(tag.to_owned()))
+}
+
+/// Executes CREATE DATABASE; a database begins with a schema `public`.
+pub(crate) async fn create_database(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    name: &str,
+) -> Result<Response, SqlError> {
+    let number = session.catalog(&execution.snapshot).next_number();
+    let owner = session.user.clone();
+    let changes = vec![
+        CatalogChange::CreateDatabase {
+            id: number,
+            oid: Catalog::oid_for(number),
+            name: name.to_owned(),
+            owner: owner.clone(),
+        },
+        CatalogChange::CreateSchema {
+            id: number + 1,
+            oid: Catalog::oid_for(number + 1),
+            database: name.to_owned(),
+            name: "public".to_owned(),
+            owner,
+        },
+    ];
+    commit(session, execution, changes).await?;
+    Ok(Response::Tag("CREATE DATABASE".to_owned()))
+}
+
+/// Executes CREATE SCHEMA.
+pub(crate) async fn create_schema(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    database: &str,
+    name: &str,
+) -> Result<Response, SqlError> {
+    let number = session.catalog(&execution.snapshot).next_number();
+    let change = CatalogChange::CreateSchema {
+        id: number,
+        oid: Catalog::oid_for(number),
+        database: database.to_owned(),
+        name: name.to_owned(),
+        owner: session.user.clone(),
+    };
+    commit(session, execution, vec![change]).await?;
+    Ok(Response::Tag("CREATE SCHEMA".to_owned()))
+}
+
+fn seal(session: &Session, value: &SecretValue) -> Result<Definition, SqlError> {
+    let sealed = session.shared.secrets.encrypt(&value.0);
+    let ciphertext = sealed.map_err(|error| crate::ledger_error(&error))?;
+    Ok(Definition::Secret(Secret { ciphertext }))
+}
+
+/// Executes CREATE SECRET: only the encrypted value leaves this function.
+pub(crate) async fn create_secret(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &CreateSecretPlan,
+) -> Result<Response, SqlError> {
+    let item = NewItem {
+        name: plan.name.clone(),
+        create_sql: plan.create_sql.clone(),
+        depends_on: Vec::new(),
+        definition: seal(session, &plan.value)?,
+        replaces: None,
+    };
+    create(session, execution, &item, "CREATE SECRET").await
+}
+
+/// Executes ALTER SECRET.
+pub(crate) async fn alter_secret(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    id: ObjectId,
+    value: &SecretValue,
+) -> Result<Response, SqlError> {
+    let catalog = session.catalog(&execution.snapshot);
+    let mut item = existing(&catalog, id)?;
+    item.definition = seal(session, value)?;
+    commit(session, execution, vec![CatalogChange::PutItem(Box::new(item))]).await?;
+    Ok(Response::Tag("ALTER SECRET".to_owned()))
+}
+
+fn existing(catalog: &Catalog, id: ObjectId) -> Result<Item, SqlError> {
+    let item = catalog.item(id).ok_or_else(crate::sequencer::serialization_failure)?;
+    Ok(Item::clone(item))
+}
+
+/// Executes ALTER .. RENAME TO.
+pub(crate) async fn rename(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &RenamePlan,
+) -> Result<Response, SqlError> {
+    let catalog = session.catalog(&execution.snapshot);
+    let mut item = existing(&catalog, plan.id)?;
+    item.name = plan.name.clone();
+    item.create_sql = plan.create_sql.clone();
+    commit(session, execution, vec![CatalogChange::PutItem(Box::new(item))]).await?;
+    Ok(Response::Tag(plan.tag.to_owned()))
+}
+
+/// Executes DROP. The slots of dropped sources are dropped upstream once the drop is durable.
+pub(crate) async fn drop(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &DropPlan,
+) -> Result<Response, SqlError> {
+    let catalog = session.catalog(&execution.snapshot);
+    let mut slots = Vec::new();
+    let mut kept = false;
+    for id in &plan.items {
+        if let Some(item) = catalog.item(*id)
+            && let Definition::Source(source) = &item.definition
+        {
+            let connection =
+                crate::sources::upstream_connection(&session.shared, &catalog, source.connection)?;
+            slots.push((item.name.item.clone(), connection, source.slot.clone()));
+        }
+        kept |= catalog.item(*id).is_some_and(|item| item.kind() == ItemKind::Source);
+    }
+    if kept && !matches!(session.transaction, Transaction::Idle) {
+        return Err(super::source::not_in_block("DROP SOURCE"));
+    }
+    let mut changes: Vec<CatalogChange> =
+        plan.items.iter().copied().map(CatalogChange::DropItem).collect();
+    changes.extend(plan.schemas.iter().map(|(database, name)| CatalogChange::DropSchema {
+        database: database.clone(),
+        name: name.clone(),
+    }));
+    changes.extend(
+        plan.databases.iter().map(|name| CatalogChange::DropDatabase { name: name.clone() }),
+    );
+    commit(session, execution, changes).await?;
+    for (name, connection, slot) in slots {
+        if let Err(error) = super::source::drop_slot(&session.shared, connection, &slot).await {
+            let warning = SqlError::new(
+                tidemill_repr::SqlState::WARNING,
+                format!("the replication slot \"{slot}\" of source \"{name}\" was left behind"),
+            )
+            .with_detail(error.message)
+            .with_hint(format!("Drop it upstream: SELECT pg_drop_replication_slot('{slot}');"));
+            session.notice(Notice::warning(warning));
+        }
+    }
+    Ok(Response::Tag(plan.tag.to_owned()))
+}
+
+/// The value of a constant, as one of a type: what EXECUTE hands to a statement.
+pub(crate) fn constant(
+    session: &Session,
+    value: &QueryScalar,
+    typ: &ScalarType,
+) -> Result<Row, SqlError> {
+    let unit =
+        QueryExpr::Constant { rows: vec![(Row::default(), 1)], typ: RelationType::new(Vec::new()) };
+    let query = QueryExpr::Map { input: Box::new(unit), scalars: vec![value.clone()] };
+    let snapshot = session.shared.snapshot();
+    let definitions = read::CatalogDefinitions::new(&snapshot.catalog, &session.shared);
+    let relation = tidemill_optimize::optimize(&query, &definitions)?;
+    let from = relation.typ().columns.first().map(|column| column.scalar_type.clone());
+    let plan = read::plan_read(&session.shared, &snapshot.catalog, &query)?;
+    let Way::Peek(tidemill_optimize::PeekPlan::Constant { rows, mfp }) = plan.way else {
+        return Err(SqlError::unsupported("a parameter that is no constant"));
+    };
+    let mut worker = read::RowWorker::new(&mfp);
+    for (row, diff) in &rows? {
+        worker.add(row.as_ref(), *diff)?;
+    }
+    let Some((row, _)) = worker.rows.pop() else {
+        return Err(SqlError::internal("a constant without value"));
+    };
+    let same = from.as_ref() == Some(typ);
+    match (row.iter().next(), from) {
+        (Some(datum), Some(from)) if !same && !datum.is_null() => {
+            let mut text = String::new();
+            format_into(&datum, &from, &TextSettings::default(), &mut text);
+            let mut builder = RowBuilder::new();
+            parse_into(
+                &ColumnType::new(typ.clone()),
+                &text,
+                &TextSettings::default(),
+                &mut builder,
+            )?;
+            Ok(builder.finish())
+        }
+        _ => Ok(row),
+    }
+}
+
+/// What a plan made on an older catalog is worth: nothing.
+pub(crate) fn check_current(session: &Session, planned_at: Tick) -> Result<(), SqlError> {
+    if session.shared.snapshot().catalog_tick == planned_at {
+        return Ok(());
+    }
+    Err(crate::sequencer::serialization_failure())
+}
+
+/// An object by reference, for those who only look.
+pub(crate) fn item_of(catalog: &Catalog, id: ObjectId) -> Result<Arc<Item>, SqlError> {
+    catalog.item(id).cloned().ok_or_else(crate::sequencer::serialization_failure)
+}

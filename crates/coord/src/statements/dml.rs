@@ -1,0 +1,136 @@
+//! INSERT, UPDATE, DELETE: rows are computed as a read, then committed as updates.
+
+use std::collections::BTreeSet;
+
+use tidemill_plan::QueryExpr;
+use tidemill_repr::{Diff, ObjectId, Row, RowBatch, RowRef, SqlError, SqlState, Tick};
+use tidemill_sql::plan::{DeletePlan, InsertPlan, UpdatePlan};
+
+use super::Execution;
+use super::select::{bound, read_at};
+use crate::read::{Way, plan_read};
+use crate::response::Response;
+use crate::session::{Session, Transaction};
+
+/// What a write computed: rows with counts, and what it read for them.
+struct Computed {
+    rows: Vec<(Row, Diff)>,
+    read: Option<(Tick, Vec<ObjectId>)>,
+}
+
+/// Executes an INSERT.
+pub(crate) async fn insert(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &InsertPlan,
+) -> Result<Response, SqlError> {
+    let computed = compute(session, execution, &plan.query).await?;
+    let mut batch = RowBatch::new();
+    let mut count = 0;
+    for (row, diff) in &computed.rows {
+        plan.check.check(row.as_ref())?;
+        batch.push(row.as_ref(), *diff);
+        count += diff;
+    }
+    apply(session, plan.table, &batch, computed.read).await?;
+    Ok(Response::Tag(format!("INSERT 0 {count}")))
+}
+
+/// Executes an UPDATE: its query gives the columns as they are, then as they will be.
+pub(crate) async fn update(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &UpdatePlan,
+) -> Result<Response, SqlError> {
+    let computed = compute(session, execution, &plan.query).await?;
+    let arity = plan.check.desc.arity();
+    let mut batch = RowBatch::new();
+    let mut count = 0;
+    for (row, diff) in &computed.rows {
+        let mut datums = row.iter();
+        (0..arity).for_each(|_| {
+            datums.next_bytes();
+        });
+        let new = RowRef::from_bytes(datums.rest());
+        let old_length = row.bytes().len() - new.bytes().len();
+        let old = RowRef::from_bytes(&row.bytes()[..old_length]);
+        plan.check.check(new)?;
+        batch.push(old, -diff);
+        batch.push(new, *diff);
+        count += diff;
+    }
+    apply(session, plan.table, &batch, computed.read).await?;
+    Ok(Response::Tag(format!("UPDATE {count}")))
+}
+
+/// Executes a DELETE.
+pub(crate) async fn delete(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &DeletePlan,
+) -> Result<Response, SqlError> {
+    let computed = compute(session, execution, &plan.query).await?;
+    let mut batch = RowBatch::new();
+    let mut count = 0;
+    for (row, diff) in &computed.rows {
+        batch.push(row.as_ref(), -diff);
+        count += diff;
+    }
+    apply(session, plan.table, &batch, computed.read).await?;
+    Ok(Response::Tag(format!("DELETE {count}")))
+}
+
+async fn compute(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    query: &QueryExpr,
+) -> Result<Computed, SqlError> {
+    check_writable(session)?;
+    let query = bound(query, execution.parameters);
+    let catalog = session.catalog(&execution.snapshot);
+    let plan = plan_read(&session.shared, &catalog, &query)?;
+    if matches!(&plan.way, Way::Peek(tidemill_optimize::PeekPlan::Constant { .. })) {
+        // Nothing is read: no tick is needed.
+        let none = BTreeSet::new();
+        debug_assert_eq!(plan.bases, none);
+        let rows =
+            crate::read::read(&session.shared, &execution.snapshot, &plan, Tick::MIN).await?;
+        return Ok(Computed { rows, read: None });
+    }
+    let (rows, tick) = read_at(session, &execution.snapshot, &plan, None).await?;
+    let tables = plan.bases.into_iter().collect();
+    if rows.iter().any(|(_, diff)| *diff < 0) {
+        return Err(crate::finish::negative_count());
+    }
+    Ok(Computed { rows, read: Some((tick, tables)) })
+}
+
+fn check_writable(session: &Session) -> Result<(), SqlError> {
+    match &session.transaction {
+        Transaction::Open(open) if open.read_only => Err(SqlError::new(
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            "cannot execute a write in a read-only transaction",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Commits at once, or leaves it to the transaction block.
+async fn apply(
+    session: &mut Session,
+    table: ObjectId,
+    batch: &RowBatch,
+    read: Option<(Tick, Vec<ObjectId>)>,
+) -> Result<(), SqlError> {
+    if let Transaction::Open(open) = &mut session.transaction {
+        open.writes.add(table, batch, read);
+        return Ok(());
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let mut writes = super::write::PendingWrites::default();
+    writes.add(table, batch, read);
+    session.shared.commit(writes.into_commit()).await?;
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! SELECT.
+
+use std::sync::Arc;
+
+use tidemill_plan::{Finishing, QueryExpr};
+use tidemill_repr::{Diff, Row, SqlError, SqlState, Tick};
+use tidemill_sql::plan::{AsOfTick, SelectPlan};
+
+use super::Execution;
+use super::write::read_own_write;
+use crate::holds::Hold;
+use crate::lookup;
+use crate::read::{self, CachedRead, ReadPlan, RowWorker};
+use crate::response::{Response, RowsResponse};
+use crate::session::{Session, Transaction};
+use crate::snapshot::Snapshot;
+
+/// Executes a SELECT.
+pub(crate) async fn select(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    select: &SelectPlan,
+) -> Result<Response, SqlError> {
+    rows(session, execution, select, "SELECT").await.map(Response::Rows)
+}
+
+/// The rows of a SELECT.
+pub(crate) async fn rows(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    select: &SelectPlan,
+    tag: &'static str,
+) -> Result<RowsResponse, SqlError> {
+    if let Some(rows) = cached(session, execution, select).await? {
+        let rows = crate::finish::finish(rows, &select.finishing)?;
+        return Ok(RowsResponse::ready(select.desc.clone(), tag, rows));
+    }
+    let query = bound(&select.query, execution.parameters);
+    let catalog = session.catalog(&execution.snapshot);
+    let plan = read::plan_read(&session.shared, &catalog, &query)?;
+    let (rows, _) = read_at(session, &execution.snapshot, &plan, select.as_of).await?;
+    remember(session, execution, select, plan);
+    let finishing: &Finishing = &select.finishing;
+    let rows = crate::finish::finish(rows, finishing)?;
+    Ok(RowsResponse::ready(select.desc.clone(), tag, rows))
+}
+
+/// The query with its parameters put in.
+pub(crate) fn bound(query: &QueryExpr, parameters: &[Row]) -> QueryExpr {
+    let mut query = query.clone();
+    if !parameters.is_empty() {
+        tidemill_sql::query::bind_parameters(&mut query, parameters);
+    }
+    query
+}
+
+/// The rows by a plan that an earlier execution left.
+async fn cached(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    select: &SelectPlan,
+) -> Result<Option<Vec<(Row, Diff)>>, SqlError> {
+    if session.has_pending_catalog() || select.as_of.is_some() {
+        return Ok(None);
+    }
+    let Some(cache) = &execution.cache else { return Ok(None) };
+    let guard = cache.load();
+    match guard.as_deref() {
+        Some(CachedRead::Plan(plan)) => {
+            let (rows, _) = read_at(session, &execution.snapshot, plan, None).await?;
+            Ok(Some(rows))
+        }
+        Some(CachedRead::Lookup(lookup)) => {
+            let Some(key) = lookup.key(execution.parameters) else { return Ok(Some(Vec::new())) };
+            session.check_readable(&lookup.bases)?;
+            let (tick, snapshot, _hold) = session.pick_tick(None).await?;
+            let snapshot = read::wait_hydrated(&session.shared, snapshot, &lookup.bases).await?;
+            let tick = session.later_tick(tick);
+            let reader =
+                read::ready_reader(&session.shared, &snapshot, lookup.index, &lookup.bases, tick)
+                    .await?;
+            let mut worker = RowWorker::new(&lookup.mfp);
+            for (row, diff) in reader.lookup(tick, key.as_ref())? {
+                worker.add(row.as_ref(), diff)?;
+            }
+            Ok(Some(worker.rows))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Keeps the plan for the next execution of the same prepared statement.
+fn remember(session: &Session, execution: &Execution<'_>, select: &SelectPlan, plan: ReadPlan) {
+    let Some(cache) = &execution.cache else { return };
+    if session.has_pending_catalog() || select.as_of.is_some() {
+        return;
+    }
+    let kept = if execution.parameters.is_empty() {
+        // A query of the session's functions (now()) is planned anew each time it is parsed,
+        // which is when these become constants.
+        Some(CachedRead::Plan(plan))
+    } else {
+        lookup::recognise(&session.shared, &execution.snapshot.catalog, &select.query)
+            .map(CachedRead::Lookup)
+    };
+    if let Some(kept) = kept {
+        cache.store(Some(Arc::new(kept)));
+    }
+}
+
+/// Reads by a plan at the session's tick. Gives the tick too.
+pub(crate) async fn read_at(
+    session: &mut Session,
+    snapshot: &Arc<Snapshot>,
+    plan: &ReadPlan,
+    as_of: Option<AsOfTick>,
+) -> Result<(Vec<(Row, Diff)>, Tick), SqlError> {
+    session.check_readable(&plan.bases)?;
+    let hydrated = read::wait_hydrated(&session.shared, Arc::clone(snapshot), &plan.bases).await?;
+    drop(hydrated);
+    let (tick, snapshot, _hold) = session.pick_tick(as_of).await?;
+    let mut snapshot = snapshot;
+    if session.has_pending_catalog() {
+        let mut own = (*snapshot).clone();
+        own.catalog = session.catalog(&snapshot);
+        snapshot = Arc::new(own);
+    }
+    let rows = read::read(&session.shared, &snapshot, plan, tick).await?;
+    Ok((rows, tick))
+}
+
+impl Session {
+    /// The catalog as this session's transaction sees it.
+    pub(crate) fn catalog(&self, snapshot: &Snapshot) -> Arc<tidemill_catalog::Catalog> {
+        match &self.transaction {
+            Transaction::Open(open) => {
+                Arc::clone(open.writes.catalog().unwrap_or(&snapshot.catalog))
+            }
+            _ => Arc::clone(&snapshot.catalog),
+        }
+    }
+
+    pub(crate) fn has_pending_catalog(&self) -> bool {
+        matches!(&self.transaction, Transaction::Open(open) if open.writes.catalog().is_some())
+    }
+
+    /// What the transaction has written cannot be read in it.
+    pub(crate) fn check_readable(
+        &self,
+        bases: &std::collections::BTreeSet<tidemill_repr::ObjectId>,
+    ) -> Result<(), SqlError> {
+        match &self.transaction {
+            Transaction::Open(open) if open.writes.touches(bases.iter().copied()) => {
+                Err(read_own_write())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The tick to read at, held while the answer is made, with a snapshot that is not older.
+    /// Inside a transaction block all reads have the first one's tick.
+    pub(crate) async fn pick_tick(
+        &mut self,
+        as_of: Option<AsOfTick>,
+    ) -> Result<(Tick, Arc<Snapshot>, Option<Hold>), SqlError> {
+        if let Some(as_of) = as_of {
+            return self.tick_as_of(as_of).await;
+        }
+        if let Transaction::Open(open) = &self.transaction
+            && let Some(hold) = &open.read
+        {
+            return Ok((hold.tick(), self.shared.snapshot(), None));
+        }
+        let (tick, snapshot) = self.latest_tick().await?;
+        let hold = self.shared.holds.hold(tick);
+        if let Transaction::Open(open) = &mut self.transaction {
+            open.read = Some(hold);
+            return Ok((tick, snapshot, None));
+        }
+        Ok((tick, snapshot, Some(hold)))
+    }
+
+    /// The last readable tick, at which the catalog of the snapshot is there too.
+    async fn latest_tick(&self) -> Result<(Tick, Arc<Snapshot>), SqlError> {
+        let readable = self.shared.completion.readable();
+        let snapshot = self.shared.snapshot();
+        let tick = readable.max(snapshot.catalog_tick);
+        self.shared.wait_readable(tick).await?;
+        Ok((tick, snapshot))
+    }
+
+    /// A tick that was picked before waiting, or a later one if the session is free to choose.
+    pub(crate) fn later_tick(&self, tick: Tick) -> Tick {
+        match &self.transaction {
+            Transaction::Open(_) => tick,
+            _ => tick.max(self.shared.completion.readable()),
+        }
+    }
+
+    async fn tick_as_of(
+        &self,
+        as_of: AsOfTick,
+    ) -> Result<(Tick, Arc<Snapshot>, Option<Hold>), SqlError> {
+        let since = *self.shared.since.borrow();
+        let mut tick = as_of.tick;
+        if as_of.at_least {
+            tick = tick.max(self.shared.completion.readable());
+        }
+        if tick < since {
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("the history before {since} is not kept: cannot read as of {tick}"),
+            )
+            .with_hint("Use a later AS OF, or AS OF AT LEAST."));
+        }
+        let hold = self.shared.holds.hold(tick);
+        self.shared.wait_readable(tick).await?;
+        Ok((tick, self.shared.snapshot(), Some(hold)))
+    }
+}

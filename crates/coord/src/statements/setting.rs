@@ -1,0 +1,96 @@
+//! SET, SHOW, RESET, DISCARD.
+
+use tidemill_repr::{ColumnType, Datum, RelationDesc, Row, ScalarType, SqlError, SqlState};
+use tidemill_sql::ast::{SetScope, SetValue};
+use tidemill_sql::plan::{DiscardKind, SetVariablePlan};
+
+use crate::response::{Notice, Response, RowsResponse};
+use crate::session::{Session, Transaction};
+use crate::settings::Settings;
+
+/// Executes SET.
+pub(crate) fn set(session: &mut Session, plan: &SetVariablePlan) -> Result<Response, SqlError> {
+    let local = matches!(plan.scope, SetScope::Local);
+    if local && matches!(session.transaction, Transaction::Idle) {
+        session.notice(Notice::warning(SqlError::new(
+            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+            "SET LOCAL can only be used in transaction blocks",
+        )));
+        Settings::canonical_name(&plan.name)?;
+        return Ok(Response::Tag("SET".to_owned()));
+    }
+    let report = match &plan.values {
+        Some(values) => {
+            let values: Vec<String> = values
+                .iter()
+                .map(|value| match value {
+                    SetValue::Word(text) | SetValue::Text(text) | SetValue::Number(text) => {
+                        text.clone()
+                    }
+                })
+                .collect();
+            session.settings.set(&plan.name, &values, local)?
+        }
+        None => session.settings.reset(&plan.name)?,
+    };
+    session.report(report);
+    Ok(Response::Tag("SET".to_owned()))
+}
+
+/// Executes RESET.
+pub(crate) fn reset(session: &mut Session, name: Option<&str>) -> Result<Response, SqlError> {
+    match name {
+        Some(name) => {
+            let report = session.settings.reset(name)?;
+            session.report(report);
+        }
+        None => session.settings.reset_all(),
+    }
+    Ok(Response::Tag("RESET".to_owned()))
+}
+
+/// Executes SHOW of a setting.
+pub(crate) fn show(session: &mut Session, name: &str) -> Result<Response, SqlError> {
+    let value = session.settings.get(name)?;
+    let column = Settings::canonical_name(name)?;
+    let desc = RelationDesc::new([(column, ColumnType::new(ScalarType::Text).nullable(false))]);
+    let row = Row::pack([Datum::Text(value)]);
+    Ok(Response::Rows(RowsResponse::ready(desc, "SHOW", vec![row])))
+}
+
+/// Executes SHOW ALL.
+pub(crate) fn show_all(session: &mut Session) -> Result<Response, SqlError> {
+    let text = || ColumnType::new(ScalarType::Text).nullable(false);
+    let desc = RelationDesc::new([("name", text()), ("setting", text()), ("description", text())]);
+    let rows = session
+        .settings
+        .all()
+        .map(|(name, value, doc)| {
+            Row::pack([Datum::Text(name), Datum::Text(value), Datum::Text(doc)])
+        })
+        .collect();
+    Ok(Response::Rows(RowsResponse::ready(desc, "SHOW", rows)))
+}
+
+/// Executes DISCARD.
+pub(crate) fn discard(session: &mut Session, kind: DiscardKind) -> Result<Response, SqlError> {
+    let tag = match kind {
+        DiscardKind::All => {
+            if !matches!(session.transaction, Transaction::Idle) {
+                return Err(SqlError::new(
+                    SqlState::ACTIVE_SQL_TRANSACTION,
+                    "DISCARD ALL cannot run inside a transaction block",
+                ));
+            }
+            session.settings.reset_all();
+            session.cursors.clear();
+            session.statements.clear();
+            "DISCARD ALL"
+        }
+        // There are none of these: nothing is what is to be forgotten.
+        DiscardKind::Plans => "DISCARD PLANS",
+        DiscardKind::Sequences => "DISCARD SEQUENCES",
+        DiscardKind::Temp => "DISCARD TEMP",
+    };
+    Ok(Response::Tag(tag.to_owned()))
+}

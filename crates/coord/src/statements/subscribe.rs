@@ -1,0 +1,102 @@
+//! SUBSCRIBE, and COPY .. TO STDOUT.
+
+use tidemill_plan::physical::Export;
+use tidemill_repr::{SqlError, SqlState, Tick};
+use tidemill_sql::plan::{CopyPlan, Plan, SubscribePlan};
+
+use super::Execution;
+use super::select::{bound, rows};
+use crate::read;
+use crate::response::{Response, RowsResponse};
+use crate::session::Session;
+use crate::subscription::{Subscription, SubscriptionSource, SubscriptionStyle};
+
+/// Starts a SUBSCRIBE.
+pub(crate) async fn subscribe(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &SubscribePlan,
+) -> Result<RowsResponse, SqlError> {
+    let query = bound(&plan.query, execution.parameters);
+    let shared = &session.shared;
+    let catalog = session.catalog(&execution.snapshot);
+    let definitions = read::CatalogDefinitions::new(&catalog, shared);
+    let relation = tidemill_optimize::optimize(&query, &definitions)?;
+    let bases = read::bases_of(&catalog, &relation);
+    session.check_readable(&bases)?;
+    let snapshot =
+        read::wait_hydrated(shared, std::sync::Arc::clone(&execution.snapshot), &bases).await?;
+    let object = shared.transient_id();
+    let id = shared.transient_id();
+    let dataflow = read::relation_dataflow(shared, &catalog, relation, object)?;
+    let as_of = match plan.as_of {
+        Some(as_of) => {
+            let (tick, _, hold) = session.pick_tick(Some(as_of)).await?;
+            check_history(&snapshot, &dataflow.base_imports, tick)?;
+            Some((tick, hold))
+        }
+        None => None,
+    };
+    let start = as_of.as_ref().map_or(Tick::MIN, |(tick, _)| *tick);
+    if let Some(until) = plan.up_to
+        && until <= start.max(if as_of.is_none() { snapshot.tick } else { Tick::MIN })
+    {
+        return Err(SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("UP TO {until} is not after the subscription's beginning"),
+        ));
+    }
+    let export = Export::Subscribe { id, on: object, snapshot: plan.snapshot };
+    let batches = session.shared.replica.subscribe(id);
+    let description = dataflow.describe(id, start, plan.up_to, vec![export]);
+    let as_of = session.shared.install(description).await?;
+    let source = SubscriptionSource {
+        dataflow: id,
+        batches,
+        bases,
+        arity: plan.desc.arity(),
+        as_of,
+        until: plan.up_to,
+    };
+    let style = SubscriptionStyle { progress: plan.progress };
+    let subscription = Subscription::new(std::sync::Arc::clone(&session.shared), source, style);
+    Ok(RowsResponse::live(plan.output_desc(), "SUBSCRIBE", subscription))
+}
+
+/// A base collection is followed from now on only: its changes before are in no dataflow. Past
+/// ticks are served where nothing changed since, and by indexes.
+fn check_history(
+    snapshot: &crate::snapshot::Snapshot,
+    imports: &[tidemill_plan::physical::BaseImport],
+    tick: Tick,
+) -> Result<(), SqlError> {
+    let changed = imports
+        .iter()
+        .any(|import| snapshot.last_change.get(&import.id).is_some_and(|last| *last > tick));
+    if !changed {
+        return Ok(());
+    }
+    Err(SqlError::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("cannot SUBSCRIBE as of {tick}: a table that it reads changed since"),
+    )
+    .with_hint("Subscribe to an index or a materialized view, or leave AS OF out."))
+}
+
+/// Executes COPY .. TO STDOUT.
+pub(crate) async fn copy(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &CopyPlan,
+) -> Result<Response, SqlError> {
+    let rows = match &*plan.source {
+        Plan::Select(select) => rows(session, execution, select, "COPY").await?,
+        Plan::Subscribe(plan) => {
+            let mut rows = subscribe(session, execution, plan).await?;
+            rows.tag = "COPY";
+            rows
+        }
+        _ => return Err(SqlError::unsupported("COPY of this statement")),
+    };
+    Ok(Response::CopyOut(plan.format.clone(), rows))
+}

@@ -1,0 +1,198 @@
+//! A running SUBSCRIBE: updates of a relation as they become durable.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use tidemill_compute::protocol::SubscribeBatch;
+use tidemill_repr::{Datum, Diff, Numeric, ObjectId, Row, RowBuilder, SqlError, Tick};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
+
+use crate::shared::{Shared, shutting_down};
+
+/// How a subscription's rows look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionStyle {
+    /// Rows that say how far everything is complete, too.
+    pub progress: bool,
+}
+
+/// A subscription; dropping it ends its dataflow.
+pub struct Subscription {
+    shared: Arc<Shared>,
+    dataflow: ObjectId,
+    batches: UnboundedReceiver<SubscribeBatch>,
+    readable: watch::Receiver<Tick>,
+    style: SubscriptionStyle,
+    /// The base collections it is computed from.
+    bases: BTreeSet<ObjectId>,
+    /// Columns of the relation.
+    arity: usize,
+    /// The tick of the first content, to be told of by a first progress row.
+    as_of: Tick,
+    until: Option<Tick>,
+    /// Rows to give.
+    pending: VecDeque<Row>,
+    /// A batch that is not durable yet.
+    waiting: VecDeque<SubscribeBatch>,
+    /// All ticks below are complete in the dataflow.
+    upper: Tick,
+    /// All ticks below were told of.
+    told: Tick,
+    ended: bool,
+}
+
+/// What a subscription needs to know of its dataflow.
+pub struct SubscriptionSource {
+    /// The dataflow.
+    pub dataflow: ObjectId,
+    /// Its channel.
+    pub batches: UnboundedReceiver<SubscribeBatch>,
+    /// The base collections it is computed from.
+    pub bases: BTreeSet<ObjectId>,
+    /// Columns of the relation.
+    pub arity: usize,
+    /// The tick of the first content.
+    pub as_of: Tick,
+    /// The tick at which it ends.
+    pub until: Option<Tick>,
+}
+
+impl Subscription {
+    /// Follows a dataflow that was created.
+    pub fn new(
+        shared: Arc<Shared>,
+        source: SubscriptionSource,
+        style: SubscriptionStyle,
+    ) -> Subscription {
+        let readable = shared.completion.watch();
+        let mut subscription = Subscription {
+            shared,
+            dataflow: source.dataflow,
+            batches: source.batches,
+            readable,
+            style,
+            bases: source.bases,
+            arity: source.arity,
+            as_of: source.as_of,
+            until: source.until,
+            pending: VecDeque::new(),
+            waiting: VecDeque::new(),
+            upper: source.as_of,
+            told: source.as_of,
+            ended: false,
+        };
+        if style.progress {
+            let row = subscription.progress_row(subscription.as_of);
+            subscription.pending.push_back(row);
+        }
+        subscription
+    }
+
+    /// Up to `limit` rows; waits for one. None at the end.
+    ///
+    /// # Errors
+    /// The relation has an error.
+    pub async fn next_rows(&mut self, limit: usize) -> Result<Option<Vec<Row>>, SqlError> {
+        loop {
+            self.collect()?;
+            if !self.pending.is_empty() {
+                let count = limit.min(self.pending.len());
+                return Ok(Some(self.pending.drain(..count).collect()));
+            }
+            if self.ended && self.waiting.is_empty() {
+                return Ok(None);
+            }
+            tokio::select! {
+                batch = self.batches.recv(), if !self.ended => self.take(batch),
+                changed = self.readable.changed() => changed.map_err(|_| shutting_down())?,
+            }
+        }
+    }
+
+    fn take(&mut self, batch: Option<SubscribeBatch>) {
+        match batch {
+            Some(batch) => self.waiting.push_back(batch),
+            None => self.ended = true,
+        }
+    }
+
+    /// Turns the batches that are durable into rows.
+    fn collect(&mut self) -> Result<(), SqlError> {
+        while let Ok(batch) = self.batches.try_recv() {
+            self.waiting.push_back(batch);
+        }
+        let readable = *self.readable.borrow_and_update();
+        while let Some(batch) = self.waiting.front() {
+            // Everything below `upper` must be durable; the updates say which ticks there are.
+            let last = batch.updates.last().map_or(Tick::MIN, |(_, tick, _)| *tick);
+            if last > readable {
+                return Ok(());
+            }
+            let Some(batch) = self.waiting.pop_front() else { return Ok(()) };
+            if let Some(error) = batch.error {
+                self.ended = true;
+                return Err(error.into());
+            }
+            for (row, tick, diff) in &batch.updates {
+                let row = self.update_row(row, *tick, *diff);
+                self.pending.push_back(row);
+            }
+            self.upper = self.upper.max(batch.upper);
+            if self.until.is_some_and(|until| batch.upper >= until) {
+                self.ended = true;
+            }
+        }
+        self.tell_progress(readable);
+        Ok(())
+    }
+
+    /// Says how far everything is complete: quiet inputs count as complete.
+    fn tell_progress(&mut self, readable: Tick) {
+        let snapshot = self.shared.snapshot();
+        let needed = snapshot.must_be_complete(readable, self.bases.iter().copied());
+        let complete = if self.upper > needed { readable.next() } else { self.upper };
+        let complete = self.until.map_or(complete, |until| complete.min(until));
+        if complete > self.told {
+            self.told = complete;
+            if self.style.progress {
+                let row = self.progress_row(complete);
+                self.pending.push_back(row);
+            }
+        }
+        if self.until.is_some_and(|until| self.told >= until) && self.waiting.is_empty() {
+            self.ended = true;
+        }
+    }
+
+    /// `mz_timestamp, [mz_progressed,] mz_diff, columns`
+    fn update_row(&self, row: &Row, tick: Tick, diff: Diff) -> Row {
+        let mut builder = RowBuilder::new();
+        builder.push(tick_datum(tick));
+        if self.style.progress {
+            builder.push(Datum::Bool(false));
+        }
+        builder.push(Datum::Int(diff));
+        builder.push_encoded(row.bytes());
+        builder.finish()
+    }
+
+    fn progress_row(&self, tick: Tick) -> Row {
+        let mut builder = RowBuilder::new();
+        builder.push(tick_datum(tick));
+        builder.push(Datum::Bool(true));
+        builder.extend(std::iter::repeat_n(Datum::Null, self.arity + 1));
+        builder.finish()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.shared.dataflows.drop(&self.shared.replica, self.dataflow);
+    }
+}
+
+/// A tick as SQL sees it: `numeric`.
+pub fn tick_datum(tick: Tick) -> Datum<'static> {
+    Datum::Numeric(Numeric::from(i128::from(tick.0)))
+}

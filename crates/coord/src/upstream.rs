@@ -1,0 +1,76 @@
+//! Upstream tables as the catalog keeps them, and as sources see them.
+
+use tidemill_catalog as catalog;
+use tidemill_ingest::postgres::{
+    ReplicaIdentity, TypeKind, UpstreamColumn, UpstreamKey, UpstreamTable,
+};
+use tidemill_repr::Oid;
+
+/// For the catalog. Columns that are not published are left out.
+pub fn to_catalog(table: &UpstreamTable) -> catalog::UpstreamTable {
+    let primary_key = table.keys.iter().find(|key| key.primary);
+    catalog::UpstreamTable {
+        oid: table.oid.0,
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+        replica_identity: match table.replica_identity {
+            ReplicaIdentity::Default => 'd',
+            ReplicaIdentity::Nothing => 'n',
+            ReplicaIdentity::Full => 'f',
+            ReplicaIdentity::Index => 'i',
+        },
+        columns: table
+            .columns
+            .iter()
+            .filter(|column| column.published)
+            .map(|column| catalog::UpstreamColumn {
+                attnum: column.attnum,
+                name: column.name.clone(),
+                type_oid: column.base_type_oid.0,
+                type_name: column.type_name.clone(),
+                typmod: column.base_typmod,
+                not_null: column.not_null,
+            })
+            .collect(),
+        primary_key: primary_key.map(|key| key.attnums.clone()).unwrap_or_default(),
+    }
+}
+
+/// For a source task.
+pub fn to_ingest(table: &catalog::UpstreamTable) -> UpstreamTable {
+    let key =
+        UpstreamKey { name: String::new(), primary: true, attnums: table.primary_key.clone() };
+    UpstreamTable {
+        oid: Oid(table.oid),
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+        replica_identity: match table.replica_identity {
+            'd' => ReplicaIdentity::Default,
+            'n' => ReplicaIdentity::Nothing,
+            'i' => ReplicaIdentity::Index,
+            _ => ReplicaIdentity::Full,
+        },
+        columns: table
+            .columns
+            .iter()
+            .map(|column| UpstreamColumn {
+                attnum: column.attnum,
+                name: column.name.clone(),
+                type_oid: Oid(column.type_oid),
+                typmod: column.typmod,
+                type_name: column.type_name.clone(),
+                type_kind: TypeKind::Base,
+                base_type_oid: Oid(column.type_oid),
+                base_typmod: column.typmod,
+                not_null: column.not_null,
+                published: true,
+            })
+            .collect(),
+        keys: if table.primary_key.is_empty() { Vec::new() } else { vec![key] },
+        row_filter: None,
+        readable: true,
+        row_security: false,
+        partitioned: false,
+        estimated_rows: None,
+    }
+}
