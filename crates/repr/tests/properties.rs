@@ -1,0 +1,129 @@
+//! What holds for all values: bytes are ordered as SQL orders, every format reads what it
+//! wrote, and no bytes or text make decoding panic.
+
+use proptest::prelude::*;
+use tidemill_repr::binary::{decode_into, encode_into};
+use tidemill_repr::jsonb::{JsonbRef, parse_jsonb};
+use tidemill_repr::text::{TextSettings, format, parse_into};
+use tidemill_repr::{ColumnType, Datum, Interval, Numeric, Row, RowBuilder, ScalarType};
+
+/// A type and a value of it, as a row of one datum.
+fn values() -> impl Strategy<Value = (ScalarType, Row)> {
+    let micros = -211_813_488_000_000_000i64..9_223_371_331_200_000_000;
+    prop_oneof![
+        any::<bool>().prop_map(|v| (ScalarType::Bool, Row::pack1(Datum::Bool(v)))),
+        any::<i16>().prop_map(|v| (ScalarType::Int2, Row::pack1(Datum::Int(v.into())))),
+        any::<i32>().prop_map(|v| (ScalarType::Int4, Row::pack1(Datum::Int(v.into())))),
+        any::<i64>().prop_map(|v| (ScalarType::Int8, Row::pack1(Datum::Int(v)))),
+        any::<u32>().prop_map(|v| (ScalarType::Oid, Row::pack1(Datum::Int(v.into())))),
+        any::<f32>().prop_map(|v| (ScalarType::Float4, Row::pack1(Datum::Float4(v)))),
+        any::<f64>().prop_map(|v| (ScalarType::Float8, Row::pack1(Datum::Float8(v)))),
+        "-?[0-9]{1,40}(\\.[0-9]{1,30})?".prop_map(|v| {
+            let number = Numeric::parse(&v).unwrap();
+            (ScalarType::Numeric, Row::pack1(Datum::Numeric(number)))
+        }),
+        "[^\0]{0,12}".prop_map(|v| (ScalarType::Text, Row::pack1(Datum::Text(&v)))),
+        prop::collection::vec(any::<u8>(), 0..12)
+            .prop_map(|v| (ScalarType::Bytea, Row::pack1(Datum::Bytes(&v)))),
+        (-2_451_545i32..2_147_483_494).prop_map(|v| (ScalarType::Date, Row::pack1(Datum::Date(v)))),
+        (0i64..86_400_000_000).prop_map(|v| (ScalarType::Time, Row::pack1(Datum::Time(v)))),
+        micros.clone().prop_map(|v| (ScalarType::Timestamp, Row::pack1(Datum::Timestamp(v)))),
+        micros.prop_map(|v| (ScalarType::TimestampTz, Row::pack1(Datum::TimestampTz(v)))),
+        (any::<i32>(), any::<i32>(), any::<i64>()).prop_map(|(months, days, micros)| {
+            let interval = Interval { months, days, micros };
+            (ScalarType::Interval, Row::pack1(Datum::Interval(interval)))
+        }),
+        any::<[u8; 16]>().prop_map(|v| (ScalarType::Uuid, Row::pack1(Datum::Uuid(v)))),
+        "(\\{\"[a-c]{0,2}\": [0-9]\\.[0-9]{1,3}, \"[a-c]{0,2}\": \\[null, true, \"x\"\\]\\})"
+            .prop_map(|v| {
+                let value = parse_jsonb(&v).unwrap();
+                (ScalarType::Jsonb, Row::pack1(Datum::Jsonb(JsonbRef::from_bytes(&value))))
+            }),
+        prop::collection::vec(prop::option::of("[^\0]{0,5}"), 1..5).prop_map(|v| {
+            let mut row = RowBuilder::new();
+            let length = i32::try_from(v.len()).unwrap();
+            let elements = v.iter().map(|e| e.as_deref().map_or(Datum::Null, Datum::Text));
+            row.push_array(&[(length, 1)], elements);
+            (ScalarType::Array(Box::new(ScalarType::Text)), row.finish())
+        }),
+    ]
+}
+
+/// Two values of one type.
+fn pairs() -> impl Strategy<Value = (ScalarType, Row, Row)> {
+    (prop::collection::vec(values(), 30)).prop_filter_map("two of one type", |values| {
+        let (typ, first) = values[0].clone();
+        let other = values[1..].iter().find(|(other, _)| *other == typ)?;
+        Some((typ, first, other.1.clone()))
+    })
+}
+
+proptest! {
+    #[test]
+    fn bytes_are_ordered_as_sql_orders((typ, a, b) in pairs()) {
+        let (left, right) = (a.first().unwrap(), b.first().unwrap());
+        let order = left.sql_cmp(&right);
+        if a == b {
+            prop_assert!(order.is_eq());
+        } else if typ.is_byte_ordered() && order.is_ne() {
+            prop_assert_eq!(a.cmp(&b), order);
+        }
+        prop_assert_eq!(right.sql_cmp(&left), order.reverse());
+    }
+
+    #[test]
+    fn formats_read_what_they_wrote((typ, row) in values()) {
+        let column = ColumnType::new(typ.clone());
+        let settings = TextSettings { time_zone: "America/New_York".to_owned() };
+        let datum = row.first().unwrap();
+        let text = format(&datum, &typ, &settings);
+        let mut read = RowBuilder::new();
+        // A sum of interval parts can leave the range of the text form; PostgreSQL's too.
+        match parse_into(&column, &text, &settings, &mut read) {
+            Ok(()) => prop_assert_eq!(&read.finish(), &row, "{}", text),
+            Err(error) => prop_assert!(typ == ScalarType::Interval, "{}: {}", text, error),
+        }
+        let mut bytes = Vec::new();
+        encode_into(&datum, &typ, &mut bytes);
+        decode_into(&column, &bytes, &mut read).unwrap();
+        prop_assert_eq!(read.finish(), row);
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        let row = Row::from_bytes(&bytes);
+        let settings = TextSettings::default();
+        for datum in row.iter() {
+            format(&datum, &ScalarType::Unknown, &settings);
+            datum.sql_cmp(&datum);
+        }
+        let value = JsonbRef::from_bytes(&bytes);
+        value.to_text(&mut String::new());
+        value.canonical();
+        let mut builder = RowBuilder::new();
+        for typ in ScalarType::ALL {
+            let array = ScalarType::Array(Box::new(typ.clone()));
+            for typ in [typ.clone(), array] {
+                let length = builder.bytes().len();
+                if decode_into(&ColumnType::new(typ), &bytes, &mut builder).is_err() {
+                    prop_assert_eq!(builder.bytes().len(), length);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_without_panic(text in "[-+:., /0-9a-zTZP{}\\[\\]\"\\\\éü]{0,24}") {
+        let settings = TextSettings::default();
+        let mut builder = RowBuilder::new();
+        for typ in ScalarType::ALL {
+            let array = ScalarType::Array(Box::new(typ.clone()));
+            for typ in [typ.clone(), array] {
+                let length = builder.bytes().len();
+                if parse_into(&ColumnType::new(typ), &text, &settings, &mut builder).is_err() {
+                    prop_assert_eq!(builder.bytes().len(), length);
+                }
+            }
+        }
+    }
+}
