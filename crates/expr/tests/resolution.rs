@@ -29,7 +29,7 @@ fn operators() {
         ("+", Int2, Int8, "int28pl"),
         ("+", Int4, Unknown, "int4pl"),
         ("+", Int4, Numeric, "numeric_add"),
-        ("+", Int4, Float4, "float8pl"),
+        ("+", Int4, Float4, "float84pl"),
         ("+", Numeric, Float8, "float8pl"),
         ("+", Date, Interval, "date_pl_interval"),
         ("+", Date, Int4, "date_pli"),
@@ -99,7 +99,7 @@ fn common_types() {
     assert_eq!(common(&[Int4, Int8]), "bigint");
     assert_eq!(common(&[Int4, Numeric, Unknown]), "numeric");
     assert_eq!(common(&[Unknown, Unknown]), "text");
-    assert_eq!(common(&[Varchar, Text]), "text");
+    assert_eq!(common(&[Varchar, Text]), "character varying");
     assert_eq!(common(&[Int4, Text]), "42804: UNION types integer and text cannot be matched");
 }
 

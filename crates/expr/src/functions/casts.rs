@@ -11,6 +11,8 @@ use crate::scalar::EvalContext;
 
 /// Bytes a `name` may have.
 const NAME_BYTES: usize = 63;
+/// The longest length a character type may be declared with.
+const MAX_CHARACTERS: usize = 10_485_760;
 
 fn to_name<'a>(a: &[Datum<'a>]) -> Evaluated<'a> {
     let value = text(a, 0)?;
@@ -25,7 +27,8 @@ fn to_name<'a>(a: &[Datum<'a>]) -> Evaluated<'a> {
 /// blanks go; else it is an error.
 fn limited<'a>(a: &[Datum<'a>], type_name: &str) -> Result<(&'a str, Option<usize>), EvalError> {
     let value = text(a, 0)?;
-    let Ok(limit) = usize::try_from(int4(a, 1)?.saturating_sub(4)) else {
+    let limit = usize::try_from(int4(a, 1)?.saturating_sub(4)).ok();
+    let Some(limit) = limit.filter(|limit| *limit <= MAX_CHARACTERS) else {
         return Ok((value, None));
     };
     let Some((end, _)) = value.char_indices().nth(limit) else { return Ok((value, Some(limit))) };
