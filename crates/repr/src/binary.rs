@@ -1,6 +1,6 @@
 //! PostgreSQL's binary formats (`typsend`, `typreceive`): to row bytes and back.
 //!
-//! Numbers of base 10000 lie in [`numeric`].
+//! Numbers of base 10000 lie in `binary/numeric.rs`.
 
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};

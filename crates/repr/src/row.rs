@@ -7,7 +7,7 @@
 //! ```text
 //! tag     payload
 //! 04 05   false, true
-//! 08..18  integer: 10 + n before n bytes of a number from 0 up, 10 - n before one below 0
+//! 08..18  integer: 10 + n before the n bytes of a number from 0 up, 10 - n before one below 0
 //! 20 21   float4 (4 bytes), float8 (8 bytes), bits flipped to be ordered
 //! 24      numeric (see `numeric`)
 //! 28      text: bytes, 00

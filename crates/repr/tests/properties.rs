@@ -1,7 +1,11 @@
 //! What holds for all values: bytes are ordered as SQL orders, every format reads what it
 //! wrote, and no bytes or text make decoding panic.
 
-use proptest::prelude::*;
+#![expect(clippy::unwrap_used, reason = "strategies make values that are valid by construction")]
+
+use proptest::arbitrary::any;
+use proptest::strategy::Strategy;
+use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 use tidemill_repr::binary::{decode_into, encode_into};
 use tidemill_repr::jsonb::{JsonbRef, parse_jsonb};
 use tidemill_repr::text::{TextSettings, format, parse_into};
@@ -23,7 +27,7 @@ fn values() -> impl Strategy<Value = (ScalarType, Row)> {
             (ScalarType::Numeric, Row::pack1(Datum::Numeric(number)))
         }),
         "[^\0]{0,12}".prop_map(|v| (ScalarType::Text, Row::pack1(Datum::Text(&v)))),
-        prop::collection::vec(any::<u8>(), 0..12)
+        proptest::collection::vec(any::<u8>(), 0..12)
             .prop_map(|v| (ScalarType::Bytea, Row::pack1(Datum::Bytes(&v)))),
         (-2_451_545i32..2_147_483_494).prop_map(|v| (ScalarType::Date, Row::pack1(Datum::Date(v)))),
         (0i64..86_400_000_000).prop_map(|v| (ScalarType::Time, Row::pack1(Datum::Time(v)))),
@@ -39,7 +43,7 @@ fn values() -> impl Strategy<Value = (ScalarType, Row)> {
                 let value = parse_jsonb(&v).unwrap();
                 (ScalarType::Jsonb, Row::pack1(Datum::Jsonb(JsonbRef::from_bytes(&value))))
             }),
-        prop::collection::vec(prop::option::of("[^\0]{0,5}"), 1..5).prop_map(|v| {
+        proptest::collection::vec(proptest::option::of("[^\0]{0,5}"), 1..5).prop_map(|v| {
             let mut row = RowBuilder::new();
             let length = i32::try_from(v.len()).unwrap();
             let elements = v.iter().map(|e| e.as_deref().map_or(Datum::Null, Datum::Text));
@@ -51,7 +55,7 @@ fn values() -> impl Strategy<Value = (ScalarType, Row)> {
 
 /// Two values of one type.
 fn pairs() -> impl Strategy<Value = (ScalarType, Row, Row)> {
-    (prop::collection::vec(values(), 30)).prop_filter_map("two of one type", |values| {
+    (proptest::collection::vec(values(), 30)).prop_filter_map("two of one type", |values| {
         let (typ, first) = values[0].clone();
         let other = values[1..].iter().find(|(other, _)| *other == typ)?;
         Some((typ, first, other.1.clone()))
@@ -90,7 +94,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_decoded_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+    fn any_bytes_are_decoded_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
         let row = Row::from_bytes(&bytes);
         let settings = TextSettings::default();
         for datum in row.iter() {

@@ -235,10 +235,10 @@ impl Numeric {
         if decimal_weight < -1100.0 {
             return Numeric::ZERO.round(shown);
         }
-        if whole == *exponent {
-            if let Some(power) = whole.to_i64() {
-                return self.integer_pow(power, to_scale(least.max(MIN_SIGNIFICANT_DIGITS)));
-            }
+        if whole == *exponent
+            && let Some(power) = whole.to_i64()
+        {
+            return self.integer_pow(power, to_scale(least.max(MIN_SIGNIFICANT_DIGITS)));
         }
         if self.signum() < 0 {
             return Err(NumericError::NegativeToFraction);

@@ -57,6 +57,22 @@ fn arithmetic() {
     assert_eq!(text(n("2").pow(&n("10"))), "1024.0000000000000000");
     assert_eq!(text(n("2").pow(&n("0.5"))), "1.4142135623730950");
     assert_eq!(text(n("1000").log10()), "3.0000000000000000");
+    assert_eq!(text(n("12345.6789").sqrt()), "111.1111106055556");
+    assert_eq!(text(n("0.0001").sqrt()), "0.01000000000000000");
+    assert_eq!(text(n("0.5").ln()), "-0.6931471805599453");
+    assert_eq!(text(n("-3.2").exp()), "0.04076220397836622");
+    assert_eq!(text(n("2.5").pow(&n("-3"))), "0.0640000000000000");
+    assert_eq!(text(n("3.0").pow(&n("0.333"))), "1.4417215093019393");
+    assert_eq!(text(n("2").logarithm_of(&n("10"))), "3.3219280948873623");
+    assert_eq!(text(n("1e10").div(&n("7"))), "1428571428.57142857");
+    assert_eq!(text(n("0.001").div(&n("3.0"))), "0.00033333333333333333");
+    assert_eq!(
+        text(n("12345678901234567890.5").div(&n("0.00017"))),
+        "72621640595497458179411.76471"
+    );
+    assert_eq!(text(n("12345.678").round(-3)), "12000");
+    assert_eq!(text(n("7.5").div_trunc(&n("2"))), "3");
+    assert_eq!(text(n("-7.5").rem(&n("2"))), "-1.5");
     assert_eq!(text(Numeric::from_f64(0.1)), "0.1");
     assert_eq!(text(Numeric::from_f64(1e20)), "100000000000000000000");
     assert_eq!(text(Numeric::from_f32(0.1)), "0.1");

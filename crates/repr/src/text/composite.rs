@@ -19,6 +19,9 @@ fn malformed(text: &str, detail: &str) -> SqlError {
 
 const UNEVEN: &str = "Multidimensional arrays must have sub-arrays with matching dimensions.";
 
+/// (length, lower bound) of each dimension.
+type Bounds = Vec<(i32, i32)>;
+
 struct ArrayParser<'a> {
     text: &'a str,
     at: usize,
@@ -92,7 +95,7 @@ pub(crate) fn parse_array_into(
 }
 
 /// `[1:3][0:2]=` in front: (length, lower bound) of each, and what follows.
-fn parse_bounds(text: &str) -> Result<(Vec<(i32, i32)>, &str), SqlError> {
+fn parse_bounds(text: &str) -> Result<(Bounds, &str), SqlError> {
     let wrong = || malformed(text, "Missing array dimension value.");
     let mut bounds = Vec::new();
     let mut rest = text.trim_start();

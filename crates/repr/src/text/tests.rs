@@ -39,6 +39,15 @@ fn scalars() {
         (Float8, "inf", "Infinity"),
         (Float8, "123456789012345678", "1.2345678901234568e+17"),
         (Float8, "1e-300", "1e-300"),
+        (Float8, "5e-324", "5e-324"),
+        (Float8, "1.7976931348623157e308", "1.7976931348623157e+308"),
+        (Float8, "9007199254740993", "9.007199254740992e+15"),
+        (Float8, "4503599627370496.5", "4.503599627370496e+15"),
+        (Float8, "99999999999999.9", "99999999999999.9"),
+        (Float8, "999999999999999.9", "999999999999999.9"),
+        (Float4, "16777216", "1.6777216e+07"),
+        (Float4, "1e-45", "1e-45"),
+        (Float4, "999999", "999999"),
         (Float4, "123456", "123456"),
         (Float4, "1234567", "1.234567e+06"),
         (Float4, "0.1", "0.1"),
@@ -78,6 +87,18 @@ fn refusals() {
     );
     assert_eq!(refused(ScalarType::Text, -1, "a\0").0, "22021");
     assert_eq!(refused(ScalarType::Bool, -1, "o").0, "22P02");
+}
+
+#[test]
+fn json_details() {
+    let detail = |text: &str| {
+        through(&ColumnType::new(ScalarType::Jsonb), text).unwrap_err().detail.unwrap()
+    };
+    assert_eq!(detail("{\"a\":1,}"), "Expected string, but found \"}\".");
+    assert_eq!(detail("{\"a\" 1}"), "Expected \":\", but found \"1\".");
+    assert_eq!(detail("[1 2]"), "Expected \",\" or \"]\", but found \"2\".");
+    assert_eq!(detail("abc"), "Token \"abc\" is invalid.");
+    assert_eq!(detail("{"), "The input string ended unexpectedly.");
 }
 
 #[test]
