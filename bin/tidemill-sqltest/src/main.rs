@@ -1,2 +1,215 @@
-//! Runs sql-tests/ against a real server with a real upstream PostgreSQL.
-fn main() {}
+//! Runs `sql-tests/` against a real server with a real upstream PostgreSQL.
+//!
+//! Each file gets a database of its own on both servers. What Tidemill says is checked against the
+//! file and, unless the file says otherwise, against PostgreSQL with the same data at the same
+//! moment: rows, names of columns, types, binary values, codes of errors. `docs/testing.md` tells
+//! how the files are written.
+
+mod complete;
+mod garbage;
+mod mirror;
+mod run;
+mod script;
+mod servers;
+mod session;
+mod values;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use futures::StreamExt;
+use tokio::sync::Mutex;
+
+use run::{FileRun, Servers, SharedTidemill};
+use servers::{Postgres, Tidemill};
+
+/// Runs SQL tests against a Tidemill and a real PostgreSQL.
+#[derive(Parser, Debug)]
+struct Arguments {
+    /// Files, or directories that hold .slt and .test files.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// The server program.
+    #[arg(long, default_value = "target/debug/tidemilld")]
+    server: PathBuf,
+    /// Also ask PostgreSQL, and demand the same (the default).
+    #[arg(long, overrides_with = "no_compare")]
+    compare: bool,
+    /// Check against the files only.
+    #[arg(long)]
+    no_compare: bool,
+    /// So many files at the same time.
+    #[arg(long, default_value_t = 4)]
+    jobs: usize,
+    /// Only files whose path contains this.
+    #[arg(long, default_value = "")]
+    filter: String,
+    /// Run the files on PostgreSQL alone: is what they expect what PostgreSQL says?
+    #[arg(long)]
+    only_upstream: bool,
+    /// Write PostgreSQL's answers into the files.
+    #[arg(long = "override")]
+    rewrite: bool,
+    /// A file fails after so many seconds (ten times as many for a .test file).
+    #[arg(long, default_value_t = 60)]
+    timeout: u64,
+    /// Print how long each file took.
+    #[arg(long)]
+    times: bool,
+    /// Print failures whole.
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// Letters of a failure that are printed without --verbose.
+const SHORT_FAILURE: usize = 600;
+
+#[tokio::main]
+async fn main() {
+    let arguments = Arguments::parse();
+    let failed = tokio::select! {
+        result = run_all(&arguments) => result,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    match failed {
+        Ok(0) => {}
+        Ok(_) => std::process::exit(1),
+        Err(error) => {
+            eprintln!("tidemill-sqltest: {error:#}");
+            std::process::exit(2);
+        }
+    }
+}
+
+/// Everything the files share.
+struct Shared {
+    postgres: Arc<Postgres>,
+    tidemill: SharedTidemill,
+    number: AtomicUsize,
+}
+
+async fn run_all(arguments: &Arguments) -> Result<usize> {
+    let files = find_files(&arguments.paths, &arguments.filter)?;
+    let only_upstream = arguments.only_upstream || arguments.rewrite;
+    let postgres = Arc::new(Postgres::start()?);
+    let tidemill = if only_upstream {
+        None
+    } else {
+        Some(Arc::new(Mutex::new(Tidemill::start(&arguments.server).await?)))
+    };
+    let shared = Shared { postgres, tidemill, number: AtomicUsize::new(0) };
+    let runs = futures::stream::iter(&files)
+        .map(|path| run_and_report(arguments, &shared, path))
+        .buffer_unordered(arguments.jobs.max(1));
+    let passes: Vec<bool> = runs.collect().await;
+    let passed = passes.iter().filter(|passed| **passed).count();
+    let failed = passes.len() - passed;
+    println!("{passed} passed, {failed} failed");
+    Ok(failed)
+}
+
+/// Runs a file and prints its failures; says whether there were none.
+async fn run_and_report(arguments: &Arguments, shared: &Shared, path: &Path) -> bool {
+    let name = run::display_name(path);
+    let start = Instant::now();
+    let failures = match run_file(arguments, shared, path, &name).await {
+        Ok(failures) => failures,
+        Err(error) => vec![format!("{name}:1: {error:#}").replace('\n', " \u{21b5} ")],
+    };
+    if arguments.times {
+        println!("{:7.2} s  {name}", start.elapsed().as_secs_f64());
+    }
+    for failure in &failures {
+        if arguments.verbose || failure.chars().count() <= SHORT_FAILURE {
+            println!("{failure}");
+        } else {
+            println!("{} ..", failure.chars().take(SHORT_FAILURE).collect::<String>());
+        }
+    }
+    if !failures.is_empty() {
+        revive(arguments, shared).await;
+    }
+    failures.is_empty()
+}
+
+/// When a file has killed the shared server: says so, and starts another for the files to come.
+async fn revive(arguments: &Arguments, shared: &Shared) {
+    let Some(tidemill) = &shared.tidemill else { return };
+    let mut server = tidemill.lock().await;
+    let Some(death) = server.death() else { return };
+    println!("{death}");
+    match Tidemill::start(&arguments.server).await {
+        Ok(new) => *server = new,
+        Err(error) => println!("and cannot be started again: {error:#}"),
+    }
+}
+
+async fn run_file(
+    arguments: &Arguments,
+    shared: &Shared,
+    path: &Path,
+    name: &str,
+) -> Result<Vec<String>> {
+    let script = script::read(path, name)?;
+    if arguments.rewrite && (!script.compare || script.typed) {
+        return Ok(Vec::new());
+    }
+    let tidemill = match &shared.tidemill {
+        Some(_) if script.own_server => {
+            Some(Arc::new(Mutex::new(Tidemill::start(&arguments.server).await?)))
+        }
+        shared => shared.clone(),
+    };
+    let postgres = match script.own_upstream {
+        true => Arc::new(Postgres::start()?),
+        false => Arc::clone(&shared.postgres),
+    };
+    let servers = Servers { tidemill, postgres };
+    let number = shared.number.fetch_add(1, Ordering::Relaxed) + 1;
+    let compare = !arguments.no_compare;
+    let mut run = FileRun::new(&servers, &script, name, format!("t_{number}"), compare);
+    let line = run.current_line();
+    let seconds = arguments.timeout * if script.typed { 10 } else { 1 };
+    let limit = Duration::from_secs(seconds);
+    let Ok(failures) = tokio::time::timeout(limit, run.run()).await else {
+        return Ok(vec![format!("{name}:{}: no answer within {seconds} s", line.lock())]);
+    };
+    let mut failures = failures?;
+    if arguments.rewrite {
+        let text = std::fs::read_to_string(path)?;
+        std::fs::write(path, complete::rewrite(&text, &run.answers))?;
+        failures.retain(|failure| !failure.contains(": expected "));
+    }
+    if script.own_server
+        && let Some(server) = &servers.tidemill
+        && let Some(death) = server.lock().await.death()
+    {
+        failures.push(format!("{name}:{}: {death}", line.lock()));
+    }
+    Ok(failures)
+}
+
+/// The test files below the paths, in order.
+fn find_files(paths: &[PathBuf], filter: &str) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut pending = paths.to_vec();
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            for entry in std::fs::read_dir(&path)? {
+                pending.push(entry?.path());
+            }
+        } else if !path.exists() {
+            bail!("{} does not exist", path.display());
+        } else if path.extension().is_some_and(|e| e == "slt" || e == "test") {
+            files.push(std::fs::canonicalize(&path).context("path of a test")?);
+        }
+    }
+    files.retain(|path| path.to_string_lossy().contains(filter));
+    files.sort();
+    files.dedup();
+    Ok(files)
+}
