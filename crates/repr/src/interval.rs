@@ -1,6 +1,6 @@
 //! `interval`: months, days and microseconds, kept apart as PostgreSQL keeps them.
 //!
-//! Reading lies in [`parse`], writing in [`format`].
+//! Reading lies in [`parse`], writing in [`mod@format`].
 
 use std::cmp::Ordering;
 

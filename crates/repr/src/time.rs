@@ -2,7 +2,7 @@
 //!
 //! Days and microseconds count from 2000-01-01, in the proleptic Gregorian calendar. The
 //! largest and the smallest integer are the infinities. Reading lies in [`parse`], writing in
-//! [`format`].
+//! [`mod@format`].
 
 use std::sync::LazyLock;
 

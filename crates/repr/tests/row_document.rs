@@ -1,5 +1,7 @@
 //! The example that `docs/formats/row.md` draws is what the code writes and reads.
 
+#![expect(clippy::unwrap_used, reason = "the document and the example are fixed")]
+
 use tidemill_repr::jsonb::{JsonbRef, parse_jsonb};
 use tidemill_repr::text::{self, TextSettings};
 use tidemill_repr::{Datum, Interval, Numeric, Row, RowBuilder, ScalarType};
