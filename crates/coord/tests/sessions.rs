@@ -1,45 +1,10 @@
 //! Sessions on a coordinator, without a wire: statements in, rows out.
 
-use std::path::Path;
+mod common;
 
-use tidemill_coord::{Coordinator, Options, Response, Session, SessionOptions};
-use tidemill_repr::{SqlError, SqlState};
+use tidemill_repr::SqlState;
 
-async fn open(directory: &Path) -> Coordinator {
-    Coordinator::open(Options { data_dir: directory.to_owned(), workers: 1 }).await.unwrap()
-}
-
-fn session(coordinator: &Coordinator) -> Session {
-    coordinator.session(SessionOptions {
-        user: "materialize".to_owned(),
-        database: "materialize".to_owned(),
-        settings: Vec::new(),
-    })
-}
-
-/// Runs statements; gives the rows of the last one, each as its datums' debug text.
-async fn run(session: &mut Session, text: &str) -> Result<Vec<String>, SqlError> {
-    let mut rows = Vec::new();
-    for statement in session.parse(text)? {
-        rows.clear();
-        let prepared = match session.prepare(Some(statement), &[]) {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                session.fail();
-                return Err(error);
-            }
-        };
-        if let Response::Rows(mut response) = session.execute(&prepared, &[]).await? {
-            while let Some(piece) = response.next(100).await? {
-                rows.extend(piece.iter().map(|row| format!("{row:?}")));
-                if response.is_live() {
-                    break;
-                }
-            }
-        }
-    }
-    Ok(rows)
-}
+use common::{open, run, session};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_views_and_indexes_follow_writes() {
