@@ -68,12 +68,15 @@ impl Hydration {
     }
 }
 
+/// Batches one after the other, read as they are asked for.
+pub type Batches = Box<dyn Iterator<Item = Result<Arc<RowBatch>, SqlError>>>;
+
 /// The content of a base collection at a tick, in batches that are not consolidated.
 pub fn read_collection(
     shared: &Shared,
     collection: ObjectId,
     as_of: Tick,
-) -> Result<Box<dyn Iterator<Item = Result<Arc<RowBatch>, SqlError>>>, SqlError> {
+) -> Result<Batches, SqlError> {
     if let ObjectId::System(_) = collection {
         return Ok(Box::new(shared.volatile.read(collection, as_of).into_iter().map(Ok)));
     }

@@ -77,11 +77,6 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// A notice.
-    pub fn notice(message: SqlError) -> Notice {
-        Notice { severity: "NOTICE", message }
-    }
-
     /// A warning.
     pub fn warning(message: SqlError) -> Notice {
         Notice { severity: "WARNING", message }

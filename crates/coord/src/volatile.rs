@@ -10,10 +10,13 @@ use tidemill_repr::{Diff, ObjectId, Row, RowBatch, Tick};
 /// How many batches a collection keeps before they are folded.
 const FOLD_AT: usize = 64;
 
+/// Batches by tick, ascending.
+type History = Vec<(Tick, Arc<RowBatch>)>;
+
 /// The collections, each as a list of batches by tick.
 #[derive(Debug, Default)]
 pub struct VolatileStore {
-    collections: RwLock<HashMap<ObjectId, Vec<(Tick, Arc<RowBatch>)>>>,
+    collections: RwLock<HashMap<ObjectId, History>>,
 }
 
 impl VolatileStore {
@@ -36,7 +39,7 @@ impl VolatileStore {
     }
 }
 
-fn fold(batches: &mut Vec<(Tick, Arc<RowBatch>)>, since: Tick) {
+fn fold(batches: &mut History, since: Tick) {
     let count = batches.iter().take_while(|(tick, _)| *tick <= since).count();
     if count < FOLD_AT / 2 {
         return;

@@ -1,4 +1,5 @@
 //! Sessions on a coordinator, without a wire: statements in, rows out.
+#![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
 mod common;
 

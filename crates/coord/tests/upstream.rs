@@ -1,4 +1,5 @@
 //! Following a real PostgreSQL: snapshot, stream, restart, errors.
+#![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
 mod common;
 

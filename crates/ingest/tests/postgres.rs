@@ -1,4 +1,5 @@
 //! A source against a real PostgreSQL: nothing is lost, doubled or torn, whatever happens.
+#![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
 mod support;
 

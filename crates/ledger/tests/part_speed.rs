@@ -1,5 +1,6 @@
 //! How quick parts are written: run it with
 //! `cargo test --release -p tidemill-ledger --test part_speed -- --ignored --nocapture`.
+#![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
 use std::time::Instant;
 

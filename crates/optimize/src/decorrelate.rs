@@ -331,7 +331,6 @@ impl Decorrelation<'_> {
 
     /// An outer relation of the distinct values of some columns of another, which has to be
     /// bound as given, if there is one.
-    #[expect(clippy::type_complexity, reason = "a pair of an outer relation and its binding")]
     fn outer_of(
         &mut self,
         outer: &Outer,

@@ -1,4 +1,5 @@
 //! Long and deep queries neither end the stack nor take long.
+#![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
 use tidemill_expr::FunctionRef;
 use tidemill_optimize::{NoDefinitions, optimize, peek_plan, physical};
@@ -36,10 +37,8 @@ fn many_disjuncts() {
 
 #[test]
 fn many_branches() {
-    let branch = |value| QueryExpr::Filter {
-        input: Box::new(get()),
-        predicates: vec![equals(value)],
-    };
+    let branch =
+        |value| QueryExpr::Filter { input: Box::new(get()), predicates: vec![equals(value)] };
     let mut nested = branch(0);
     for value in 1..1000 {
         nested = QueryExpr::Union { inputs: vec![nested, branch(value)] };

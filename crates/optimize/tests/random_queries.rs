@@ -1,5 +1,6 @@
 //! Random correlated queries give the same rows by a nested-loop reading of the query, after
 //! decorrelation, after the rewrites, and after lowering.
+#![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
 
 #[path = "twin/naive.rs"]
 mod naive;

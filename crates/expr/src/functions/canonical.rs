@@ -9,9 +9,9 @@ use crate::scalar::EvalContext;
 /// `character(n)` is a canonical form asked for. The texts in a record keep them.
 pub fn canonical<'a>(datum: Datum<'a>, context: EvalContext<'a>) -> Datum<'a> {
     match datum {
-        Datum::Float4(value) if value == 0.0 => Datum::Float4(0.0),
+        Datum::Float4(0.0) => Datum::Float4(0.0),
         Datum::Float4(value) if value.is_nan() => Datum::Float4(f32::NAN),
-        Datum::Float8(value) if value == 0.0 => Datum::Float8(0.0),
+        Datum::Float8(0.0) => Datum::Float8(0.0),
         Datum::Float8(value) if value.is_nan() => Datum::Float8(f64::NAN),
         Datum::Numeric(value) => Datum::Numeric(value.canonical()),
         Datum::Interval(value) => Datum::Interval(canonical_interval(value)),

@@ -220,18 +220,16 @@ impl Demand {
         let places = places(&kept);
         // Every Get of the binding is under a projection that was put there above; what fused
         // with it since is a projection too.
-        body.visit_mut(&mut |relation| match relation {
-            RelationExpr::Project { input, outputs } => {
-                if let RelationExpr::Get { id: Id::Local(found), typ: old } = &mut **input
-                    && *found == id
-                {
-                    *old = typ.clone();
-                    let renamed = outputs.iter().map(|column| places[column]).collect();
-                    let get = input.take();
-                    *relation = get.project(renamed);
-                }
+        body.visit_mut(&mut |relation| {
+            if let RelationExpr::Project { input, outputs } = relation
+                && let RelationExpr::Get { id: Id::Local(found), typ: old } = &mut **input
+                && *found == id
+            {
+                *old = typ.clone();
+                let renamed = outputs.iter().map(|column| places[column]).collect();
+                let get = input.take();
+                *relation = get.project(renamed);
             }
-            _ => {}
         });
         RelationExpr::bind(id, value, body)
     }

@@ -38,10 +38,8 @@ fn drop_node(relation: &mut RelationExpr) {
                 *relation = input.take();
             }
         }
-        RelationExpr::Threshold { input } => {
-            if never_negative(input) {
-                *relation = input.take();
-            }
+        RelationExpr::Threshold { input } if never_negative(input) => {
+            *relation = input.take();
         }
         _ => {}
     }

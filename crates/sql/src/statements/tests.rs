@@ -53,7 +53,7 @@ impl World {
             backend_pid: 1,
         };
         let statements = parse(text)?;
-        super::plan(&self.catalog, &session, &statements[0], &[])
+        plan(&self.catalog, &session, &statements[0], &[])
     }
 
     fn plan(&self, text: &str) -> Planned {
