@@ -1,3 +1,5 @@
+//! Texts that are read and written, texts that are refused, and texts made at random.
+
 use proptest::prelude::{ProptestConfig, any, prop, prop_oneof, proptest};
 use proptest::strategy::{Just, Strategy};
 

@@ -1,3 +1,5 @@
+//! Plans of statements over a small catalog, and what is refused.
+
 use tidemill_catalog::{CatalogChange, Definition, Item, QualifiedName, Secret, builtin};
 use tidemill_repr::{Datum, ObjectId, Row, Tick};
 
