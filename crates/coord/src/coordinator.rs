@@ -125,6 +125,11 @@ impl Coordinator {
         session
     }
 
+    /// Whether there is a database with this name.
+    pub fn has_database(&self, name: &str) -> bool {
+        self.shared.snapshot().catalog.database(name).is_some()
+    }
+
     /// Cancels what a session runs, if the key is the session's.
     pub fn cancel(&self, session: i32, secret: i32) {
         let handle = self.cancels.lock().get(&session).cloned();

@@ -1,0 +1,168 @@
+//! The extended protocol: prepared statements and portals.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidemill_coord::Prepared;
+use tidemill_repr::{Oid, Row, ScalarType, SqlError, SqlState};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::backend;
+use crate::client::Outcome;
+use crate::connection::Connection;
+use crate::frontend::{Bind, Target};
+use crate::rows::Answer;
+use crate::values::{column_formats, read_parameters};
+
+/// A statement with its parameters, and how far it ran.
+pub(crate) struct Portal {
+    prepared: Arc<Prepared>,
+    parameters: Vec<Row>,
+    formats: Vec<bool>,
+    answer: Option<Answer>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Plans a statement and keeps it under a name.
+    pub fn parse(&mut self, name: &str, query: &str, oids: &[u32]) -> Outcome<()> {
+        if !name.is_empty() && self.statements.contains_key(name) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_PREPARED_STATEMENT,
+                format!("prepared statement \"{name}\" already exists"),
+            )
+            .into());
+        }
+        self.statements.remove(name);
+        let types = oids.iter().map(|oid| parameter_type(*oid)).collect::<Result<Vec<_>, _>>()?;
+        let mut statements = self.session.parse(query)?;
+        if statements.len() > 1 {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "cannot insert multiple commands into a prepared statement",
+            )
+            .into());
+        }
+        let prepared = self.session.prepare(statements.pop(), &types)?;
+        self.statements.insert(name.to_owned(), Arc::new(prepared));
+        backend::empty(&mut self.client.output, b'1');
+        Ok(())
+    }
+
+    /// Makes a portal of a statement and values.
+    pub fn bind(&mut self, bind: &Bind<'_>) -> Outcome<()> {
+        let prepared = Arc::clone(self.statement(bind.statement)?);
+        if !bind.portal.is_empty() && self.portals.contains_key(bind.portal) {
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_CURSOR,
+                format!("cursor \"{}\" already exists", bind.portal),
+            )
+            .into());
+        }
+        let parameters = read_parameters(
+            &prepared.parameters,
+            &bind.parameter_formats,
+            &bind.parameters,
+            bind.statement,
+            &self.session.text_settings(),
+        )?;
+        if let Some(desc) = &prepared.desc {
+            column_formats(desc, &bind.result_formats)?;
+        }
+        let formats = bind.result_formats.clone();
+        let portal = Portal { prepared, parameters, formats, answer: None };
+        self.portals.insert(bind.portal.to_owned(), portal);
+        backend::empty(&mut self.client.output, b'2');
+        Ok(())
+    }
+
+    /// Tells the parameters and columns of a statement, or the columns of a portal.
+    pub fn describe(&mut self, target: Target, name: &str) -> Outcome<()> {
+        let (prepared, formats) = match target {
+            Target::Statement => {
+                let prepared = Arc::clone(self.statement(name)?);
+                backend::parameter_description(&mut self.client.output, &prepared.parameters);
+                (prepared, Vec::new())
+            }
+            Target::Portal => {
+                let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
+                let formats = match &portal.prepared.desc {
+                    Some(desc) => column_formats(desc, &portal.formats)?,
+                    None => Vec::new(),
+                };
+                (Arc::clone(&portal.prepared), formats)
+            }
+        };
+        self.tell();
+        match &prepared.desc {
+            Some(desc) => backend::row_description(&mut self.client.output, desc, &formats),
+            None => backend::empty(&mut self.client.output, b'n'),
+        }
+        Ok(())
+    }
+
+    /// Runs a portal, or goes on with it.
+    pub async fn execute(&mut self, name: &str, max_rows: usize) -> Outcome<()> {
+        let (key, mut portal) = self.portals.remove_entry(name).ok_or_else(|| no_portal(name))?;
+        let started = Instant::now();
+        let mut answer = match portal.answer.take() {
+            Some(answer) => answer,
+            None => {
+                let executed = self.session.execute(&portal.prepared, &portal.parameters);
+                let response = self.client.wait_for(executed).await??;
+                self.tell();
+                let settings = self.session.text_settings();
+                let answer = Answer::new(response, &portal.formats, settings)?;
+                if portal.prepared.desc.is_none() {
+                    // Rows that Describe could not foretell.
+                    answer.describe(&mut self.client.output);
+                }
+                answer
+            }
+        };
+        self.send(&mut answer, max_rows).await?;
+        self.metrics.query(started.elapsed());
+        portal.answer = Some(answer);
+        self.portals.insert(key, portal);
+        Ok(())
+    }
+
+    /// Forgets a statement or a portal; one that is not there is no error.
+    pub fn close(&mut self, target: Target, name: &str) {
+        match target {
+            Target::Statement => drop(self.statements.remove(name)),
+            Target::Portal => drop(self.portals.remove(name)),
+        }
+        backend::empty(&mut self.client.output, b'3');
+    }
+
+    fn statement(&self, name: &str) -> Result<&Arc<Prepared>, SqlError> {
+        self.statements.get(name).ok_or_else(|| {
+            let message = if name.is_empty() {
+                "unnamed prepared statement does not exist".to_owned()
+            } else {
+                format!("prepared statement \"{name}\" does not exist")
+            };
+            SqlError::new(SqlState::INVALID_SQL_STATEMENT_NAME, message)
+        })
+    }
+}
+
+fn no_portal(name: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+}
+
+/// The type with an oid; none where the client leaves it to the server.
+fn parameter_type(oid: u32) -> Result<Option<ScalarType>, SqlError> {
+    if oid == 0 {
+        return Ok(None);
+    }
+    match ScalarType::from_oid(Oid(oid)) {
+        Some(ScalarType::Unknown) => Ok(None),
+        Some(typ) => Ok(Some(typ)),
+        None => Err(SqlError::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("type with OID {oid} does not exist"),
+        )
+        .with_hint("Give 0 to let the server find the type of a parameter.")),
+    }
+}

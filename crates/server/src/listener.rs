@@ -1,0 +1,88 @@
+//! Accepts connections; one task each. A panic in one ends that one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidemill_coord::Coordinator;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::{Context, serve_client};
+use crate::metrics::Metrics;
+
+/// How long sessions may take to end when the server stops.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How a listener serves.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// How many sessions there may be at once.
+    pub max_connections: usize,
+    /// Whether this is the listener of the system user.
+    pub internal: bool,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        ServerOptions { max_connections: 1000, internal: false }
+    }
+}
+
+/// Serves SQL until `shutdown`, then ends the sessions.
+pub async fn serve(
+    listener: TcpListener,
+    coordinator: Arc<Coordinator>,
+    metrics: Arc<Metrics>,
+    options: ServerOptions,
+    shutdown: CancellationToken,
+) {
+    let context = Context {
+        coordinator,
+        metrics,
+        permits: Arc::new(Semaphore::new(options.max_connections)),
+        shutdown: shutdown.clone(),
+        internal: options.internal,
+    };
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(ended) = tasks.join_next() => report(ended),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => drop(tasks.spawn(serve_stream(stream, context.clone()))),
+                Err(error) => {
+                    // Too many open files, for one: it may pass.
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let ended = async {
+        while let Some(ended) = tasks.join_next().await {
+            report(ended);
+        }
+    };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
+        tracing::warn!("sessions did not end in time");
+    }
+    tasks.shutdown().await;
+}
+
+async fn serve_stream(stream: TcpStream, context: Context) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection cannot be told to send at once");
+    }
+    serve_client(stream, context).await;
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a session panicked; its connection is closed");
+    }
+}
