@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tidemill_compute::Replica;
 use tidemill_compute::protocol::Command;
 use tidemill_plan::physical::DataflowDescription;
-use tidemill_repr::ObjectId;
+use tidemill_repr::{ObjectId, Tick};
 
 /// The running dataflows.
 #[derive(Default)]
@@ -20,18 +20,32 @@ pub struct Dataflows {
 
 #[derive(Default)]
 struct State {
-    /// The dataflows that each running one imports from.
-    imports: HashMap<ObjectId, BTreeSet<ObjectId>>,
+    running: HashMap<ObjectId, Running>,
     /// Dropped, and still imported from.
     doomed: BTreeSet<ObjectId>,
+}
+
+/// What is known of a running dataflow.
+#[derive(Default)]
+struct Running {
+    /// The dataflows that it imports from.
+    imports: BTreeSet<ObjectId>,
+    /// The base collections that it is fed with.
+    bases: BTreeSet<ObjectId>,
+    /// The first tick of what it exports.
+    as_of: Tick,
 }
 
 impl Dataflows {
     /// Creates a dataflow.
     pub fn create(&self, replica: &Replica, description: &Arc<DataflowDescription>) {
         let mut state = self.state.lock();
-        let imports = description.index_imports.iter().map(|import| import.index).collect();
-        state.imports.insert(description.id, imports);
+        let running = Running {
+            imports: description.index_imports.iter().map(|import| import.index).collect(),
+            bases: description.base_imports.iter().map(|import| import.id).collect(),
+            as_of: description.as_of,
+        };
+        state.running.insert(description.id, running);
         replica.send(Command::CreateDataflow(Arc::clone(description)));
     }
 
@@ -41,6 +55,29 @@ impl Dataflows {
             replica.send(Command::Drop { dataflow: ended });
         }
     }
+
+    /// Whether a dataflow runs.
+    pub fn is_running(&self, id: ObjectId) -> bool {
+        self.state.lock().running.contains_key(&id)
+    }
+
+    /// The tick from which on a dataflow's exports are complete; the first of all if it does not
+    /// run.
+    pub fn as_of(&self, id: ObjectId) -> Tick {
+        self.state.lock().running.get(&id).map_or(Tick::MIN, |running| running.as_of)
+    }
+
+    /// Whether a running dataflow is fed with a base collection.
+    pub fn reads(&self, collection: ObjectId) -> bool {
+        self.state.lock().running.values().any(|running| running.bases.contains(&collection))
+    }
+
+    /// The dataflows of objects of the catalog, those that were dropped and still run included.
+    pub fn maintained(&self) -> Vec<ObjectId> {
+        let state = self.state.lock();
+        let ids = state.running.keys().copied();
+        ids.filter(|id| !matches!(id, ObjectId::Transient(_))).collect()
+    }
 }
 
 impl State {
@@ -49,14 +86,15 @@ impl State {
         let mut ended = Vec::new();
         let mut todo = vec![id];
         while let Some(id) = todo.pop() {
-            if self.imports.values().any(|imports| imports.contains(&id)) {
+            if self.running.values().any(|running| running.imports.contains(&id)) {
                 self.doomed.insert(id);
                 continue;
             }
             self.doomed.remove(&id);
-            let Some(imports) = self.imports.remove(&id) else { continue };
+            let Some(running) = self.running.remove(&id) else { continue };
             ended.push(id);
-            todo.extend(imports.into_iter().filter(|import| self.doomed.contains(import)));
+            let imports = running.imports.into_iter();
+            todo.extend(imports.filter(|import| self.doomed.contains(import)));
         }
         ended
     }
@@ -70,12 +108,16 @@ mod tests {
     fn exporters_end_after_their_importers() {
         let id = ObjectId::User;
         let mut state = State::default();
-        state.imports.insert(id(1), BTreeSet::new());
-        state.imports.insert(id(2), [id(1)].into());
-        state.imports.insert(id(3), [id(2), id(1)].into());
+        let importing = |imports: &[ObjectId]| Running {
+            imports: imports.iter().copied().collect(),
+            ..Running::default()
+        };
+        state.running.insert(id(1), importing(&[]));
+        state.running.insert(id(2), importing(&[id(1)]));
+        state.running.insert(id(3), importing(&[id(2), id(1)]));
         assert_eq!(state.end(id(1)), []);
         assert_eq!(state.end(id(2)), []);
         assert_eq!(state.end(id(3)), [id(3), id(2), id(1)]);
-        assert!(state.imports.is_empty() && state.doomed.is_empty());
+        assert!(state.running.is_empty() && state.doomed.is_empty());
     }
 }

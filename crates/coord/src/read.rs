@@ -270,9 +270,10 @@ pub async fn ready_reader(
         SqlError::new(SqlState::UNDEFINED_OBJECT, "an index that the query reads was dropped")
             .with_hint("Run the query again.")
     })?;
-    // A new index is complete from the tick of its creation on.
+    // A new index is complete from the tick of its creation on. (Its since says nothing of that:
+    // it moves on while nothing changes.)
     let needed = snapshot.must_be_complete(tick, bases.iter().copied());
-    reader.wait_for(needed.max(reader.since().min(tick))).await?;
+    reader.wait_for(needed.max(shared.dataflows.as_of(index).min(tick))).await?;
     Ok(reader)
 }
 

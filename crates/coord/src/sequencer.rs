@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill_catalog::{CatalogChange, Definition, builtin};
+use tidemill_catalog::{CatalogChange, builtin};
 use tidemill_compute::protocol::Command;
 use tidemill_expr::EvalError;
 use tidemill_ledger::{Entry, PartName};
@@ -155,17 +155,14 @@ fn next_tick(snapshot: &Snapshot) -> Tick {
 
 /// Tells ledger and replica which history nobody reads any more.
 fn forget_history(shared: &Shared) {
-    let snapshot = shared.snapshot();
     let mut since = Tick(shared.completion.readable().0.saturating_sub(HISTORY_MILLIS));
     if let Some(held) = shared.holds.least() {
         since = since.min(held);
     }
     shared.ledger.allow_compaction(since);
     shared.since.send_replace(since);
-    for item in snapshot.catalog.items() {
-        if matches!(item.definition, Definition::Index(_) | Definition::MaterializedView(_)) {
-            shared.replica.send(Command::AllowCompaction { index: item.id, since });
-        }
+    for index in shared.dataflows.maintained() {
+        shared.replica.send(Command::AllowCompaction { index, since });
     }
 }
 
@@ -211,7 +208,7 @@ fn check_read(snapshot: &Snapshot, group: &Group, commit: &Commit) -> Result<(),
     let Some((tick, tables)) = &commit.read else { return Ok(()) };
     for table in tables {
         let changed = snapshot.last_change.get(table).is_some_and(|last| last > tick);
-        if changed || group.updates.contains_key(table) {
+        if changed || group.changes(*table) {
             return Err(serialization_failure());
         }
     }
@@ -242,6 +239,14 @@ struct Group {
 }
 
 impl Group {
+    /// Whether the tick will change a collection.
+    fn changes(&self, id: ObjectId) -> bool {
+        self.updates.contains_key(&id)
+            || self.parts.iter().any(|(changed, _)| *changed == id)
+            || self.volatile.iter().any(|(changed, _)| *changed == id)
+            || self.table_errors.iter().any(|(changed, _)| *changed == id)
+    }
+
     fn is_full(&self) -> bool {
         self.answers.len() >= COMMITS_A_TICK || self.bytes >= BYTES_A_TICK
     }
@@ -386,7 +391,7 @@ fn send_updates(
     updates: &[(ObjectId, Arc<RowBatch>)],
     parts: &[(ObjectId, PartName)],
     volatile: &[(ObjectId, Arc<RowBatch>)],
-    errors: Vec<(ObjectId, EvalError, Diff)>,
+    mut errors: Vec<(ObjectId, EvalError, Diff)>,
 ) {
     let since = *shared.since.borrow();
     for (id, batch) in volatile {
@@ -394,14 +399,18 @@ fn send_updates(
     }
     let mut all: Vec<(ObjectId, Arc<RowBatch>)> = updates.iter().chain(volatile).cloned().collect();
     for (id, part) in parts {
-        // Nobody reads the table yet: whoever comes later is fed from the ledger.
-        if shared.snapshot().catalog.direct_dependants(*id).next().is_none() {
+        // Nobody follows the table yet: whoever comes later is fed from the ledger.
+        if !shared.dataflows.reads(*id) {
             continue;
         }
         for batch in shared.ledger.read_part(part) {
             match batch {
                 Ok(batch) => all.push((*id, batch)),
-                Err(error) => tracing::error!(%error, table = %id, "a part cannot be read back"),
+                Err(error) => {
+                    // What follows the table would be wrong: its error says so instead.
+                    tracing::error!(%error, table = %id, "a part cannot be read back");
+                    errors.push((*id, crate::ledger_error(&error).into(), 1));
+                }
             }
         }
     }
@@ -463,15 +472,16 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         dropped: dropped.clone(),
         ..Entry::at(tick)
     };
-    for id in dropped {
-        shared.dataflows.drop(&shared.replica, id);
-    }
     send_updates(shared, tick, &commit.updates, &[], &volatile, Vec::new());
     shared.publish(snapshot);
     write(shared, entry, vec![answer], Vec::new());
     for mut dataflow in catalog_commit.dataflows {
         dataflow.as_of = tick;
         install(shared, dataflow);
+    }
+    // Last: a new dataflow may import from one that is dropped with the same commit.
+    for id in dropped {
+        shared.dataflows.drop(&shared.replica, id);
     }
 }
 

@@ -14,9 +14,10 @@ use tidemill_ingest::postgres::{
 use tidemill_ingest::{
     BulkWriter, IngestCommit, IngestSink, SourceStatistics, SourceStatus, TableStatistics,
 };
-use tidemill_ledger::PartName;
+use tidemill_ledger::{LedgerError, PartName, PartWriter};
 use tidemill_repr::{ColumnType, Lsn, ObjectId, RowBatch, SqlError};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::durable::decode_position;
 use crate::sequencer::Commit;
@@ -56,7 +57,7 @@ impl IngestSink for Sink {
     ) -> Result<Box<dyn BulkWriter>, SqlError> {
         let shared = self.shared()?;
         let writer = shared.ledger.part_writer(table, columns);
-        Ok(Box::new(PartBulkWriter { writer: Some(writer) }))
+        Ok(Box::new(PartBulkWriter { writer: Some(writer), writing: None }))
     }
 
     async fn commit(&self, commit: IngestCommit) -> Result<(), SqlError> {
@@ -119,31 +120,39 @@ fn read_part_names(
     Ok(parts)
 }
 
-/// Writes parts on blocking threads.
+/// Writes parts on blocking threads, one batch behind its caller: while one is written the
+/// next is read from the upstream.
 struct PartBulkWriter {
-    writer: Option<tidemill_ledger::PartWriter>,
+    writer: Option<PartWriter>,
+    writing: Option<JoinHandle<(PartWriter, Result<(), LedgerError>)>>,
+}
+
+impl PartBulkWriter {
+    /// The writer, when what it was given last is written.
+    async fn ready(&mut self) -> Result<PartWriter, SqlError> {
+        if let Some(writing) = self.writing.take() {
+            let (writer, result) = writing.await.map_err(SqlError::internal)?;
+            result.map_err(|error| crate::ledger_error(&error))?;
+            self.writer = Some(writer);
+        }
+        let failed = || SqlError::internal("a part writer that failed is used again");
+        self.writer.take().ok_or_else(failed)
+    }
 }
 
 #[async_trait]
 impl BulkWriter for PartBulkWriter {
     async fn push(&mut self, rows: RowBatch) -> Result<(), SqlError> {
-        let Some(mut writer) = self.writer.take() else {
-            return Err(SqlError::internal("a part writer that failed is used again"));
-        };
-        let (writer, result) = tokio::task::spawn_blocking(move || {
+        let mut writer = self.ready().await?;
+        self.writing = Some(tokio::task::spawn_blocking(move || {
             let result = writer.push(&rows);
             (writer, result)
-        })
-        .await
-        .map_err(SqlError::internal)?;
-        self.writer = Some(writer);
-        result.map_err(|error| crate::ledger_error(&error))
+        }));
+        Ok(())
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Vec<String>, SqlError> {
-        let Some(writer) = self.writer.take() else {
-            return Err(SqlError::internal("a part writer that failed is used again"));
-        };
+        let writer = self.ready().await?;
         let parts = tokio::task::spawn_blocking(move || writer.finish())
             .await
             .map_err(SqlError::internal)?

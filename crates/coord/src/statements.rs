@@ -50,10 +50,12 @@ pub(crate) async fn execute(
     let mut execution = Execution { snapshot, parameters, cache };
     let mut plan = plan;
     let types = session.running_types.clone();
+    // COMMIT takes the block away, and must not be tried again without it.
+    let in_block = !matches!(session.transaction, Transaction::Idle);
     for _ in 0..RETRIES {
         let result = Box::pin(dispatch(session, &execution, &plan)).await;
         let lost = matches!(&result, Err(error) if error.code == SqlState::SERIALIZATION_FAILURE);
-        if !lost || !matches!(session.transaction, Transaction::Idle) {
+        if !lost || in_block {
             return result;
         }
         tokio::task::yield_now().await;

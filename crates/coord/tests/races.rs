@@ -1,0 +1,51 @@
+//! Races and restarts: what must hold however commits, reads and ends fall together.
+#![allow(clippy::unwrap_used, reason = "helpers of tests end the test")]
+
+mod common;
+
+use std::time::Duration;
+
+use tidemill_repr::SqlState;
+
+use common::{open, run, session};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_lost_is_not_told_to_have_won() {
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = open(directory.path()).await;
+    let mut one = session(&coordinator);
+    let mut two = session(&coordinator);
+    run(&mut one, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await.unwrap();
+    run(&mut one, "BEGIN; UPDATE t SET a = a + 1").await.unwrap();
+    run(&mut two, "UPDATE t SET a = 10").await.unwrap();
+    let lost = run(&mut one, "COMMIT").await.unwrap_err();
+    assert_eq!(lost.code, SqlState::SERIALIZATION_FAILURE);
+    assert_eq!(run(&mut one, "SELECT a FROM t").await.unwrap(), ["[Int(10)]"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_transaction_read_must_still_be_so_when_it_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = open(directory.path()).await;
+    let mut one = session(&coordinator);
+    let mut two = session(&coordinator);
+    run(&mut one, "CREATE TABLE a (n int); CREATE TABLE b (n int)").await.unwrap();
+    run(&mut one, "BEGIN; SELECT count(*) FROM a; INSERT INTO b VALUES (1)").await.unwrap();
+    run(&mut two, "BEGIN; SELECT count(*) FROM b; INSERT INTO a VALUES (1)").await.unwrap();
+    run(&mut one, "COMMIT").await.unwrap();
+    let lost = run(&mut two, "COMMIT").await.unwrap_err();
+    assert_eq!(lost.code, SqlState::SERIALIZATION_FAILURE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_over_quiet_tables_stays_readable() {
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = open(directory.path()).await;
+    let mut s = session(&coordinator);
+    run(&mut s, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await.unwrap();
+    run(&mut s, "CREATE INDEX i ON t (a)").await.unwrap();
+    // Longer than history is kept.
+    tokio::time::sleep(Duration::from_millis(4500)).await;
+    let rows = tokio::time::timeout(Duration::from_secs(5), run(&mut s, "SELECT a FROM t")).await;
+    assert_eq!(rows.unwrap().unwrap(), ["[Int(1)]"]);
+}
