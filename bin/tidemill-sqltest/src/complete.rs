@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 /// What PostgreSQL said to the record at a line.
 pub enum Answer {
-    /// The lines of its rows.
-    Rows(Vec<String>),
+    /// The letters of its columns' types, and the lines of its rows.
+    Rows(String, Vec<String>),
     /// Its error, as a regular expression.
     Error(String),
 }
@@ -25,8 +25,9 @@ pub fn rewrite(text: &str, answers: &BTreeMap<u32, Answer>) -> String {
         let delimiter = (at..end).find(|line| lines[*line] == "----").unwrap_or(end);
         let body = lines[at + 1..delimiter].iter().map(|line| (*line).to_owned());
         match answer {
-            Answer::Rows(rows) => {
-                written.push(lines[at].to_owned());
+            Answer::Rows(types, rows) => {
+                let words = lines[at].split(' ').skip(2).map(|word| format!(" {word}"));
+                written.push(format!("query {types}{}", words.collect::<String>()));
                 written.extend(body);
                 written.push("----".to_owned());
                 written.extend(rows.iter().cloned());
@@ -51,10 +52,10 @@ mod tests {
         let text =
             "# name\n\nquery I\nSELECT 1\n----\n2\n3\n\nquery error\nSELECT x\n\nstatement ok\nX\n";
         let answers = BTreeMap::from([
-            (3, Answer::Rows(vec!["1".to_owned()])),
+            (3, Answer::Rows("T".to_owned(), vec!["1".to_owned()])),
             (9, Answer::Error("42703: no".to_owned())),
         ]);
-        let expected = "# name\n\nquery I\nSELECT 1\n----\n1\n\nquery error 42703: no\nSELECT x\n\nstatement ok\nX\n";
+        let expected = "# name\n\nquery T\nSELECT 1\n----\n1\n\nquery error 42703: no\nSELECT x\n\nstatement ok\nX\n";
         assert_eq!(rewrite(text, &answers), expected);
     }
 }

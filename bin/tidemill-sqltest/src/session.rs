@@ -174,6 +174,16 @@ impl Session {
 }
 
 impl Described {
+    /// A letter a column: I for integers, R for other numbers, T for the rest.
+    pub fn type_letters(&self) -> String {
+        let letter = |name: &str| match name {
+            "int2" | "int4" | "int8" => 'I',
+            "float4" | "float8" | "numeric" => 'R',
+            _ => 'T',
+        };
+        self.columns.iter().map(|(_, type_name)| letter(type_name)).collect()
+    }
+
     /// The rows as text, of the types whose binary form is simple; others in hexadecimal.
     pub fn outcome(&self) -> Outcome {
         let rows: Vec<Vec<Option<String>>> = self

@@ -12,8 +12,8 @@ pub struct Printing<'a> {
     pub sort: SortMode,
     /// SQLite's files: values by declared type, one a line.
     pub typed: bool,
-    /// More values than this are hashed; 0 for never.
-    pub hash_threshold: u64,
+    /// Whether all values are given as one hash.
+    pub hashed: bool,
 }
 
 impl Printing<'_> {
@@ -29,8 +29,8 @@ impl Printing<'_> {
                 rows = values.into_iter().map(|value| vec![value]).collect();
             }
         }
-        let count: usize = rows.iter().map(Vec::len).sum();
-        if self.hash_threshold > 0 && count as u64 > self.hash_threshold {
+        if self.hashed {
+            let count: usize = rows.iter().map(Vec::len).sum();
             let text: String = rows.iter().flatten().map(|value| format!("{value}\n")).collect();
             return vec![format!("{count} values hashing to {:x}", md5::compute(text))];
         }
