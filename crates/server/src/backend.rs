@@ -175,7 +175,7 @@ mod tests {
         let error = SqlError::new(SqlState::SYNTAX_ERROR, "a\0b").with_hint("help").at(7);
         let mut out = Vec::new();
         error_response(&mut out, Severity::Error, &error);
-        assert_eq!(out, b"E\0\0\0\x2bSERROR\0VERROR\0C42601\0Mab\0Hhelp\0P7\0\0".map(|b| b));
+        assert_eq!(out, b"E\0\0\0\x27SERROR\0VERROR\0C42601\0Mab\0Hhelp\0P7\0\0");
     }
 
     #[test]
