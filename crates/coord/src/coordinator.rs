@@ -160,6 +160,7 @@ fn recover(recovered: &Recovered) -> Result<Snapshot, SqlError> {
         last_change: imbl::HashMap::new(),
         table_errors: imbl::HashMap::new(),
         hydrating: imbl::HashSet::new(),
+        hydrated: imbl::HashMap::new(),
     };
     for value in &recovered.catalog {
         let change: DurableChange = serde_json::from_value(value.clone()).map_err(|error| {
@@ -171,7 +172,7 @@ fn recover(recovered: &Recovered) -> Result<Snapshot, SqlError> {
         })?;
         match change {
             DurableChange::Catalog(change) => {
-                note_table(&mut snapshot, &change);
+                note_table(&mut snapshot, &catalog, &change);
                 catalog = catalog.apply(std::slice::from_ref(&change))?;
             }
             DurableChange::SnapshotDone(id) => {
@@ -186,10 +187,12 @@ fn recover(recovered: &Recovered) -> Result<Snapshot, SqlError> {
     Ok(snapshot)
 }
 
-fn note_table(snapshot: &mut Snapshot, change: &CatalogChange) {
+fn note_table(snapshot: &mut Snapshot, catalog: &Catalog, change: &CatalogChange) {
     match change {
+        // A table that is put again was renamed: it keeps the content it has.
         CatalogChange::PutItem(item)
-            if item.table().is_some_and(|table| table.source.is_some()) =>
+            if item.table().is_some_and(|table| table.source.is_some())
+                && catalog.item(item.id).is_none() =>
         {
             snapshot.hydrating.insert(item.id);
         }

@@ -196,8 +196,8 @@ pub fn maintained_dataflow(
     Ok(dataflow.describe(id, Tick::MIN, None, vec![export]))
 }
 
-/// Waits until the tables a read depends on have their first content. Gives a snapshot in which
-/// they have.
+/// Waits until the tables a read depends on have their first content, in a tick that may be read.
+/// Gives a snapshot in which they have.
 ///
 /// # Errors
 /// The server shuts down.
@@ -211,17 +211,18 @@ pub async fn wait_hydrated(
             .iter()
             .any(|id| snapshot.hydrating.contains(id) && !snapshot.table_errors.contains_key(id))
     };
-    if !waits(&snapshot) {
-        return Ok(snapshot);
-    }
-    let mut published = shared.watch_published();
-    loop {
-        snapshot = shared.snapshot();
-        if !waits(&snapshot) {
-            return Ok(snapshot);
+    if waits(&snapshot) {
+        let mut published = shared.watch_published();
+        loop {
+            snapshot = shared.snapshot();
+            if !waits(&snapshot) {
+                break;
+            }
+            published.changed().await.map_err(|_| crate::shared::shutting_down())?;
         }
-        published.changed().await.map_err(|_| crate::shared::shutting_down())?;
     }
+    shared.wait_readable(snapshot.settled(bases.iter().copied())).await?;
+    Ok(snapshot)
 }
 
 /// Answers a read at a tick that is readable and held: rows with their counts.
@@ -354,14 +355,28 @@ impl<'m> RowWorker<'m> {
 }
 
 /// Drops a dataflow when its reader goes away.
-struct DropDataflow<'a> {
+pub(crate) struct DropDataflow<'a> {
     shared: &'a Shared,
-    id: ObjectId,
+    id: Option<ObjectId>,
+}
+
+impl<'a> DropDataflow<'a> {
+    /// Drops this dataflow, unless it is kept.
+    pub fn new(shared: &'a Shared, id: ObjectId) -> DropDataflow<'a> {
+        DropDataflow { shared, id: Some(id) }
+    }
+
+    /// Somebody else drops it.
+    pub fn keep(mut self) {
+        self.id = None;
+    }
 }
 
 impl Drop for DropDataflow<'_> {
     fn drop(&mut self) {
-        self.shared.dataflows.drop(&self.shared.replica, self.id);
+        if let Some(id) = self.id {
+            self.shared.dataflows.drop(&self.shared.replica, id);
+        }
     }
 }
 
@@ -378,7 +393,7 @@ async fn run_dataflow(
     let mut batches = shared.replica.subscribe(id);
     let hold = shared.holds.hold(tick);
     shared.dataflows.create(&shared.replica, &description);
-    let _drop = DropDataflow { shared, id };
+    let _drop = DropDataflow::new(shared, id);
     Hydration { shared: Arc::clone(shared), dataflow: description, hold }.start();
     let mut rows = Vec::new();
     while let Some(batch) = batches.recv().await {

@@ -37,6 +37,10 @@ const COMMITS_A_TICK: usize = 1024;
 /// How many bytes of rows share a tick at most, more or less.
 const BYTES_A_TICK: usize = 16 << 20;
 
+/// How many bytes of rows one commit may have: less than the ledger takes, with what may share
+/// its tick.
+const COMMIT_BYTES: usize = 1 << 29;
+
 /// How many ticks may wait for the disk before commits wait.
 const TICKS_IN_FLIGHT: usize = 512;
 
@@ -95,7 +99,7 @@ pub enum Request {
         /// The dataflow; `as_of` is set here unless it is later than [`Tick::MIN`].
         dataflow: Box<DataflowDescription>,
         /// The answer.
-        answer: oneshot::Sender<Tick>,
+        answer: Answer,
     },
 }
 
@@ -169,6 +173,15 @@ fn forget_history(shared: &Shared) {
 fn take(shared: &Arc<Shared>, mut group: Group, request: Request) -> Group {
     match request {
         Request::Commit { commit, answer, early } => {
+            let mut commit = commit;
+            if commit.catalog.is_none() {
+                // What the group changes is tables: the catalog is that of the snapshot.
+                leave_out_dropped(shared, &mut commit);
+            }
+            if let Err(error) = check_size(&commit) {
+                let _ = answer.send(Err(error));
+                return group;
+            }
             if commit.catalog.is_some() {
                 group.close(shared);
                 commit_catalog(shared, *commit, answer);
@@ -184,12 +197,22 @@ fn take(shared: &Arc<Shared>, mut group: Group, request: Request) -> Group {
         }
         Request::Install { mut dataflow, answer } => {
             group.close(shared);
+            let snapshot = shared.snapshot();
             if dataflow.as_of == Tick::MIN {
-                dataflow.as_of = shared.snapshot().tick;
+                dataflow.as_of = snapshot.tick;
+            } else if let Err(error) = check_history(&snapshot, &dataflow) {
+                let _ = answer.send(Err(error));
+                return Group::default();
             }
-            let as_of = dataflow.as_of;
+            // Who asked is gone: nobody would end the dataflow.
+            if answer.is_closed() {
+                return Group::default();
+            }
+            let (id, as_of) = (dataflow.id, dataflow.as_of);
             install(shared, *dataflow);
-            let _ = answer.send(as_of);
+            if answer.send(Ok(as_of)).is_err() {
+                shared.dataflows.drop(&shared.replica, id);
+            }
             Group::default()
         }
     }
@@ -203,8 +226,60 @@ fn install(shared: &Arc<Shared>, dataflow: DataflowDescription) {
     Hydration { shared: Arc::clone(shared), dataflow, hold }.start();
 }
 
-/// A table that was read must not have changed since.
+/// Takes out what a source says of tables that were dropped while it said it: the ledger would
+/// take it for new collections.
+fn leave_out_dropped(shared: &Shared, commit: &mut Commit) {
+    let Some((source, ..)) = commit.position else { return };
+    let catalog = Arc::clone(&shared.snapshot().catalog);
+    let known = |id: &ObjectId| catalog.item(*id).is_some();
+    if !known(&source) {
+        commit.position = None;
+    }
+    commit.updates.retain(|(id, _)| known(id));
+    commit.snapshot_done.retain(known);
+    commit.table_errors.retain(|(id, _)| known(id));
+    for (_, part) in commit.parts.extract_if(.., |(id, _)| !known(id)) {
+        shared.ledger.discard_parts(&[part]);
+    }
+}
+
+/// A commit that the ledger would refuse must not get a tick: all later ones would wait for it.
+fn check_size(commit: &Commit) -> Result<(), SqlError> {
+    let bytes: usize =
+        commit.updates.iter().map(|(_, batch)| batch.byte_len() + batch.len() * 12).sum();
+    if bytes <= COMMIT_BYTES {
+        return Ok(());
+    }
+    Err(SqlError::new(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        format!("a transaction of {bytes} bytes is too large: the limit is {COMMIT_BYTES} bytes"),
+    )
+    .with_hint("Write in several transactions."))
+}
+
+/// A base collection is followed from now on only: its changes before are in no dataflow. Past
+/// ticks are served where nothing changed since, and by indexes.
+fn check_history(snapshot: &Snapshot, dataflow: &DataflowDescription) -> Result<(), SqlError> {
+    let tick = dataflow.as_of;
+    let last_change = |id| snapshot.last_change.get(&id).copied().unwrap_or(Tick::MIN);
+    if dataflow.base_imports.iter().all(|import| last_change(import.id) <= tick) {
+        return Ok(());
+    }
+    Err(SqlError::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("cannot SUBSCRIBE as of {tick}: a table that it reads changed since"),
+    )
+    .with_hint("Subscribe to an index or a materialized view, or leave AS OF out."))
+}
+
+/// The tables must be there, and those that were read must not have changed since.
 fn check_read(snapshot: &Snapshot, group: &Group, commit: &Commit) -> Result<(), SqlError> {
+    let is_gone = |id: &ObjectId| snapshot.catalog.item(*id).is_none();
+    let read = commit.read.iter().flat_map(|(_, tables)| tables);
+    let written = commit.updates.iter().map(|(id, _)| id);
+    if commit.catalog.is_none() && read.chain(written).any(is_gone) {
+        return Err(serialization_failure());
+    }
     let Some((tick, tables)) = &commit.read else { return Ok(()) };
     for table in tables {
         let changed = snapshot.last_change.get(table).is_some_and(|last| last > tick);
@@ -285,6 +360,7 @@ impl Group {
             .collect();
         for id in &self.snapshot_done {
             snapshot.hydrating.remove(id);
+            snapshot.hydrated.insert(*id, tick);
         }
         let mut errors: Vec<(ObjectId, EvalError, Diff)> = Vec::new();
         for (table, error) in self.table_errors {
@@ -457,6 +533,7 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         snapshot.last_change.remove(id);
         snapshot.table_errors.remove(id);
         snapshot.hydrating.remove(id);
+        snapshot.hydrated.remove(id);
     }
     for (id, _) in commit.updates.iter().chain(&volatile) {
         snapshot.last_change.insert(*id, tick);

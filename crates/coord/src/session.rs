@@ -6,13 +6,13 @@
 //!
 //! Planning happens here, on the session's own task, against a snapshot of the catalog.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tidemill_repr::text::TextSettings;
-use tidemill_repr::{RelationDesc, Row, ScalarType, SqlError, SqlState, Tick};
+use tidemill_repr::{ObjectId, RelationDesc, Row, ScalarType, SqlError, SqlState, Tick};
 use tidemill_sql::{ParsedStatement, Plan};
 use tokio::sync::Notify;
 
@@ -78,6 +78,8 @@ pub(crate) enum Transaction {
 pub(crate) struct OpenTransaction {
     /// The tick it reads at, held; set by the first read.
     pub read: Option<Hold>,
+    /// The tables it read at that tick.
+    pub tables_read: BTreeSet<ObjectId>,
     /// What it will write.
     pub writes: PendingWrites,
     /// Whether writes are refused.

@@ -115,12 +115,12 @@ impl Shared {
     /// Creates a dataflow that reads as of now (or of its `as_of`) and follows.
     ///
     /// # Errors
-    /// The server shuts down.
+    /// Its `as_of` is too long ago, or the server shuts down.
     pub async fn install(&self, dataflow: DataflowDescription) -> Result<Tick, SqlError> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Install { dataflow: Box::new(dataflow), answer };
         self.requests.send(request).await.map_err(|_| shutting_down())?;
-        answered.await.map_err(|_| shutting_down())
+        answered.await.map_err(|_| shutting_down())?
     }
 
     /// Waits until a tick may be read.

@@ -22,9 +22,21 @@ pub struct Snapshot {
     pub table_errors: HashMap<ObjectId, (Tick, EvalError)>,
     /// Tables that wait for their first content.
     pub hydrating: HashSet<ObjectId>,
+    /// When tables got their first content, since the server started.
+    pub hydrated: HashMap<ObjectId, Tick>,
 }
 
 impl Snapshot {
+    /// The first tick at which none of these tables is without content any more, as far as they
+    /// are not hydrating still.
+    pub fn settled(&self, collections: impl IntoIterator<Item = ObjectId>) -> Tick {
+        let settled = |id| {
+            let failed = self.table_errors.get(&id).map(|(tick, _)| *tick);
+            self.hydrated.get(&id).copied().max(failed)
+        };
+        collections.into_iter().filter_map(settled).max().unwrap_or(Tick::MIN)
+    }
+
     /// The last tick, not after `tick`, that an index over these base collections must have
     /// complete so that its published content is the content at `tick`.
     pub fn must_be_complete(

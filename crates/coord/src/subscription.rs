@@ -101,6 +101,10 @@ impl Subscription {
                 return Ok(Some(self.pending.drain(..count).collect()));
             }
             if self.ended && self.waiting.is_empty() {
+                let upper = self.upper.max(self.told);
+                if upper < self.until.unwrap_or(Tick::MAX) {
+                    return Err(SqlError::internal("the subscription's dataflow has ended"));
+                }
                 return Ok(None);
             }
             tokio::select! {
@@ -125,7 +129,10 @@ impl Subscription {
         let readable = *self.readable.borrow_and_update();
         while let Some(batch) = self.waiting.front() {
             // Everything below `upper` must be durable; the updates say which ticks there are.
-            let last = batch.updates.last().map_or(Tick::MIN, |(_, tick, _)| *tick);
+            let mut last = batch.updates.last().map_or(Tick::MIN, |(_, tick, _)| *tick);
+            if batch.error.is_some() && batch.upper < Tick::MAX {
+                last = last.max(Tick(batch.upper.0.saturating_sub(1)));
+            }
             if last > readable {
                 return Ok(());
             }
@@ -150,7 +157,9 @@ impl Subscription {
     /// Says how far everything is complete: quiet inputs count as complete.
     fn tell_progress(&mut self, readable: Tick) {
         let snapshot = self.shared.snapshot();
+        // Nothing is complete before the first content is there.
         let needed = snapshot.must_be_complete(readable, self.bases.iter().copied());
+        let needed = needed.max(self.as_of);
         let complete = if self.upper > needed { readable.next() } else { self.upper };
         let complete = self.until.map_or(complete, |until| complete.min(until));
         if complete > self.told {

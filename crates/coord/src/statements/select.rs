@@ -83,6 +83,7 @@ async fn cached(
             for (row, diff) in reader.lookup(tick, key.as_ref())? {
                 worker.add(row.as_ref(), diff)?;
             }
+            session.note_read(&lookup.bases);
             Ok(Some(worker.rows))
         }
         None => Ok(None),
@@ -126,6 +127,9 @@ pub(crate) async fn read_at(
         snapshot = Arc::new(own);
     }
     let rows = read::read(&session.shared, &snapshot, plan, tick).await?;
+    if as_of.is_none() {
+        session.note_read(&plan.bases);
+    }
     Ok((rows, tick))
 }
 
@@ -154,6 +158,16 @@ impl Session {
                 Err(read_own_write())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Keeps in mind what a transaction block has read: if it writes, that must still be so. The
+    /// built-in relations are left out: drivers look at them all the time, and they change by
+    /// themselves.
+    fn note_read(&mut self, bases: &std::collections::BTreeSet<tidemill_repr::ObjectId>) {
+        if let Transaction::Open(open) = &mut self.transaction {
+            let tables = bases.iter().filter(|id| matches!(id, tidemill_repr::ObjectId::User(_)));
+            open.tables_read.extend(tables);
         }
     }
 

@@ -32,7 +32,6 @@ pub(crate) async fn subscribe(
     let as_of = match plan.as_of {
         Some(as_of) => {
             let (tick, _, hold) = session.pick_tick(Some(as_of)).await?;
-            check_history(&snapshot, &dataflow.base_imports, tick)?;
             Some((tick, hold))
         }
         None => None,
@@ -49,7 +48,11 @@ pub(crate) async fn subscribe(
     let export = Export::Subscribe { id, on: object, snapshot: plan.snapshot };
     let batches = session.shared.replica.subscribe(id);
     let description = dataflow.describe(id, start, plan.up_to, vec![export]);
-    let as_of = session.shared.install(description).await?;
+    // Whoever cancels from here on leaves no dataflow behind.
+    let shared = std::sync::Arc::clone(&session.shared);
+    let unwanted = read::DropDataflow::new(&shared, id);
+    let as_of = shared.install(description).await?;
+    unwanted.keep();
     let source = SubscriptionSource {
         dataflow: id,
         batches,
@@ -61,26 +64,6 @@ pub(crate) async fn subscribe(
     let style = SubscriptionStyle { progress: plan.progress };
     let subscription = Subscription::new(std::sync::Arc::clone(&session.shared), source, style);
     Ok(RowsResponse::live(plan.output_desc(), "SUBSCRIBE", subscription))
-}
-
-/// A base collection is followed from now on only: its changes before are in no dataflow. Past
-/// ticks are served where nothing changed since, and by indexes.
-fn check_history(
-    snapshot: &crate::snapshot::Snapshot,
-    imports: &[tidemill_plan::physical::BaseImport],
-    tick: Tick,
-) -> Result<(), SqlError> {
-    let changed = imports
-        .iter()
-        .any(|import| snapshot.last_change.get(&import.id).is_some_and(|last| *last > tick));
-    if !changed {
-        return Ok(());
-    }
-    Err(SqlError::new(
-        SqlState::FEATURE_NOT_SUPPORTED,
-        format!("cannot SUBSCRIBE as of {tick}: a table that it reads changed since"),
-    )
-    .with_hint("Subscribe to an index or a materialized view, or leave AS OF out."))
 }
 
 /// Executes COPY .. TO STDOUT.

@@ -33,8 +33,11 @@ pub(crate) async fn commit(session: &mut Session, chain: bool) -> Result<Respons
             "COMMIT"
         }
         Transaction::Failed => "ROLLBACK",
-        Transaction::Open(open) => {
+        Transaction::Open(mut open) => {
             if !open.writes.is_empty() {
+                if let Some(hold) = &open.read {
+                    open.writes.depend_on(hold.tick(), open.tables_read);
+                }
                 session.shared.commit(open.writes.into_commit()).await?;
             }
             "COMMIT"

@@ -39,7 +39,19 @@ impl PendingWrites {
     /// Adds changes of a table. `read` names the tables that were read for them, and when.
     pub fn add(&mut self, table: ObjectId, batch: &RowBatch, read: Option<(Tick, Vec<ObjectId>)>) {
         self.updates.entry(table).or_default().append(batch);
-        let Some((tick, tables)) = read else { return };
+        if let Some((tick, tables)) = read {
+            self.add_read(tick, tables);
+        }
+    }
+
+    /// Makes changes of tables, if there are any, depend on other tables as they were at a tick.
+    pub fn depend_on(&mut self, tick: Tick, tables: impl IntoIterator<Item = ObjectId>) {
+        if !self.updates.is_empty() {
+            self.add_read(tick, tables.into_iter().collect());
+        }
+    }
+
+    fn add_read(&mut self, tick: Tick, tables: Vec<ObjectId>) {
         match &mut self.read {
             Some((first, all)) => {
                 *first = tick.min(*first);
@@ -63,6 +75,8 @@ impl PendingWrites {
             Some(pending) => {
                 pending.next = Arc::new(pending.next.apply(&changes)?);
                 pending.changes.extend(changes);
+                // A new index that is renamed at once is still one index.
+                pending.dataflows.retain(|old| dataflows.iter().all(|new| new.id != old.id));
                 pending.dataflows.extend(dataflows);
                 let next = &pending.next;
                 pending.dataflows.retain(|dataflow| next.item(dataflow.id).is_some());
