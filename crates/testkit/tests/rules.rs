@@ -6,6 +6,7 @@
 //! 4. Shipped code has no [`LEFTOVERS`].
 //! 5. Each SQL test opens with three comments: its name, what it shows, its group.
 //! 6. Links from page to page, and the files that pages name in code quotes, lead somewhere.
+//! 7. The SQL of pages for users can be read.
 //!
 //! All findings of a rule are shown at once, with the file (and line) of each.
 
@@ -115,9 +116,7 @@ fn sql_tests_open_with_name_purpose_and_group() {
 #[test]
 fn pages_point_to_what_is_there() {
     let mut findings = Vec::new();
-    let mut pages = files_under("docs", "md");
-    pages.push(root().join("README.md"));
-    for page in pages {
+    for page in pages() {
         let text = read(&page);
         let folder = page.parent().unwrap_or(Path::new("."));
         for target in link_targets(&text) {
@@ -134,6 +133,20 @@ fn pages_point_to_what_is_there() {
         }
     }
     report("pages", &findings);
+}
+
+#[test]
+fn sql_of_pages_can_be_read() {
+    let mut findings = Vec::new();
+    for page in pages() {
+        for example in read(&page).split("```sql\n").skip(1) {
+            let example = example.split("```").next().unwrap_or_default();
+            if let Err(error) = tidemill_sql::parse(example) {
+                findings.push(format!("{}: {}\n{example}", shown(&page), error.message));
+            }
+        }
+    }
+    report("SQL of pages", &findings);
 }
 
 /// The rows of the table of crates: for each the crates it may import.
@@ -209,6 +222,12 @@ fn named_files(text: &str) -> Vec<String> {
         })
         .map(str::to_owned)
         .collect()
+}
+
+fn pages() -> Vec<PathBuf> {
+    let mut pages = files_under("docs", "md");
+    pages.push(root().join("README.md"));
+    pages
 }
 
 fn shipped_code() -> Vec<PathBuf> {
