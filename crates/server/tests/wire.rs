@@ -1,5 +1,7 @@
 //! Clients against a coordinator on an empty directory: the message loop as they see it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
