@@ -49,3 +49,33 @@ async fn an_index_over_quiet_tables_stays_readable() {
     let rows = tokio::time::timeout(Duration::from_secs(5), run(&mut s, "SELECT a FROM t")).await;
     assert_eq!(rows.unwrap().unwrap(), ["[Int(1)]"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_tells_of_progress_after_its_first_content() {
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = open(directory.path()).await;
+    let mut s = session(&coordinator);
+    run(&mut s, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await.unwrap();
+    for _ in 0..10 {
+        run(&mut s, "BEGIN; DECLARE c CURSOR FOR SUBSCRIBE t WITH (PROGRESS)").await.unwrap();
+        let mut rows = Vec::new();
+        while rows.len() < 3 {
+            rows.extend(run(&mut s, "FETCH 1 FROM c").await.unwrap());
+        }
+        // Where it begins, what there is, how far that is complete.
+        let progress: Vec<bool> = rows.iter().map(|row| row.contains("Bool(true)")).collect();
+        assert_eq!(progress, [true, false, true], "{rows:?}");
+        run(&mut s, "ROLLBACK").await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_to_a_constant_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = open(directory.path()).await;
+    let mut s = session(&coordinator);
+    let rows = run(&mut s, "BEGIN; DECLARE c CURSOR FOR SUBSCRIBE (SELECT 1)").await;
+    rows.unwrap();
+    assert_eq!(run(&mut s, "FETCH 10 FROM c").await.unwrap().len(), 1);
+    assert_eq!(run(&mut s, "FETCH 10 FROM c").await.unwrap().len(), 0);
+}

@@ -130,3 +130,28 @@ async fn a_truncated_table_answers_with_its_error_and_others_go_on() {
         assert!(error.message.contains("truncated"), "{error:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_table_is_not_read_again_after_a_restart() {
+    let upstream = PrivatePostgres::start().unwrap();
+    upstream.psql("CREATE TABLE t (id int)").unwrap();
+    upstream.psql("ALTER TABLE t REPLICA IDENTITY FULL").unwrap();
+    upstream.psql("INSERT INTO t VALUES (1), (2)").unwrap();
+    upstream.psql("CREATE PUBLICATION p FOR TABLE t").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = open(directory.path()).await;
+    let mut s = session(&coordinator);
+    follow(&mut s, upstream.port).await;
+    run(&mut s, "CREATE TABLE t FROM SOURCE s (REFERENCE public.t)").await.unwrap();
+    // The first read waits for the first content, and sees it.
+    assert_eq!(run(&mut s, "SELECT count(*) FROM t").await.unwrap(), ["[Int(2)]"]);
+    run(&mut s, "ALTER TABLE t RENAME TO u").await.unwrap();
+    drop(s);
+    coordinator.shut_down().await;
+    let coordinator = open(directory.path()).await;
+    let mut s = session(&coordinator);
+    upstream.psql("INSERT INTO t VALUES (3)").unwrap();
+    eventually(&mut s, "SELECT count(*) FROM u", &["[Int(3)]"]).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(run(&mut s, "SELECT count(*) FROM u").await.unwrap(), ["[Int(3)]"]);
+}
