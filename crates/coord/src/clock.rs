@@ -1,10 +1,11 @@
 //! Ticks from wall time, and which of them are durable.
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
-use tidemill_repr::Tick;
+use tidemill_repr::{SqlError, Tick};
 use tokio::sync::watch;
 
 /// Seconds between the Unix epoch and 2000-01-01, where PostgreSQL's timestamps begin.
@@ -29,12 +30,17 @@ pub fn wall_timestamp() -> i64 {
 pub struct Completion {
     waiting: Mutex<VecDeque<(Tick, bool)>>,
     readable: watch::Sender<Tick>,
+    failed: OnceLock<SqlError>,
 }
 
 impl Completion {
     /// Everything up to `tick` is done.
     pub fn new(tick: Tick) -> Completion {
-        Completion { waiting: Mutex::default(), readable: watch::Sender::new(tick) }
+        Completion {
+            waiting: Mutex::default(),
+            readable: watch::Sender::new(tick),
+            failed: OnceLock::new(),
+        }
     }
 
     /// A tick was given to a commit; ticks come in order.
@@ -56,6 +62,18 @@ impl Completion {
         if let Some(tick) = upto {
             self.readable.send_replace(tick);
         }
+    }
+
+    /// A commit cannot be made durable: neither it nor any later one will ever be readable.
+    pub fn fail(&self, error: SqlError) {
+        self.failed.get_or_init(|| error);
+        // Whoever waits looks again.
+        self.readable.send_modify(|_| {});
+    }
+
+    /// Why nothing can be committed any more.
+    pub fn failure(&self) -> Option<SqlError> {
+        self.failed.get().cloned()
     }
 
     /// The last tick that may be read.

@@ -12,26 +12,55 @@ use tidemill_repr::Tick;
 /// The held ticks.
 #[derive(Clone, Debug, Default)]
 pub struct Holds {
-    counts: Arc<Mutex<BTreeMap<Tick, usize>>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How often each tick is held.
+    counts: BTreeMap<Tick, usize>,
+    /// History before may be forgotten already.
+    since: Tick,
 }
 
 /// A held tick; dropping it lets go.
 #[derive(Debug)]
 pub struct Hold {
     tick: Tick,
-    counts: Arc<Mutex<BTreeMap<Tick, usize>>>,
+    state: Arc<Mutex<State>>,
 }
 
 impl Holds {
-    /// Holds a tick.
-    pub fn hold(&self, tick: Tick) -> Hold {
-        *self.counts.lock().entry(tick).or_default() += 1;
-        Hold { tick, counts: Arc::clone(&self.counts) }
+    /// Nothing is held, and there is no history before a tick.
+    pub fn new(since: Tick) -> Holds {
+        let state = State { since, ..State::default() };
+        Holds { state: Arc::new(Mutex::new(state)) }
     }
 
-    /// The least held tick.
-    pub fn least(&self) -> Option<Tick> {
-        self.counts.lock().keys().next().copied()
+    /// Holds a tick that is held already, or of which the caller knows that it is not too old.
+    pub fn hold(&self, tick: Tick) -> Hold {
+        *self.state.lock().counts.entry(tick).or_default() += 1;
+        Hold { tick, state: Arc::clone(&self.state) }
+    }
+
+    /// Holds a tick, unless history there may be forgotten already: then says from where on there
+    /// is some.
+    pub fn try_hold(&self, tick: Tick) -> Result<Hold, Tick> {
+        let mut state = self.state.lock();
+        if tick < state.since {
+            return Err(state.since);
+        }
+        *state.counts.entry(tick).or_default() += 1;
+        Ok(Hold { tick, state: Arc::clone(&self.state) })
+    }
+
+    /// Lets history up to a tick be forgotten, as far as nobody holds it. Gives the first tick
+    /// that must be kept.
+    pub fn advance(&self, upto: Tick) -> Tick {
+        let mut state = self.state.lock();
+        let least = state.counts.keys().next().copied().unwrap_or(upto);
+        state.since = state.since.max(upto.min(least));
+        state.since
     }
 }
 
@@ -44,7 +73,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let mut counts = self.counts.lock();
+        let counts = &mut self.state.lock().counts;
         if let Some(count) = counts.get_mut(&self.tick) {
             *count -= 1;
             if *count == 0 {
@@ -65,11 +94,13 @@ mod tests {
         let again = holds.hold(Tick(5));
         let later = holds.hold(Tick(9));
         drop(first);
-        assert_eq!(holds.least(), Some(Tick(5)));
+        assert_eq!(holds.advance(Tick(20)), Tick(5));
         drop(again);
-        assert_eq!(holds.least(), Some(Tick(9)));
+        assert_eq!(holds.advance(Tick(20)), Tick(9));
         assert_eq!(later.tick(), Tick(9));
+        assert_eq!(holds.try_hold(Tick(8)).unwrap_err(), Tick(9));
         drop(later);
-        assert_eq!(holds.least(), None);
+        assert_eq!(holds.advance(Tick(20)), Tick(20));
+        assert_eq!(holds.advance(Tick(10)), Tick(20));
     }
 }

@@ -45,6 +45,10 @@ impl Hydration {
     fn feed(&self, collection: ObjectId) -> Result<(), SqlError> {
         let as_of = self.dataflow.as_of;
         for batch in read_collection(&self.shared, collection, as_of)? {
+            if !self.shared.dataflows.is_running(self.dataflow.id) {
+                // Nobody waits for the rest.
+                return Ok(());
+            }
             self.send(collection, batch?, Vec::new(), false);
         }
         let snapshot = self.shared.snapshot();
@@ -82,5 +86,12 @@ pub fn read_collection(
     }
     let batches =
         shared.ledger.read(collection, as_of).map_err(|error| crate::ledger_error(&error))?;
+    // The ledger lets go of a table after the snapshot without it was published: the reader is
+    // whole if the table is still in it. Tables of open transaction blocks are not there yet.
+    let catalog = &shared.snapshot().catalog;
+    let is_new = matches!(collection, ObjectId::User(number) if number >= catalog.next_number());
+    if catalog.item(collection).is_none() && !is_new {
+        return Err(crate::sequencer::serialization_failure());
+    }
     Ok(Box::new(batches.map(|batch| batch.map_err(|error| crate::ledger_error(&error)))))
 }

@@ -14,9 +14,7 @@ use tidemill_expr::{EvalContext, ScalarExpr};
 use tidemill_optimize::{Access, Definitions, IndexInfo, PeekPlan, PhysicalDataflow};
 use tidemill_plan::physical::{ArrangementKey, DataflowDescription, Export, MapFilterProject};
 use tidemill_plan::{Id, QueryExpr, RelationExpr};
-use tidemill_repr::{
-    Datum, Diff, ObjectId, RelationDesc, Row, RowBuilder, RowRef, SqlError, SqlState, Tick,
-};
+use tidemill_repr::{Datum, Diff, ObjectId, RelationDesc, Row, RowBuilder, RowRef, SqlError, Tick};
 
 use crate::hydrate::Hydration;
 use crate::shared::Shared;
@@ -246,7 +244,11 @@ pub async fn read(
         }
         Way::Peek(PeekPlan::Index { index, access, mfp, .. }) => {
             let reader = ready_reader(shared, snapshot, *index, &plan.bases, tick).await?;
-            read_index(&reader, access, mfp, tick)
+            let found = read_index(&reader, access, mfp, tick);
+            if found.is_err() && shared.replica.index(*index).is_none() {
+                return Err(crate::sequencer::serialization_failure());
+            }
+            found
         }
         Way::Dataflow(relation) => {
             let id = shared.transient_id();
@@ -267,10 +269,9 @@ pub async fn ready_reader(
     bases: &BTreeSet<ObjectId>,
     tick: Tick,
 ) -> Result<IndexReader, SqlError> {
-    let reader = shared.replica.index(index).ok_or_else(|| {
-        SqlError::new(SqlState::UNDEFINED_OBJECT, "an index that the query reads was dropped")
-            .with_hint("Run the query again.")
-    })?;
+    // An index that was dropped since: the query is planned again without it.
+    let gone = crate::sequencer::serialization_failure;
+    let reader = shared.replica.index(index).ok_or_else(gone)?;
     // A new index is complete from the tick of its creation on. (Its since says nothing of that:
     // it moves on while nothing changes.)
     let needed = snapshot.must_be_complete(tick, bases.iter().copied());

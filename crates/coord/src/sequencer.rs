@@ -134,7 +134,7 @@ pub async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Request>) {
 
 /// Waits until wall time has passed the last tick, and the disk is not too far behind.
 async fn pace(shared: &Shared) {
-    while shared.completion.backlog() > TICKS_IN_FLIGHT {
+    while shared.completion.backlog() > TICKS_IN_FLIGHT && shared.completion.failure().is_none() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     if shared.snapshot().tick >= wall_tick() {
@@ -144,6 +144,9 @@ async fn pace(shared: &Shared) {
 
 /// A tick without a commit, so that time passes and history can be forgotten.
 fn beat(shared: &Shared) {
+    if shared.completion.failure().is_some() {
+        return;
+    }
     let mut snapshot = (*shared.snapshot()).clone();
     let tick = next_tick(&snapshot);
     snapshot.tick = tick;
@@ -159,10 +162,8 @@ fn next_tick(snapshot: &Snapshot) -> Tick {
 
 /// Tells ledger and replica which history nobody reads any more.
 fn forget_history(shared: &Shared) {
-    let mut since = Tick(shared.completion.readable().0.saturating_sub(HISTORY_MILLIS));
-    if let Some(held) = shared.holds.least() {
-        since = since.min(held);
-    }
+    let upto = Tick(shared.completion.readable().0.saturating_sub(HISTORY_MILLIS));
+    let since = shared.holds.advance(upto);
     shared.ledger.allow_compaction(since);
     shared.since.send_replace(since);
     for index in shared.dataflows.maintained() {
@@ -171,6 +172,12 @@ fn forget_history(shared: &Shared) {
 }
 
 fn take(shared: &Arc<Shared>, mut group: Group, request: Request) -> Group {
+    if let Some(error) = shared.completion.failure() {
+        // The log has ended: compute and the snapshot must not go on without it.
+        let (Request::Commit { answer, .. } | Request::Install { answer, .. }) = request;
+        let _ = answer.send(Err(error));
+        return group;
+    }
     match request {
         Request::Commit { commit, answer, early } => {
             let mut commit = commit;
@@ -425,11 +432,11 @@ fn write(
 ) {
     let tick = entry.tick;
     shared.completion.begin(tick);
-    let done_shared = Arc::clone(shared);
+    let completion = Arc::clone(&shared.completion);
     let done = move |result: Result<(), SqlError>| {
         match &result {
             Ok(()) => {
-                done_shared.completion.finish(tick);
+                completion.finish(tick);
                 for (position, told) in positions {
                     told.send_if_modified(|current| {
                         let later = position > *current;
@@ -438,7 +445,10 @@ fn write(
                     });
                 }
             }
-            Err(error) => tracing::error!(%error, "the ledger cannot be written"),
+            Err(error) => {
+                tracing::error!(%error, "the ledger cannot be written");
+                completion.fail(error.clone());
+            }
         }
         for answer in answers {
             let _ = answer.send(result.clone().map(|()| tick));

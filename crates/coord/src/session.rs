@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::clock::wall_timestamp;
 use crate::holds::Hold;
 use crate::response::{Notice, Response, RowsResponse};
+use crate::sequencer::Commit;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -105,7 +106,18 @@ pub struct CancelHandle {
 struct CancelState {
     requested: AtomicBool,
     closed: AtomicBool,
+    /// A commit is under way: whether it happens is not ours to say any more.
+    committing: AtomicBool,
     notify: Notify,
+}
+
+impl CancelState {
+    /// Waits while a commit is under way.
+    async fn undecided(&self) {
+        while self.committing.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
 
 impl CancelHandle {
@@ -258,7 +270,8 @@ impl Session {
         Ok(Prepared {
             statement: Some(Arc::new(statement)),
             plan: Some(Arc::new(planned.plan)),
-            planned_at: snapshot.catalog_tick,
+            // What a block made that is not committed yet may never be there.
+            planned_at: if self.has_pending_catalog() { Tick::MIN } else { snapshot.catalog_tick },
             parameters: planned.parameters,
             desc: planned.desc,
             read: Arc::default(),
@@ -303,21 +316,16 @@ impl Session {
         self.cancel.requested.store(false, Ordering::SeqCst);
         let snapshot = self.shared.snapshot();
         let current;
-        let (plan, fresh) = if snapshot.catalog_tick == prepared.planned_at {
+        let (plan, fresh) = if self.is_current(prepared, &snapshot) {
             (plan, true)
         } else {
-            // The catalog changed since: names may mean something else now.
-            let types: Vec<Option<ScalarType>> =
-                prepared.parameters.iter().cloned().map(Some).collect();
-            let planned = self.plan(&snapshot, statement, &types)?;
-            if planned.desc != prepared.desc {
-                return Err(SqlError::new(
-                    SqlState::FEATURE_NOT_SUPPORTED,
-                    "cached plan must not change result type",
-                )
-                .with_hint("Prepare the statement again."));
-            }
-            current = Arc::new(planned.plan);
+            current = match self.plan_again(prepared, statement, &snapshot) {
+                Ok(plan) => Arc::new(plan),
+                Err(error) => {
+                    self.fail();
+                    return Err(error);
+                }
+            };
             (&current, false)
         };
         self.running_types = prepared.parameters.iter().cloned().map(Some).collect();
@@ -327,6 +335,31 @@ impl Session {
             self.fail();
         }
         result
+    }
+
+    /// Whether a plan was made on the catalog that the session sees now.
+    pub(crate) fn is_current(&self, prepared: &Prepared, snapshot: &Snapshot) -> bool {
+        snapshot.catalog_tick == prepared.planned_at && !self.has_pending_catalog()
+    }
+
+    /// The catalog changed since: names may mean something else now.
+    fn plan_again(
+        &self,
+        prepared: &Prepared,
+        statement: &ParsedStatement,
+        snapshot: &Snapshot,
+    ) -> Result<Plan, SqlError> {
+        let types: Vec<Option<ScalarType>> =
+            prepared.parameters.iter().cloned().map(Some).collect();
+        let planned = self.plan(snapshot, statement, &types)?;
+        if planned.desc != prepared.desc {
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "cached plan must not change result type",
+            )
+            .with_hint("Prepare the statement again."));
+        }
+        Ok(planned.plan)
     }
 
     async fn run(
@@ -345,12 +378,14 @@ impl Session {
             if !cancel.requested.load(Ordering::SeqCst) {
                 notified.await;
             }
+            cancel.undecided().await;
         };
         let timed_out = async {
             match timeout {
                 Some(timeout) => tokio::time::sleep(timeout).await,
                 None => std::future::pending().await,
             }
+            cancel.undecided().await;
         };
         tokio::select! {
             biased;
@@ -358,6 +393,15 @@ impl Session {
             () = cancelled => Err(cancelled_error("user request")),
             () = timed_out => Err(cancelled_error("statement timeout")),
         }
+    }
+
+    /// Commits, and waits until it is durable. Neither a cancel request nor a timeout ends the
+    /// statement meanwhile: an error would say that nothing was committed.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<Tick, SqlError> {
+        self.cancel.committing.store(true, Ordering::SeqCst);
+        let result = self.shared.commit(commit).await;
+        self.cancel.committing.store(false, Ordering::SeqCst);
+        result
     }
 
     /// Waits until the client asks to cancel; for those who stream a long answer.

@@ -30,7 +30,7 @@ pub struct Shared {
     /// What secrets are encrypted with.
     pub secrets: SecretBox,
     /// Which ticks are durable.
-    pub completion: Completion,
+    pub completion: Arc<Completion>,
     /// Which ticks are read.
     pub holds: Holds,
     /// The first tick of which history is kept.
@@ -60,8 +60,8 @@ impl Shared {
             replica,
             dataflows: Dataflows::default(),
             secrets,
-            completion: Completion::new(tick),
-            holds: Holds::default(),
+            completion: Arc::new(Completion::new(tick)),
+            holds: Holds::new(tick),
             since: watch::Sender::new(tick),
             volatile: VolatileStore::default(),
             sources: Sources::default(),
@@ -126,14 +126,18 @@ impl Shared {
     /// Waits until a tick may be read.
     ///
     /// # Errors
-    /// The server shuts down.
+    /// The disk fails, or the server shuts down.
     pub async fn wait_readable(&self, tick: Tick) -> Result<(), SqlError> {
         if self.completion.readable() >= tick {
             return Ok(());
         }
         let mut readable = self.completion.watch();
-        readable.wait_for(|upto| *upto >= tick).await.map_err(|_| shutting_down())?;
-        Ok(())
+        let done = |upto: &Tick| *upto >= tick || self.completion.failure().is_some();
+        let upto = *readable.wait_for(done).await.map_err(|_| shutting_down())?;
+        match self.completion.failure() {
+            Some(error) if upto < tick => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Follows the last tick given.

@@ -30,6 +30,8 @@ use crate::status::StatusBoard;
 pub struct Sources {
     running: Mutex<HashMap<ObjectId, SourceHandle>>,
     positions: Mutex<HashMap<ObjectId, watch::Sender<Lsn>>>,
+    /// Where sources were when the server started, as long as their tasks could not be started.
+    recovered: Mutex<HashMap<ObjectId, Vec<u8>>>,
     /// The catalog that the running tasks follow.
     reconciled: Mutex<Arc<Catalog>>,
     /// What the sources report.
@@ -170,6 +172,8 @@ impl Sources {
         let old = std::mem::replace(&mut *reconciled, Arc::clone(&snapshot.catalog));
         let catalog = &snapshot.catalog;
         let mut running = shared.sources.running.lock();
+        let mut recovered = shared.sources.recovered.lock();
+        recovered.extend(positions.iter().map(|(id, position)| (*id, position.clone())));
         for item in old.items() {
             if catalog.item(item.id).is_some() {
                 continue;
@@ -177,6 +181,7 @@ impl Sources {
             match &item.definition {
                 Definition::Source(_) => {
                     running.remove(&item.id);
+                    recovered.remove(&item.id);
                     shared.sources.positions.lock().remove(&item.id);
                     shared.sources.board.forget(item.id);
                 }
@@ -195,8 +200,9 @@ impl Sources {
             if let Definition::Source(source) = &item.definition
                 && !running.contains_key(&item.id)
             {
-                match start(shared, &snapshot, item, source, positions) {
+                match start(shared, &snapshot, item, source, &recovered) {
                     Ok(handle) => {
+                        recovered.remove(&item.id);
                         running.insert(item.id, handle);
                     }
                     Err(error) => {

@@ -4,7 +4,7 @@
 //! built-in relations `mz_source_statuses`, `mz_source_status_history` and
 //! `mz_source_statistics`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ use crate::volatile::difference;
 
 /// How often statistics become rows, at most.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// How many rows the history of statuses has at most; the oldest go first.
+const HISTORY_ROWS: usize = 4096;
 
 /// What is known of one source or table.
 #[derive(Clone, Debug, Default)]
@@ -187,6 +190,7 @@ fn with_details(datums: &[Datum<'_>], hint: Option<&str>) -> Row {
 pub async fn run(shared: Weak<Shared>) {
     let relations = [mz_internal::SOURCE_STATUSES, mz_internal::SOURCE_STATISTICS];
     let mut old: [Vec<Row>; 2] = [Vec::new(), Vec::new()];
+    let mut kept: VecDeque<Row> = VecDeque::new();
     loop {
         let Some(strong) = shared.upgrade() else { return };
         let board = &strong.sources.board;
@@ -203,6 +207,9 @@ pub async fn run(shared: Weak<Shared>) {
         if !history.is_empty() {
             let mut batch = RowBatch::new();
             history.iter().for_each(|row| batch.push(row.as_ref(), 1));
+            kept.extend(history);
+            let outdated = kept.len().saturating_sub(HISTORY_ROWS);
+            kept.drain(..outdated).for_each(|row| batch.push(row.as_ref(), -1));
             let id = ObjectId::System(mz_internal::SOURCE_STATUS_HISTORY);
             volatile.push((id, Arc::new(batch)));
         }

@@ -107,6 +107,9 @@ impl Subscription {
                 }
                 return Ok(None);
             }
+            if let Some(error) = self.shared.completion.failure() {
+                return Err(error);
+            }
             tokio::select! {
                 batch = self.batches.recv(), if !self.ended => self.take(batch),
                 changed = self.readable.changed() => changed.map_err(|_| shutting_down())?,

@@ -79,3 +79,44 @@ async fn a_subscription_to_a_constant_ends() {
     assert_eq!(run(&mut s, "FETCH 10 FROM c").await.unwrap().len(), 1);
     assert_eq!(run(&mut s, "FETCH 10 FROM c").await.unwrap().len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_do_not_see_a_table_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = std::sync::Arc::new(open(directory.path()).await);
+    let mut s = session(&coordinator);
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        let mut reader = session(&coordinator);
+        readers.push(tokio::spawn(async move {
+            for _ in 0..60 {
+                match run(&mut reader, "SELECT count(*) FROM t WHERE a >= 0").await {
+                    Ok(rows) => assert_eq!(rows, ["[Int(1)]"]),
+                    Err(error) => assert_eq!(error.code, SqlState::UNDEFINED_TABLE, "{error:?}"),
+                }
+            }
+        }));
+    }
+    for _ in 0..20 {
+        run(&mut s, "BEGIN; CREATE TABLE t (a int); INSERT INTO t VALUES (1); COMMIT")
+            .await
+            .unwrap();
+        run(&mut s, "CREATE INDEX i ON t (a)").await.unwrap();
+        run(&mut s, "DROP TABLE t CASCADE").await.unwrap();
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_prepared_on_what_was_rolled_back_is_planned_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = open(directory.path()).await;
+    let mut s = session(&coordinator);
+    run(&mut s, "BEGIN; CREATE TABLE t (a int); PREPARE p AS INSERT INTO t VALUES (1); ROLLBACK")
+        .await
+        .unwrap();
+    let error = run(&mut s, "EXECUTE p").await.unwrap_err();
+    assert_eq!(error.code, SqlState::UNDEFINED_TABLE);
+}

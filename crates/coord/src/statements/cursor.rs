@@ -149,7 +149,7 @@ pub(crate) async fn execute(
     };
     let snapshot = session.shared.snapshot();
     let types: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
-    let plan = if snapshot.catalog_tick == prepared.planned_at {
+    let plan = if session.is_current(&prepared, &snapshot) {
         std::sync::Arc::clone(inner)
     } else {
         std::sync::Arc::new(session.plan(&snapshot, statement, &types)?.plan)

@@ -31,7 +31,7 @@ pub(crate) async fn commit(
     }
     let mut writes = PendingWrites::default();
     writes.add_catalog(&execution.snapshot, changes, dataflows)?;
-    session.shared.commit(writes.into_commit()).await?;
+    session.commit(writes.into_commit()).await?;
     Ok(())
 }
 

@@ -131,6 +131,6 @@ async fn apply(
     }
     let mut writes = super::write::PendingWrites::default();
     writes.add(table, batch, read);
-    session.shared.commit(writes.into_commit()).await?;
+    session.commit(writes.into_commit()).await?;
     Ok(())
 }

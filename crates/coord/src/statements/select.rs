@@ -119,7 +119,9 @@ pub(crate) async fn read_at(
     session.check_readable(&plan.bases)?;
     let hydrated = read::wait_hydrated(&session.shared, Arc::clone(snapshot), &plan.bases).await?;
     drop(hydrated);
+    let planned_at = snapshot.catalog_tick;
     let (tick, snapshot, _hold) = session.pick_tick(as_of).await?;
+    session.check_catalog(planned_at, &snapshot)?;
     let mut snapshot = snapshot;
     if session.has_pending_catalog() {
         let mut own = (*snapshot).clone();
@@ -146,6 +148,20 @@ impl Session {
 
     pub(crate) fn has_pending_catalog(&self) -> bool {
         matches!(&self.transaction, Transaction::Open(open) if open.writes.catalog().is_some())
+    }
+
+    /// What was planned on an older catalog is planned again where nobody sees it. A block that
+    /// made objects must not go on when others made some too: identities may be the same.
+    pub(crate) fn check_catalog(
+        &self,
+        planned_at: Tick,
+        snapshot: &Snapshot,
+    ) -> Result<(), SqlError> {
+        let lost = match &self.transaction {
+            Transaction::Open(open) => open.writes.is_outdated(snapshot.catalog_tick),
+            _ => planned_at != snapshot.catalog_tick,
+        };
+        if lost { Err(crate::sequencer::serialization_failure()) } else { Ok(()) }
     }
 
     /// What the transaction has written cannot be read in it.
@@ -185,8 +201,13 @@ impl Session {
         {
             return Ok((hold.tick(), self.shared.snapshot(), None));
         }
-        let (tick, snapshot) = self.latest_tick().await?;
-        let hold = self.shared.holds.hold(tick);
+        let (tick, snapshot, hold) = loop {
+            let (tick, snapshot) = self.latest_tick().await?;
+            // If time ran away meanwhile, there is a later tick to read.
+            if let Ok(hold) = self.shared.holds.try_hold(tick) {
+                break (tick, snapshot, hold);
+            }
+        };
         if let Transaction::Open(open) = &mut self.transaction {
             open.read = Some(hold);
             return Ok((tick, snapshot, None));
@@ -215,19 +236,17 @@ impl Session {
         &self,
         as_of: AsOfTick,
     ) -> Result<(Tick, Arc<Snapshot>, Option<Hold>), SqlError> {
-        let since = *self.shared.since.borrow();
         let mut tick = as_of.tick;
         if as_of.at_least {
             tick = tick.max(self.shared.completion.readable());
         }
-        if tick < since {
-            return Err(SqlError::new(
+        let hold = self.shared.holds.try_hold(tick).map_err(|since| {
+            SqlError::new(
                 SqlState::INVALID_PARAMETER_VALUE,
                 format!("the history before {since} is not kept: cannot read as of {tick}"),
             )
-            .with_hint("Use a later AS OF, or AS OF AT LEAST."));
-        }
-        let hold = self.shared.holds.hold(tick);
+            .with_hint("Use a later AS OF, or AS OF AT LEAST.")
+        })?;
         self.shared.wait_readable(tick).await?;
         Ok((tick, self.shared.snapshot(), Some(hold)))
     }

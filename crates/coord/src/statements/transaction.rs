@@ -38,7 +38,7 @@ pub(crate) async fn commit(session: &mut Session, chain: bool) -> Result<Respons
                 if let Some(hold) = &open.read {
                     open.writes.depend_on(hold.tick(), open.tables_read);
                 }
-                session.shared.commit(open.writes.into_commit()).await?;
+                session.commit(open.writes.into_commit()).await?;
             }
             "COMMIT"
         }

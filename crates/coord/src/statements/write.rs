@@ -36,6 +36,11 @@ impl PendingWrites {
         self.catalog.as_ref().map(|pending| &pending.next)
     }
 
+    /// Whether it changed a catalog that others have changed since.
+    pub fn is_outdated(&self, catalog_tick: Tick) -> bool {
+        self.catalog.as_ref().is_some_and(|pending| pending.planned_at != catalog_tick)
+    }
+
     /// Adds changes of a table. `read` names the tables that were read for them, and when.
     pub fn add(&mut self, table: ObjectId, batch: &RowBatch, read: Option<(Tick, Vec<ObjectId>)>) {
         self.updates.entry(table).or_default().append(batch);
