@@ -51,12 +51,19 @@ pub enum CachedRead {
 pub struct CatalogDefinitions<'a> {
     catalog: &'a Catalog,
     shared: &'a Shared,
+    /// Indexes that are complete only later are left out.
+    at: Tick,
 }
 
 impl<'a> CatalogDefinitions<'a> {
     /// The definitions of a catalog.
     pub fn new(catalog: &'a Catalog, shared: &'a Shared) -> CatalogDefinitions<'a> {
-        CatalogDefinitions { catalog, shared }
+        CatalogDefinitions { catalog, shared, at: Tick::MAX }
+    }
+
+    /// The same for a read at a tick: without the indexes that were created after it.
+    pub fn at(self, tick: Tick) -> CatalogDefinitions<'a> {
+        CatalogDefinitions { at: tick, ..self }
     }
 }
 
@@ -91,7 +98,10 @@ impl Definitions for CatalogDefinitions<'_> {
         {
             found.push(IndexInfo { index: id, key: materialized_key(&materialized.view.desc) });
         }
-        found.retain(|info| self.shared.replica.index(info.index).is_some());
+        found.retain(|info| {
+            self.shared.replica.index(info.index).is_some()
+                && self.shared.dataflows.as_of(info.index) <= self.at
+        });
         found
     }
 
@@ -124,7 +134,7 @@ pub fn bases_of(catalog: &Catalog, relation: &RelationExpr) -> BTreeSet<ObjectId
         .collect()
 }
 
-/// Decides how a query is answered.
+/// Decides how a query is answered, if it is read at a tick that is not before `at`.
 ///
 /// # Errors
 /// The query has no plan.
@@ -132,8 +142,9 @@ pub fn plan_read(
     shared: &Shared,
     catalog: &Catalog,
     query: &QueryExpr,
+    at: Tick,
 ) -> Result<ReadPlan, SqlError> {
-    let definitions = CatalogDefinitions::new(catalog, shared);
+    let definitions = CatalogDefinitions::new(catalog, shared).at(at);
     let relation = tidemill_optimize::optimize(query, &definitions)?;
     let bases = bases_of(catalog, &relation);
     let way = match tidemill_optimize::peek_plan(&relation, &definitions) {
@@ -143,7 +154,7 @@ pub fn plan_read(
     Ok(ReadPlan { way, bases })
 }
 
-/// The dataflow that computes a relation for one export.
+/// The dataflow that computes a relation for one export from `at` on, or from later.
 ///
 /// # Errors
 /// The relation cannot be computed.
@@ -152,8 +163,9 @@ pub fn relation_dataflow(
     catalog: &Catalog,
     relation: RelationExpr,
     object: ObjectId,
+    at: Tick,
 ) -> Result<PhysicalDataflow, SqlError> {
-    let definitions = CatalogDefinitions::new(catalog, shared);
+    let definitions = CatalogDefinitions::new(catalog, shared).at(at);
     tidemill_optimize::physical(&[(object, relation)], &definitions)
 }
 
@@ -252,7 +264,8 @@ pub async fn read(
         }
         Way::Dataflow(relation) => {
             let id = shared.transient_id();
-            let dataflow = relation_dataflow(shared, &snapshot.catalog, relation.clone(), id)?;
+            let (catalog, relation) = (&snapshot.catalog, relation.clone());
+            let dataflow = relation_dataflow(shared, catalog, relation, id, tick)?;
             run_dataflow(shared, dataflow, id, tick).await
         }
     }

@@ -120,3 +120,28 @@ async fn a_statement_prepared_on_what_was_rolled_back_is_planned_again() {
     let error = run(&mut s, "EXECUTE p").await.unwrap_err();
     assert_eq!(error.code, SqlState::UNDEFINED_TABLE);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_does_not_read_indexes_that_are_younger_than_its_tick() {
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = open(directory.path()).await;
+    let mut one = session(&coordinator);
+    let mut two = session(&coordinator);
+    run(&mut one, "CREATE TABLE a (n int); CREATE TABLE b (n int)").await.unwrap();
+    run(&mut one, "INSERT INTO a VALUES (1); INSERT INTO b VALUES (1)").await.unwrap();
+    run(&mut one, "CREATE VIEW v AS SELECT n, count(*) AS c FROM a GROUP BY n").await.unwrap();
+    run(&mut one, "BEGIN; SELECT count(*) FROM a").await.unwrap();
+    run(&mut two, "CREATE INDEX ia ON a (n); CREATE INDEX ib ON b (n)").await.unwrap();
+    run(&mut two, "CREATE INDEX iv ON v (n); INSERT INTO a VALUES (1)").await.unwrap();
+    let queries = [
+        "SELECT a.n FROM a, b WHERE a.n = b.n",
+        "SELECT n FROM a WHERE n = 1",
+        "SELECT c FROM v WHERE n = 1",
+        "SELECT v.c FROM v, b WHERE v.n = b.n",
+    ];
+    for query in queries {
+        assert_eq!(run(&mut one, query).await.unwrap(), ["[Int(1)]"], "{query}");
+    }
+    run(&mut one, "COMMIT").await.unwrap();
+    assert_eq!(run(&mut one, queries[2]).await.unwrap(), ["[Int(2)]"]);
+}

@@ -243,7 +243,7 @@ pub(crate) fn constant(
     let definitions = read::CatalogDefinitions::new(&snapshot.catalog, &session.shared);
     let relation = tidemill_optimize::optimize(&query, &definitions)?;
     let from = relation.typ().columns.first().map(|column| column.scalar_type.clone());
-    let plan = read::plan_read(&session.shared, &snapshot.catalog, &query)?;
+    let plan = read::plan_read(&session.shared, &snapshot.catalog, &query, Tick::MAX)?;
     let Way::Peek(tidemill_optimize::PeekPlan::Constant { rows, mfp }) = plan.way else {
         return Err(SqlError::unsupported("a parameter that is no constant"));
     };

@@ -88,7 +88,7 @@ async fn compute(
     check_writable(session)?;
     let query = bound(query, execution.parameters);
     let catalog = session.catalog(&execution.snapshot);
-    let plan = plan_read(&session.shared, &catalog, &query)?;
+    let plan = plan_read(&session.shared, &catalog, &query, session.planning_tick(None))?;
     if matches!(&plan.way, Way::Peek(tidemill_optimize::PeekPlan::Constant { .. })) {
         // Nothing is read: no tick is needed.
         let none = BTreeSet::new();

@@ -59,11 +59,11 @@ fn query_text(
         }
         ExplainStage::Optimized => {
             let relation = tidemill_optimize::optimize(query, &definitions)?;
-            let plan = read::plan_read(shared, catalog, query)?;
+            let plan = read::plan_read(shared, catalog, query, Tick::MAX)?;
             format!("{}{}", way_text(catalog, &plan.way), explain_relation(&relation, &namer))
         }
         ExplainStage::Physical => {
-            let plan = read::plan_read(shared, catalog, query)?;
+            let plan = read::plan_read(shared, catalog, query, Tick::MAX)?;
             let head = way_text(catalog, &plan.way);
             match plan.way {
                 Way::Peek(_) => {
@@ -72,7 +72,8 @@ fn query_text(
                 }
                 Way::Dataflow(relation) => {
                     let id = ObjectId::Transient(0);
-                    let dataflow = read::relation_dataflow(shared, catalog, relation, id)?;
+                    let dataflow =
+                        read::relation_dataflow(shared, catalog, relation, id, Tick::MAX)?;
                     let plans: Vec<String> = dataflow
                         .objects
                         .iter()

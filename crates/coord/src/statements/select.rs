@@ -37,7 +37,8 @@ pub(crate) async fn rows(
     }
     let query = bound(&select.query, execution.parameters);
     let catalog = session.catalog(&execution.snapshot);
-    let plan = read::plan_read(&session.shared, &catalog, &query)?;
+    let at = session.planning_tick(select.as_of);
+    let plan = read::plan_read(&session.shared, &catalog, &query, at)?;
     let (rows, _) = read_at(session, &execution.snapshot, &plan, select.as_of).await?;
     remember(session, execution, select, plan);
     let finishing: &Finishing = &select.finishing;
@@ -60,7 +61,8 @@ async fn cached(
     execution: &Execution<'_>,
     select: &SelectPlan,
 ) -> Result<Option<Vec<(Row, Diff)>>, SqlError> {
-    if session.has_pending_catalog() || select.as_of.is_some() {
+    let is_old = session.planning_tick(None) < execution.snapshot.catalog_tick;
+    if session.has_pending_catalog() || select.as_of.is_some() || is_old {
         return Ok(None);
     }
     let Some(cache) = &execution.cache else { return Ok(None) };
@@ -93,7 +95,8 @@ async fn cached(
 /// Keeps the plan for the next execution of the same prepared statement.
 fn remember(session: &Session, execution: &Execution<'_>, select: &SelectPlan, plan: ReadPlan) {
     let Some(cache) = &execution.cache else { return };
-    if session.has_pending_catalog() || select.as_of.is_some() {
+    let is_old = session.planning_tick(None) < execution.snapshot.catalog_tick;
+    if session.has_pending_catalog() || select.as_of.is_some() || is_old {
         return;
     }
     let kept = if execution.parameters.is_empty() {
@@ -174,6 +177,16 @@ impl Session {
                 Err(read_own_write())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The tick that a read will not be before: what is complete only later must not be planned
+    /// with.
+    pub(crate) fn planning_tick(&self, as_of: Option<AsOfTick>) -> Tick {
+        match (as_of, &self.transaction) {
+            (Some(as_of), _) => as_of.tick,
+            (None, Transaction::Open(open)) => open.read.as_ref().map_or(Tick::MAX, Hold::tick),
+            (None, _) => Tick::MAX,
         }
     }
 
