@@ -519,6 +519,16 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         let _ = answer.send(Err(serialization_failure()));
         return;
     }
+    // What cannot be written must not happen.
+    let changes = catalog_commit.changes.iter().cloned().map(DurableChange::Catalog);
+    let durable: Result<Vec<_>, _> = changes.map(serde_json::to_value).collect();
+    let durable = match durable {
+        Ok(durable) => durable,
+        Err(error) => {
+            let _ = answer.send(Err(SqlError::internal(error)));
+            return;
+        }
+    };
     let tick = next_tick(&snapshot);
     let next = catalog_commit.next;
     let volatile = builtin_changes(&snapshot.catalog, &next);
@@ -551,9 +561,8 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
     snapshot.tick = tick;
     snapshot.catalog_tick = tick;
     snapshot.catalog = Arc::clone(&next);
-    let changes = catalog_commit.changes.into_iter().map(DurableChange::Catalog);
     let entry = Entry {
-        catalog: changes.filter_map(|change| serde_json::to_value(change).ok()).collect(),
+        catalog: durable,
         columns,
         updates: commit.updates.clone(),
         dropped: dropped.clone(),

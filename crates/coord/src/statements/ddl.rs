@@ -197,8 +197,9 @@ pub(crate) async fn drop(
         if let Some(item) = catalog.item(*id)
             && let Definition::Source(source) = &item.definition
         {
+            // A source whose secret is broken must go, too.
             let connection =
-                crate::sources::upstream_connection(&session.shared, &catalog, source.connection)?;
+                crate::sources::upstream_connection(&session.shared, &catalog, source.connection);
             slots.push((item.name.item.clone(), connection, source.slot.clone()));
         }
         kept |= catalog.item(*id).is_some_and(|item| item.kind() == ItemKind::Source);
@@ -217,7 +218,11 @@ pub(crate) async fn drop(
     );
     commit(session, execution, changes).await?;
     for (name, connection, slot) in slots {
-        if let Err(error) = super::source::drop_slot(&session.shared, connection, &slot).await {
+        let dropped = match connection {
+            Ok(connection) => super::source::drop_slot(&session.shared, connection, &slot).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = dropped {
             let warning = SqlError::new(
                 tidemill_repr::SqlState::WARNING,
                 format!("the replication slot \"{slot}\" of source \"{name}\" was left behind"),

@@ -125,6 +125,7 @@ pub(crate) async fn read_at(
     let planned_at = snapshot.catalog_tick;
     let (tick, snapshot, _hold) = session.pick_tick(as_of).await?;
     session.check_catalog(planned_at, &snapshot)?;
+    check_content(&snapshot, plan, tick)?;
     let mut snapshot = snapshot;
     if session.has_pending_catalog() {
         let mut own = (*snapshot).clone();
@@ -136,6 +137,19 @@ pub(crate) async fn read_at(
         session.note_read(&plan.bases);
     }
     Ok((rows, tick))
+}
+
+/// A tick before a table's first content must not be read as if the table were empty.
+fn check_content(snapshot: &Snapshot, plan: &ReadPlan, tick: Tick) -> Result<(), SqlError> {
+    let later = |id| snapshot.hydrated.get(id).is_some_and(|hydrated| *hydrated > tick);
+    if !plan.bases.iter().any(later) {
+        return Ok(());
+    }
+    Err(SqlError::new(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("at {tick}, a table that the query reads was still waiting for its first content"),
+    )
+    .with_hint("Read as of a later tick, in a transaction that begins now."))
 }
 
 impl Session {
