@@ -58,6 +58,16 @@ pub fn is_query(sql: &str) -> bool {
     ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| text.starts_with(word))
 }
 
+/// SQLite's files declare keys, which Tidemill's tables have not: the statement without them.
+pub fn without_keys(sql: &str) -> String {
+    let upper = sql.trim_start().to_uppercase();
+    if !upper.starts_with("CREATE TABLE") && !upper.starts_with("CREATE UNIQUE INDEX") {
+        return sql.to_owned();
+    }
+    without_word(&without_word(sql, "PRIMARY KEY"), "UNIQUE")
+}
+
+/// The text without the first such words.
 fn without_word(sql: &str, word: &str) -> String {
     match sql.to_uppercase().find(word) {
         Some(at) => format!("{}{}", &sql[..at], &sql[at + word.len()..]),

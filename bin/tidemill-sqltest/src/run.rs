@@ -284,6 +284,7 @@ impl<'a> FileRun<'a> {
                 Some(sql) => sql,
                 None => return Ok(None),
             },
+            Peer::Tidemill(_) if self.script.typed => mirror::without_keys(sql),
             _ => sql.to_owned(),
         };
         let (parameters, cancel) = (self.parameters.clone(), self.cancel);
