@@ -128,6 +128,11 @@ async fn snapshot_progress(client: &Client) -> Result<()> {
 
 /// Shows the view beside PostgreSQL's answer, and how fresh it is.
 async fn live(client: &Client, upstream: &Client, port: u16, seconds: u64) -> Result<()> {
+    // The first read waits until the views are complete; from then on they follow.
+    for view in ["last_order", "revenue_by_country", "best_sellers", "good_customers"] {
+        let rows = first_value(client, &format!("SELECT count(*) FROM {view}")).await?;
+        println!("   {view}: {rows} rows");
+    }
     println!("\n-- The view, live, beside the same query run by PostgreSQL");
     let changes = connect(port, "materialize", "materialize").await?;
     let watcher = tokio::spawn(count_changes(changes));

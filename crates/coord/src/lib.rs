@@ -47,6 +47,9 @@ use tidemill_repr::{SqlError, SqlState};
 
 /// A failure of the ledger as clients see it.
 pub(crate) fn ledger_error(error: &LedgerError) -> SqlError {
-    SqlError::new(SqlState::IO_ERROR, format!("the ledger failed: {error}"))
-        .with_hint("Look at the server's disk and its log.")
+    let hint = match error {
+        LedgerError::Locked(_) => "Stop the other server, or use another data directory.",
+        _ => "Look at the server's disk and its log.",
+    };
+    SqlError::new(SqlState::IO_ERROR, format!("the ledger failed: {error}")).with_hint(hint)
 }

@@ -262,7 +262,11 @@ impl Session {
                 return Err(failed_transaction());
             }
         }
-        let planned = planned?;
+        let mut planned = planned?;
+        if let Plan::Fetch(fetch) = &planned.plan {
+            // Only the session knows the columns of its cursors.
+            planned.desc = self.cursors.get(&fetch.name).map(|cursor| cursor.response.desc.clone());
+        }
         for notice in planned.notices {
             let message = SqlError::new(notice.code, notice.message);
             self.notice(Notice { severity: notice.severity, message });
