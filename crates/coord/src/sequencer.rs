@@ -12,6 +12,8 @@
 //! Compute runs ahead of the disk; readers and the upstream do not: they follow
 //! [`crate::clock::Completion`] and the positions told after durability.
 
+mod checks;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::wall_tick;
 use crate::durable::{DurableChange, encode_position};
 use crate::hydrate::Hydration;
+use crate::sequencer::checks::{check_history, check_read, check_size, leave_out_dropped};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::volatile::difference;
@@ -37,15 +40,14 @@ const COMMITS_A_TICK: usize = 1024;
 /// How many bytes of rows share a tick at most, more or less.
 const BYTES_A_TICK: usize = 16 << 20;
 
-/// How many bytes of rows one commit may have: less than the ledger takes, with what may share
-/// its tick.
-const COMMIT_BYTES: usize = 1 << 29;
-
 /// How many ticks may wait for the disk before commits wait.
 const TICKS_IN_FLIGHT: usize = 512;
 
 /// How much history indexes and tables keep readable, in milliseconds.
 const HISTORY_MILLIS: u64 = 2_000;
+
+/// The rows of parts.
+pub type PartRows = HashMap<PartName, Vec<Arc<RowBatch>>>;
 
 /// Something to be committed at one tick.
 #[derive(Default)]
@@ -54,6 +56,9 @@ pub struct Commit {
     pub updates: Vec<(ObjectId, Arc<RowBatch>)>,
     /// Changes of tables that are in parts already.
     pub parts: Vec<(ObjectId, PartName)>,
+    /// The rows of parts that are followed, read before, so that the clock does not stand still
+    /// for it.
+    pub loaded: PartRows,
     /// Changes of collections that are not in the ledger.
     pub volatile: Vec<(ObjectId, Arc<RowBatch>)>,
     /// Changes of the catalog, planned on the catalog of `catalog_tick`.
@@ -233,70 +238,6 @@ fn install(shared: &Arc<Shared>, dataflow: DataflowDescription) {
     Hydration { shared: Arc::clone(shared), dataflow, hold }.start();
 }
 
-/// Takes out what a source says of tables that were dropped while it said it: the ledger would
-/// take it for new collections.
-fn leave_out_dropped(shared: &Shared, commit: &mut Commit) {
-    let Some((source, ..)) = commit.position else { return };
-    let catalog = Arc::clone(&shared.snapshot().catalog);
-    let known = |id: &ObjectId| catalog.item(*id).is_some();
-    if !known(&source) {
-        commit.position = None;
-    }
-    commit.updates.retain(|(id, _)| known(id));
-    commit.snapshot_done.retain(known);
-    commit.table_errors.retain(|(id, _)| known(id));
-    for (_, part) in commit.parts.extract_if(.., |(id, _)| !known(id)) {
-        shared.ledger.discard_parts(&[part]);
-    }
-}
-
-/// A commit that the ledger would refuse must not get a tick: all later ones would wait for it.
-fn check_size(commit: &Commit) -> Result<(), SqlError> {
-    let bytes: usize =
-        commit.updates.iter().map(|(_, batch)| batch.byte_len() + batch.len() * 12).sum();
-    if bytes <= COMMIT_BYTES {
-        return Ok(());
-    }
-    Err(SqlError::new(
-        SqlState::PROGRAM_LIMIT_EXCEEDED,
-        format!("a transaction of {bytes} bytes is too large: the limit is {COMMIT_BYTES} bytes"),
-    )
-    .with_hint("Write in several transactions."))
-}
-
-/// A base collection is followed from now on only: its changes before are in no dataflow. Past
-/// ticks are served where nothing changed since, and by indexes.
-fn check_history(snapshot: &Snapshot, dataflow: &DataflowDescription) -> Result<(), SqlError> {
-    let tick = dataflow.as_of;
-    let last_change = |id| snapshot.last_change.get(&id).copied().unwrap_or(Tick::MIN);
-    if dataflow.base_imports.iter().all(|import| last_change(import.id) <= tick) {
-        return Ok(());
-    }
-    Err(SqlError::new(
-        SqlState::FEATURE_NOT_SUPPORTED,
-        format!("cannot SUBSCRIBE as of {tick}: a table that it reads changed since"),
-    )
-    .with_hint("Subscribe to an index or a materialized view, or leave AS OF out."))
-}
-
-/// The tables must be there, and those that were read must not have changed since.
-fn check_read(snapshot: &Snapshot, group: &Group, commit: &Commit) -> Result<(), SqlError> {
-    let is_gone = |id: &ObjectId| snapshot.catalog.item(*id).is_none();
-    let read = commit.read.iter().flat_map(|(_, tables)| tables);
-    let written = commit.updates.iter().map(|(id, _)| id);
-    if commit.catalog.is_none() && read.chain(written).any(is_gone) {
-        return Err(serialization_failure());
-    }
-    let Some((tick, tables)) = &commit.read else { return Ok(()) };
-    for table in tables {
-        let changed = snapshot.last_change.get(table).is_some_and(|last| last > tick);
-        if changed || group.changes(*table) {
-            return Err(serialization_failure());
-        }
-    }
-    Ok(())
-}
-
 /// The error that tells a session to read again and try again.
 pub fn serialization_failure() -> SqlError {
     SqlError::new(
@@ -311,6 +252,7 @@ pub fn serialization_failure() -> SqlError {
 struct Group {
     updates: HashMap<ObjectId, Vec<Arc<RowBatch>>>,
     parts: Vec<(ObjectId, PartName)>,
+    loaded: PartRows,
     volatile: Vec<(ObjectId, Arc<RowBatch>)>,
     durable: Vec<DurableChange>,
     snapshot_done: Vec<ObjectId>,
@@ -339,6 +281,7 @@ impl Group {
             self.updates.entry(table).or_default().push(batch);
         }
         self.parts.extend(commit.parts);
+        self.loaded.extend(commit.loaded);
         self.volatile.extend(commit.volatile);
         self.durable.extend(commit.snapshot_done.iter().copied().map(DurableChange::SnapshotDone));
         self.snapshot_done.extend(commit.snapshot_done);
@@ -403,7 +346,8 @@ impl Group {
             if is_early { early.push(answer) } else { late.push(answer) }
         }
         // Readers may come as soon as the entry is durable: all else is in place by then.
-        send_updates(shared, tick, &updates, &self.parts, &self.volatile, errors);
+        let parts = (&self.parts[..], self.loaded);
+        send_updates(shared, tick, &updates, parts, &self.volatile, errors);
         shared.publish(snapshot);
         write(shared, entry, late, told);
         for answer in early {
@@ -475,7 +419,7 @@ fn send_updates(
     shared: &Arc<Shared>,
     tick: Tick,
     updates: &[(ObjectId, Arc<RowBatch>)],
-    parts: &[(ObjectId, PartName)],
+    (parts, mut loaded): (&[(ObjectId, PartName)], PartRows),
     volatile: &[(ObjectId, Arc<RowBatch>)],
     mut errors: Vec<(ObjectId, EvalError, Diff)>,
 ) {
@@ -489,6 +433,11 @@ fn send_updates(
         if !shared.dataflows.reads(*id) {
             continue;
         }
+        if let Some(batches) = loaded.remove(part) {
+            all.extend(batches.into_iter().map(|batch| (*id, batch)));
+            continue;
+        }
+        // Whoever follows it came just now.
         for batch in shared.ledger.read_part(part) {
             match batch {
                 Ok(batch) => all.push((*id, batch)),
@@ -568,7 +517,8 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         dropped: dropped.clone(),
         ..Entry::at(tick)
     };
-    send_updates(shared, tick, &commit.updates, &[], &volatile, Vec::new());
+    let no_parts = (&[][..], PartRows::new());
+    send_updates(shared, tick, &commit.updates, no_parts, &volatile, Vec::new());
     shared.publish(snapshot);
     write(shared, entry, vec![answer], Vec::new());
     for mut dataflow in catalog_commit.dataflows {

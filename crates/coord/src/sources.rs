@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::durable::decode_position;
-use crate::sequencer::Commit;
+use crate::sequencer::{Commit, PartRows};
 use crate::shared::{Shared, shutting_down};
 use crate::snapshot::Snapshot;
 use crate::status::StatusBoard;
@@ -68,14 +68,16 @@ impl IngestSink for Sink {
         let snapshot = shared.snapshot();
         let known = |id: &ObjectId| snapshot.catalog.item(*id).is_some();
         let errors = commit.table_errors.into_iter().filter(|(id, _)| known(id));
+        let parts = read_part_names(commit.bulk, known)?;
         let request = Commit {
+            loaded: load_parts(&shared, &parts).await?,
             updates: commit
                 .updates
                 .into_iter()
                 .filter(|(id, batch)| known(id) && !batch.is_empty())
                 .map(|(id, batch)| (id, Arc::new(batch)))
                 .collect(),
-            parts: read_part_names(commit.bulk, known)?,
+            parts,
             snapshot_done: commit.snapshot_done.into_iter().filter(known).collect(),
             table_errors: errors
                 .map(|(id, error)| {
@@ -106,6 +108,29 @@ impl IngestSink for Sink {
             shared.sources.board.table_statistics(table, statistics);
         }
     }
+}
+
+/// Reads the parts that running dataflows follow, on a blocking thread.
+async fn load_parts(
+    shared: &Arc<Shared>,
+    parts: &[(ObjectId, PartName)],
+) -> Result<PartRows, SqlError> {
+    let followed = parts.iter().filter(|(id, _)| shared.dataflows.reads(*id));
+    let followed: Vec<PartName> = followed.map(|(_, part)| part.clone()).collect();
+    if followed.is_empty() {
+        return Ok(PartRows::new());
+    }
+    let shared = Arc::clone(shared);
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut loaded = PartRows::new();
+        for part in followed {
+            let batches: Result<Vec<_>, LedgerError> = shared.ledger.read_part(&part).collect();
+            loaded.insert(part, batches?);
+        }
+        Ok(loaded)
+    });
+    let loaded = reading.await.map_err(SqlError::internal)?;
+    loaded.map_err(|error: LedgerError| crate::ledger_error(&error))
 }
 
 /// The parts that [`PartBulkWriter::finish`] named.
