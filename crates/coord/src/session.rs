@@ -408,6 +408,11 @@ impl Session {
         result
     }
 
+    /// The columns of a cursor that DECLARE made.
+    pub fn cursor_desc(&self, name: &str) -> Option<&RelationDesc> {
+        self.cursors.get(name).map(|cursor| &cursor.response.desc)
+    }
+
     /// Waits until the client asks to cancel; for those who stream a long answer.
     pub async fn cancelled(&self) -> SqlError {
         loop {

@@ -83,6 +83,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 backend::parameter_description(&mut self.client.output, &prepared.parameters);
                 (prepared, Vec::new())
             }
+            // A cursor that DECLARE made is a portal too: drivers ask for its columns by name.
+            Target::Portal if !self.portals.contains_key(name) => {
+                let desc = self.session.cursor_desc(name).ok_or_else(|| no_portal(name))?;
+                backend::row_description(&mut self.client.output, desc, &[]);
+                return Ok(());
+            }
             Target::Portal => {
                 let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
                 let formats = match &portal.prepared.desc {
