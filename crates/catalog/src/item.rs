@@ -133,6 +133,9 @@ pub struct UpstreamTable {
     pub columns: Vec<UpstreamColumn>,
     /// Attribute numbers of the primary key, if there is one.
     pub primary_key: Vec<i16>,
+    /// The publication's row filter, as SQL.
+    #[serde(default)]
+    pub row_filter: Option<String>,
 }
 
 /// A column upstream.
@@ -146,8 +149,14 @@ pub struct UpstreamColumn {
     pub type_oid: u32,
     /// The name of the type, for messages.
     pub type_name: String,
-    /// `pg_attribute.atttypmod`
+    /// `pg_attribute.atttypmod`; of the base type for a domain.
     pub typmod: i32,
+    /// `pg_attribute.atttypid` and `atttypmod` as declared: a domain's own.
+    #[serde(default)]
+    pub declared: Option<(u32, i32)>,
+    /// Whether the type is an enum.
+    #[serde(default)]
+    pub is_enum: bool,
     /// `pg_attribute.attnotnull`
     pub not_null: bool,
 }

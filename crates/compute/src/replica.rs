@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -21,9 +22,30 @@ use crate::worker::{Order, Outlets, run_worker};
 /// Timely worker threads that run dataflows. Dropping it ends them.
 pub struct Replica {
     state: Mutex<State>,
+    /// Bytes of rows that some worker has not taken yet.
+    queued_bytes: Arc<AtomicUsize>,
     threads: Vec<Thread>,
     /// Joins the threads when it is dropped. Locked by nobody else: the lock makes it `Sync`.
     guards: Mutex<Option<timely::communication::WorkerGuards<()>>>,
+}
+
+/// The bytes of an order's rows, counted as queued until the last worker has done the order.
+pub(crate) struct Weight {
+    bytes: usize,
+    queued: Arc<AtomicUsize>,
+}
+
+impl Weight {
+    fn new(bytes: usize, queued: &Arc<AtomicUsize>) -> Arc<Weight> {
+        queued.fetch_add(bytes, Ordering::Relaxed);
+        Arc::new(Weight { bytes, queued: Arc::clone(queued) })
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.queued.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// What commands change, under one lock, so that all workers see them in one order.
@@ -73,6 +95,7 @@ impl Replica {
         let state = State { orders, indexes: BTreeMap::new(), subscriptions: BTreeMap::new() };
         Ok(Replica {
             state: Mutex::new(state),
+            queued_bytes: Arc::default(),
             threads: threads.into_iter().map(|(_, thread)| thread).collect(),
             guards: Mutex::new(Some(guards)),
         })
@@ -116,9 +139,14 @@ impl Replica {
                 Order::Drop { dataflow }
             }
             Command::Hydrate { dataflow, collection, rows, errors, last } => {
-                Order::Hydrate { dataflow, collection, rows, errors, last }
+                let weight = Weight::new(rows.byte_len(), &self.queued_bytes);
+                Order::Hydrate { dataflow, collection, rows, errors, last, weight }
             }
-            Command::Updates { tick, updates, errors } => Order::Updates { tick, updates, errors },
+            Command::Updates { tick, updates, errors } => {
+                let bytes = updates.iter().map(|(_, rows)| rows.byte_len()).sum();
+                let weight = Weight::new(bytes, &self.queued_bytes);
+                Order::Updates { tick, updates, errors, weight }
+            }
             Command::AllowCompaction { index, since } => Order::AllowCompaction { index, since },
         };
         for (sender, thread) in state.orders.iter().zip(&self.threads) {
@@ -126,6 +154,12 @@ impl Replica {
             let _ = sender.send(order.clone());
             thread.unpark();
         }
+    }
+
+    /// Bytes of rows that wait for a worker. Whoever sends many rows looks here and waits, so
+    /// that what a slow worker has not taken yet stays where it was.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes.load(Ordering::Relaxed)
     }
 
     /// The reader of an index exported by a dataflow that was created and not dropped.

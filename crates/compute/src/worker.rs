@@ -28,6 +28,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::protocol::SubscribeBatch;
 use crate::publish::IndexShared;
 use crate::render::errors::internal;
+use crate::replica::Weight;
 use crate::worker::dataflow::{Dataflow, ExportedIndex};
 use differential_dataflow::trace::TraceReader;
 
@@ -44,11 +45,13 @@ pub(crate) enum Order {
         rows: Arc<RowBatch>,
         errors: Vec<(EvalError, Diff)>,
         last: bool,
+        weight: Arc<Weight>,
     },
     Updates {
         tick: Tick,
         updates: Arc<Vec<(ObjectId, Arc<RowBatch>)>>,
         errors: Arc<Vec<(ObjectId, EvalError, Diff)>>,
+        weight: Arc<Weight>,
     },
     AllowCompaction {
         index: ObjectId,
@@ -142,14 +145,16 @@ impl WorkerState {
     fn obey(&mut self, worker: &mut Worker, order: Order) {
         match order {
             Order::Create { description, outlets } => self.create(worker, &description, &outlets),
-            Order::Hydrate { dataflow, collection, rows, errors, last } => {
+            Order::Hydrate { dataflow, collection, rows, errors, last, weight: _weight } => {
                 let (index, peers) = (self.index, self.peers);
                 if let Some(flow) = self.dataflows.get_mut(&dataflow) {
                     flow.hydrate(collection, &rows, &errors, last, (index, peers));
                     self.dirty.insert(dataflow);
                 }
             }
-            Order::Updates { tick, updates, errors } => self.update(tick, &updates, &errors),
+            Order::Updates { tick, updates, errors, weight: _weight } => {
+                self.update(tick, &updates, &errors);
+            }
             Order::AllowCompaction { index, since } => {
                 if let Some(exported) = self.indexes.get_mut(&index) {
                     exported.allow_compaction(since.0);

@@ -1,6 +1,7 @@
 //! Feeding a new dataflow the content of what it reads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_compute::protocol::Command;
 use tidemill_plan::physical::DataflowDescription;
@@ -8,6 +9,9 @@ use tidemill_repr::{ObjectId, RowBatch, SqlError, Tick};
 
 use crate::holds::Hold;
 use crate::shared::Shared;
+
+/// How many bytes of rows may wait for the workers before reading goes on.
+const QUEUED_BYTES: usize = 64 << 20;
 
 /// The feeding of one dataflow; it holds the tick it reads.
 pub struct Hydration {
@@ -50,6 +54,9 @@ impl Hydration {
                 return Ok(());
             }
             self.send(collection, batch?, Vec::new(), false);
+            if matches!(collection, ObjectId::User(_)) {
+                self.wait_for_workers();
+            }
         }
         let snapshot = self.shared.snapshot();
         let errors = match snapshot.table_errors.get(&collection) {
@@ -58,6 +65,15 @@ impl Hydration {
         };
         self.send(collection, Arc::default(), errors, true);
         Ok(())
+    }
+
+    /// Waits, on a thread of its own, until the workers have taken most of what was sent.
+    fn wait_for_workers(&self) {
+        while self.shared.replica.queued_bytes() > QUEUED_BYTES
+            && self.shared.dataflows.is_running(self.dataflow.id)
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn send(

@@ -1,8 +1,9 @@
-//! Point lookups of prepared statements: planned once, executed with nothing but the key.
+//! Point lookups: answered with nothing but the key.
 //!
-//! `SELECT .. FROM t WHERE a = $1 [AND b = $2]`, where an index has just that key, needs no
-//! planning when it is executed again: the parameters are the key. What is recognised here is
-//! the planner's form of such a query, so whatever is not recognised is planned the usual way.
+//! `SELECT .. FROM t WHERE a = $1 [AND b = 7]`, where an index has just that key, needs no
+//! optimiser: the parameters and constants are the key. A prepared statement keeps what was
+//! found. What is recognised here is the planner's form of such a query, so whatever is not
+//! recognised is planned the usual way.
 
 use std::collections::BTreeSet;
 
@@ -12,18 +13,27 @@ use tidemill_optimize::{Definitions, IndexInfo};
 use tidemill_plan::physical::MapFilterProject;
 use tidemill_plan::query::ColumnRef;
 use tidemill_plan::{Id, QueryExpr, QueryScalar};
-use tidemill_repr::{ObjectId, Row, RowBuilder, ScalarType};
+use tidemill_repr::{ObjectId, Row, RowBuilder, ScalarType, Tick};
 
 use crate::read::CatalogDefinitions;
 use crate::shared::Shared;
 
-/// A lookup with a key of parameters.
+/// A part of a key.
+#[derive(Clone, Debug)]
+pub enum KeyPart {
+    /// A parameter, counted from 0.
+    Parameter(usize),
+    /// A constant: a row of one datum.
+    Literal(Row),
+}
+
+/// A lookup with a key of parameters and constants.
 #[derive(Debug)]
 pub struct Lookup {
     /// The index.
     pub index: ObjectId,
-    /// For each part of the key, in order: which parameter, from 0.
-    pub parameters: Vec<usize>,
+    /// The parts of the key, in order.
+    pub key: Vec<KeyPart>,
     /// Row-wise work on what is found.
     pub mfp: MapFilterProject,
     /// The base collections it depends on.
@@ -31,11 +41,14 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// The key for these parameters; None if one of them is NULL, which equals nothing.
+    /// The key for these parameters; None if a part of it is NULL, which equals nothing.
     pub fn key(&self, parameters: &[Row]) -> Option<Row> {
         let mut builder = RowBuilder::new();
-        for parameter in &self.parameters {
-            let row = parameters.get(*parameter)?;
+        for part in &self.key {
+            let row = match part {
+                KeyPart::Parameter(parameter) => parameters.get(*parameter)?,
+                KeyPart::Literal(row) => row,
+            };
             if row.iter().next()?.is_null() {
                 return None;
             }
@@ -45,8 +58,13 @@ impl Lookup {
     }
 }
 
-/// Recognises a lookup.
-pub fn recognise(shared: &Shared, catalog: &Catalog, query: &QueryExpr) -> Option<Lookup> {
+/// Recognises a lookup that is read at a tick that is not before `at`.
+pub fn recognise(
+    shared: &Shared,
+    catalog: &Catalog,
+    query: &QueryExpr,
+    at: Tick,
+) -> Option<Lookup> {
     let (mut outputs, mut relation): (Option<Vec<usize>>, _) = (None, query);
     while let QueryExpr::Project { input, outputs: columns } = relation {
         outputs = Some(match outputs {
@@ -63,19 +81,22 @@ pub fn recognise(shared: &Shared, catalog: &Catalog, query: &QueryExpr) -> Optio
         relation = input;
     }
     let QueryExpr::Get { id: Id::Global(id), typ } = relation else { return None };
-    let definitions = CatalogDefinitions::new(catalog, shared);
+    if equal.is_empty() {
+        return None;
+    }
+    let definitions = CatalogDefinitions::new(catalog, shared).at(at);
     let index = definitions.indexes_on(*id).into_iter().find(|info| fits(info, &equal))?;
-    let parameters = index
+    let key = index
         .key
         .iter()
         .filter_map(|part| equal.iter().find(|(column, _)| *part == ScalarExpr::Column(*column)))
-        .map(|(_, parameter)| *parameter)
+        .map(|(_, part)| part.clone())
         .collect();
     let mut mfp = MapFilterProject::identity(typ.arity());
     if let Some(outputs) = outputs {
         mfp.projection = outputs;
     }
-    Some(Lookup { index: index.index, parameters, mfp, bases: catalog.base_collections(*id) })
+    Some(Lookup { index: index.index, key, mfp, bases: catalog.base_collections(*id) })
 }
 
 fn compose(outer: &[usize], inner: &[usize]) -> Option<Vec<usize>> {
@@ -83,29 +104,27 @@ fn compose(outer: &[usize], inner: &[usize]) -> Option<Vec<usize>> {
 }
 
 /// Whether the key is made of just the columns that are compared.
-fn fits(index: &IndexInfo, equal: &[(usize, usize)]) -> bool {
+fn fits(index: &IndexInfo, equal: &[(usize, KeyPart)]) -> bool {
     index.key.len() == equal.len()
         && index.key.iter().all(|part| {
             equal.iter().filter(|(column, _)| *part == ScalarExpr::Column(*column)).count() == 1
         })
 }
 
-/// Collects `column = parameter` from a conjunction; None if there is anything else.
-fn equalities(predicate: &QueryScalar, found: &mut Vec<(usize, usize)>) -> Option<()> {
+/// Collects `column = parameter` and `column = constant` from a conjunction; None if there is
+/// anything else.
+fn equalities(predicate: &QueryScalar, found: &mut Vec<(usize, KeyPart)>) -> Option<()> {
     match predicate {
         QueryScalar::And(parts) => parts.iter().try_for_each(|part| equalities(part, found)),
         QueryScalar::Call { function, arguments, .. }
             if function.name == "=" || is_equality(function.id) =>
         {
-            let (column, parameter, typ) = match &arguments[..] {
-                [
-                    QueryScalar::Column(ColumnRef { level: 0, column }),
-                    QueryScalar::Parameter(n, typ),
-                ]
-                | [
-                    QueryScalar::Parameter(n, typ),
-                    QueryScalar::Column(ColumnRef { level: 0, column }),
-                ] => (*column, *n, &typ.scalar_type),
+            let [left, right] = &arguments[..] else { return None };
+            let (column, (part, typ)) = match (left, right) {
+                (QueryScalar::Column(ColumnRef { level: 0, column }), other)
+                | (other, QueryScalar::Column(ColumnRef { level: 0, column })) => {
+                    (*column, key_part(other)?)
+                }
                 _ => return None,
             };
             // Integers of all widths are one datum; other types must have one form a value.
@@ -113,8 +132,21 @@ fn equalities(predicate: &QueryScalar, found: &mut Vec<(usize, usize)>) -> Optio
             if !plain {
                 return None;
             }
-            found.push((column, parameter.checked_sub(1)?));
+            found.push((column, part));
             Some(())
+        }
+        _ => None,
+    }
+}
+
+/// A parameter or constant with its type.
+fn key_part(scalar: &QueryScalar) -> Option<(KeyPart, &ScalarType)> {
+    match scalar {
+        QueryScalar::Parameter(n, typ) => {
+            Some((KeyPart::Parameter(n.checked_sub(1)?), &typ.scalar_type))
+        }
+        QueryScalar::Literal(Ok(row), typ) => {
+            Some((KeyPart::Literal(row.clone()), &typ.scalar_type))
         }
         _ => None,
     }

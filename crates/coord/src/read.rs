@@ -43,7 +43,7 @@ pub enum Way {
 pub enum CachedRead {
     /// The whole plan: the statement has no parameters.
     Plan(ReadPlan),
-    /// A lookup whose key is made of parameters.
+    /// A lookup whose key is made of parameters and constants.
     Lookup(crate::lookup::Lookup),
 }
 
@@ -256,11 +256,7 @@ pub async fn read(
         }
         Way::Peek(PeekPlan::Index { index, access, mfp, .. }) => {
             let reader = ready_reader(shared, snapshot, *index, &plan.bases, tick).await?;
-            let found = read_index(&reader, access, mfp, tick);
-            if found.is_err() && shared.replica.index(*index).is_none() {
-                return Err(crate::sequencer::serialization_failure());
-            }
-            found
+            read_index(&reader, access, mfp, tick).map_err(|error| or_gone(shared, *index, error))
         }
         Way::Dataflow(relation) => {
             let id = shared.transient_id();
@@ -290,6 +286,37 @@ pub async fn ready_reader(
     let needed = snapshot.must_be_complete(tick, bases.iter().copied());
     reader.wait_for(needed.max(shared.dataflows.as_of(index).min(tick))).await?;
     Ok(reader)
+}
+
+/// The error of a read of an index; if that was dropped meanwhile, the query is planned again.
+fn or_gone(shared: &Shared, index: ObjectId, error: SqlError) -> SqlError {
+    if shared.replica.index(index).is_none() {
+        return crate::sequencer::serialization_failure();
+    }
+    error
+}
+
+/// Answers a lookup at a tick that is readable and held.
+///
+/// # Errors
+/// As [`read`].
+pub async fn look_up(
+    shared: &Shared,
+    snapshot: &Snapshot,
+    lookup: &crate::lookup::Lookup,
+    key: &Row,
+    tick: Tick,
+) -> Result<Vec<(Row, Diff)>, SqlError> {
+    let reader = ready_reader(shared, snapshot, lookup.index, &lookup.bases, tick).await?;
+    let mut worker = RowWorker::new(&lookup.mfp);
+    let mut add_all = || {
+        for (row, diff) in reader.lookup(tick, key.as_ref())? {
+            worker.add(row.as_ref(), diff)?;
+        }
+        Ok(())
+    };
+    add_all().map_err(|error| or_gone(shared, lookup.index, error))?;
+    Ok(worker.rows)
 }
 
 /// Reads an index and does row-wise work.

@@ -43,6 +43,9 @@ const BYTES_A_TICK: usize = 16 << 20;
 /// How many ticks may wait for the disk before commits wait.
 const TICKS_IN_FLIGHT: usize = 512;
 
+/// How many bytes of rows may wait for the workers before commits wait.
+const QUEUED_BYTES: usize = 256 << 20;
+
 /// How much history indexes and tables keep readable, in milliseconds.
 const HISTORY_MILLIS: u64 = 2_000;
 
@@ -140,6 +143,10 @@ pub async fn run(shared: Arc<Shared>, mut requests: mpsc::Receiver<Request>) {
 /// Waits until wall time has passed the last tick, and the disk is not too far behind.
 async fn pace(shared: &Shared) {
     while shared.completion.backlog() > TICKS_IN_FLIGHT && shared.completion.failure().is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // When compute falls behind, commits wait and then share a tick.
+    while shared.replica.queued_bytes() > QUEUED_BYTES {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     if shared.snapshot().tick >= wall_tick() {
@@ -538,8 +545,8 @@ pub fn builtin_changes(
 ) -> Vec<(ObjectId, Arc<RowBatch>)> {
     builtin::all()
         .filter_map(|relation| {
-            let builtin::Content::Catalog(rows) = &relation.content else { return None };
-            let change = difference(&rows(old), &rows(new));
+            let (gone, come) = relation.change(old, new)?;
+            let change = difference(&gone, &come);
             (!change.is_empty()).then(|| (relation.id(), Arc::new(change)))
         })
         .collect()

@@ -29,9 +29,12 @@ pub fn to_catalog(table: &UpstreamTable) -> catalog::UpstreamTable {
                 type_oid: column.base_type_oid.0,
                 type_name: column.type_name.clone(),
                 typmod: column.base_typmod,
+                declared: Some((column.type_oid.0, column.typmod)),
+                is_enum: column.type_kind == TypeKind::Enum,
                 not_null: column.not_null,
             })
             .collect(),
+        row_filter: table.row_filter.clone(),
         primary_key: primary_key.map(|key| key.attnums.clone()).unwrap_or_default(),
     }
 }
@@ -53,21 +56,25 @@ pub fn to_ingest(table: &catalog::UpstreamTable) -> UpstreamTable {
         columns: table
             .columns
             .iter()
-            .map(|column| UpstreamColumn {
-                attnum: column.attnum,
-                name: column.name.clone(),
-                type_oid: Oid(column.type_oid),
-                typmod: column.typmod,
-                type_name: column.type_name.clone(),
-                type_kind: TypeKind::Base,
-                base_type_oid: Oid(column.type_oid),
-                base_typmod: column.typmod,
-                not_null: column.not_null,
-                published: true,
+            .map(|column| {
+                let (type_oid, typmod) =
+                    column.declared.unwrap_or((column.type_oid, column.typmod));
+                UpstreamColumn {
+                    attnum: column.attnum,
+                    name: column.name.clone(),
+                    type_oid: Oid(type_oid),
+                    typmod,
+                    type_name: column.type_name.clone(),
+                    type_kind: if column.is_enum { TypeKind::Enum } else { TypeKind::Base },
+                    base_type_oid: Oid(column.type_oid),
+                    base_typmod: column.typmod,
+                    not_null: column.not_null,
+                    published: true,
+                }
             })
             .collect(),
         keys: if table.primary_key.is_empty() { Vec::new() } else { vec![key] },
-        row_filter: None,
+        row_filter: table.row_filter.clone(),
         readable: true,
         row_security: false,
         partitioned: false,

@@ -155,3 +155,24 @@ async fn a_renamed_table_is_not_read_again_after_a_restart() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(run(&mut s, "SELECT count(*) FROM u").await.unwrap(), ["[Int(3)]"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_filters_and_domains_are_the_same_in_snapshot_and_stream() {
+    let upstream = PrivatePostgres::start().unwrap();
+    upstream.psql("CREATE DOMAIN amount AS int CHECK (VALUE >= 0)").unwrap();
+    upstream.psql("CREATE TABLE t (id int NOT NULL, n amount)").unwrap();
+    upstream.psql("ALTER TABLE t REPLICA IDENTITY FULL").unwrap();
+    upstream.psql("INSERT INTO t VALUES (1, 10), (2, 20)").unwrap();
+    upstream.psql("CREATE PUBLICATION p FOR TABLE t WHERE (id > 1)").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = open(directory.path()).await;
+    let mut s = session(&coordinator);
+    follow(&mut s, upstream.port).await;
+    run(&mut s, "CREATE TABLE t FROM SOURCE s (REFERENCE public.t)").await.unwrap();
+    eventually(&mut s, "SELECT * FROM t", &["[Int(2), Int(20)]"]).await;
+    upstream.psql("INSERT INTO t VALUES (0, 0), (3, 30)").unwrap();
+    upstream.psql("UPDATE t SET id = 4 WHERE id = 1").unwrap();
+    upstream.psql("UPDATE t SET id = 1 WHERE id = 2").unwrap();
+    let expected = ["[Int(3), Int(30)]", "[Int(4), Int(10)]"];
+    eventually(&mut s, "SELECT * FROM t ORDER BY id", &expected).await;
+}

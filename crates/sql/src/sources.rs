@@ -475,9 +475,12 @@ mod tests {
                     type_oid: *type_oid,
                     type_name: format!("type {type_oid}"),
                     typmod: -1,
+                    declared: None,
+                    is_enum: false,
                     not_null: attnum == 1,
                 })
                 .collect(),
+            row_filter: None,
             primary_key: vec![1],
         }
     }

@@ -1,18 +1,10 @@
 //! `mz_catalog`: the objects of the database.
 
-use tidemill_repr::{Datum, ObjectId, Row, ScalarType};
+use tidemill_repr::{Datum, ObjectId, Row};
 
 use super::{Builtin, Content};
 use crate::item::{Connection, Definition, Item};
 use crate::snapshot::Catalog;
-
-const ID: (&str, ScalarType, bool) = ("id", ScalarType::Text, false);
-const OID: (&str, ScalarType, bool) = ("oid", ScalarType::Oid, false);
-const SCHEMA_ID: (&str, ScalarType, bool) = ("schema_id", ScalarType::Text, false);
-const NAME: (&str, ScalarType, bool) = ("name", ScalarType::Text, false);
-const OWNER: (&str, ScalarType, bool) = ("owner_id", ScalarType::Text, false);
-const CLUSTER_ID: (&str, ScalarType, bool) = ("cluster_id", ScalarType::Text, true);
-const CREATE_SQL: (&str, ScalarType, bool) = ("create_sql", ScalarType::Text, true);
 
 /// The relations of the schema.
 pub const RELATIONS: &[Builtin] = &[
@@ -20,145 +12,100 @@ pub const RELATIONS: &[Builtin] = &[
         number: 100,
         schema: "mz_catalog",
         name: "mz_databases",
-        columns: &[ID, OID, NAME, OWNER],
+        columns: "id text, oid oid, name text, owner_id text",
         content: Content::Catalog(databases),
     },
     Builtin {
         number: 101,
         schema: "mz_catalog",
         name: "mz_schemas",
-        columns: &[ID, OID, ("database_id", ScalarType::Text, true), NAME, OWNER],
+        columns: "id text, oid oid, database_id text?, name text, owner_id text",
         content: Content::Catalog(schemas),
     },
     Builtin {
         number: 102,
         schema: "mz_catalog",
         name: "mz_objects",
-        columns: &[ID, OID, SCHEMA_ID, NAME, ("type", ScalarType::Text, false), OWNER, CLUSTER_ID],
+        columns: "id text, oid oid, schema_id text, name text, type text, owner_id text, \
+                  cluster_id text?",
         content: Content::Catalog(objects),
     },
     Builtin {
         number: 103,
         schema: "mz_catalog",
         name: "mz_columns",
-        columns: &[
-            ID,
-            NAME,
-            ("position", ScalarType::Int8, false),
-            ("nullable", ScalarType::Bool, false),
-            ("type", ScalarType::Text, false),
-            ("default", ScalarType::Text, true),
-            ("type_oid", ScalarType::Oid, false),
-            ("type_mod", ScalarType::Int4, false),
-        ],
+        columns: "id text, name text, position int8, nullable bool, type text, default text?, \
+                  type_oid oid, type_mod int4",
         content: Content::Catalog(columns),
     },
     Builtin {
         number: 104,
         schema: "mz_catalog",
         name: "mz_tables",
-        columns: &[
-            ID,
-            OID,
-            SCHEMA_ID,
-            NAME,
-            OWNER,
-            CREATE_SQL,
-            ("source_id", ScalarType::Text, true),
-        ],
+        columns: "id text, oid oid, schema_id text, name text, owner_id text, create_sql text?, \
+                  source_id text?",
         content: Content::Catalog(tables),
     },
     Builtin {
         number: 105,
         schema: "mz_catalog",
         name: "mz_views",
-        columns: &[
-            ID,
-            OID,
-            SCHEMA_ID,
-            NAME,
-            ("definition", ScalarType::Text, false),
-            OWNER,
-            CREATE_SQL,
-        ],
+        columns: "id text, oid oid, schema_id text, name text, definition text, owner_id text, \
+                  create_sql text?",
         content: Content::Catalog(views),
     },
     Builtin {
         number: 106,
         schema: "mz_catalog",
         name: "mz_materialized_views",
-        columns: &[
-            ID,
-            OID,
-            SCHEMA_ID,
-            NAME,
-            CLUSTER_ID,
-            ("definition", ScalarType::Text, false),
-            OWNER,
-            CREATE_SQL,
-        ],
+        columns: "id text, oid oid, schema_id text, name text, cluster_id text?, \
+                  definition text, owner_id text, create_sql text?",
         content: Content::Catalog(materialized_views),
     },
     Builtin {
         number: 107,
         schema: "mz_catalog",
         name: "mz_indexes",
-        columns: &[
-            ID,
-            OID,
-            SCHEMA_ID,
-            NAME,
-            ("on_id", ScalarType::Text, false),
-            CLUSTER_ID,
-            ("key", ScalarType::Text, false),
-            OWNER,
-            CREATE_SQL,
-        ],
+        columns: "id text, oid oid, schema_id text, name text, on_id text, cluster_id text?, \
+                  key text, owner_id text, create_sql text?",
         content: Content::Catalog(indexes),
     },
     Builtin {
         number: 108,
         schema: "mz_catalog",
         name: "mz_sources",
-        columns: &[
-            ID,
-            OID,
-            SCHEMA_ID,
-            NAME,
-            ("type", ScalarType::Text, false),
-            ("connection_id", ScalarType::Text, true),
-            CLUSTER_ID,
-            OWNER,
-            CREATE_SQL,
-        ],
+        columns: "id text, oid oid, schema_id text, name text, type text, connection_id text?, \
+                  cluster_id text?, owner_id text, create_sql text?",
         content: Content::Catalog(sources),
     },
     Builtin {
         number: 109,
         schema: "mz_catalog",
         name: "mz_connections",
-        columns: &[ID, OID, SCHEMA_ID, NAME, ("type", ScalarType::Text, false), OWNER, CREATE_SQL],
+        columns: "id text, oid oid, schema_id text, name text, type text, owner_id text, \
+                  create_sql text?",
         content: Content::Catalog(connections),
     },
     Builtin {
         number: 110,
         schema: "mz_catalog",
         name: "mz_secrets",
-        columns: &[ID, OID, SCHEMA_ID, NAME, OWNER],
+        columns: "id text, oid oid, schema_id text, name text, owner_id text",
         content: Content::Catalog(secrets),
     },
     Builtin {
         number: 111,
         schema: "mz_catalog",
         name: "mz_clusters",
-        columns: &[ID, NAME, OWNER],
+        columns: "id text, name text, owner_id text",
         content: Content::Catalog(clusters),
     },
     Builtin {
         number: 112,
         schema: "mz_catalog",
         name: "mz_relations",
-        columns: &[ID, OID, SCHEMA_ID, NAME, ("type", ScalarType::Text, false), OWNER, CLUSTER_ID],
+        columns: "id text, oid oid, schema_id text, name text, type text, owner_id text, \
+                  cluster_id text?",
         content: Content::View(
             "SELECT id, oid, schema_id, name, type, owner_id, cluster_id FROM mz_catalog.mz_objects \
              WHERE type IN ('table', 'view', 'materialized-view', 'source')",

@@ -1,6 +1,6 @@
 //! `mz_internal`: what the running server reports.
 
-use tidemill_repr::{Datum, Row, ScalarType};
+use tidemill_repr::{Datum, Row};
 
 use super::{Builtin, Content};
 use crate::snapshot::Catalog;
@@ -18,78 +18,47 @@ pub const RELATIONS: &[Builtin] = &[
         number: SOURCE_STATUSES,
         schema: "mz_internal",
         name: "mz_source_statuses",
-        columns: &[
-            ("id", ScalarType::Text, false),
-            ("name", ScalarType::Text, false),
-            ("type", ScalarType::Text, false),
-            ("last_status_change_at", ScalarType::TimestampTz, true),
-            ("status", ScalarType::Text, false),
-            ("error", ScalarType::Text, true),
-            ("details", ScalarType::Jsonb, true),
-        ],
+        columns: "id text, name text, type text, last_status_change_at timestamptz?, \
+                  status text, error text?, details jsonb?",
         content: Content::Status,
     },
     Builtin {
         number: SOURCE_STATISTICS,
         schema: "mz_internal",
         name: "mz_source_statistics",
-        columns: &[
-            ("id", ScalarType::Text, false),
-            ("messages_received", ScalarType::Int8, false),
-            ("bytes_received", ScalarType::Int8, false),
-            ("updates_staged", ScalarType::Int8, false),
-            ("updates_committed", ScalarType::Int8, false),
-            ("snapshot_records_known", ScalarType::Int8, true),
-            ("snapshot_records_staged", ScalarType::Int8, true),
-            ("snapshot_committed", ScalarType::Bool, false),
-            ("offset_known", ScalarType::Int8, true),
-            ("offset_committed", ScalarType::Int8, true),
-        ],
+        columns: "id text, messages_received int8, bytes_received int8, updates_staged int8, \
+                  updates_committed int8, snapshot_records_known int8?, \
+                  snapshot_records_staged int8?, snapshot_committed bool, offset_known int8?, \
+                  offset_committed int8?",
         content: Content::Status,
     },
     Builtin {
         number: SOURCE_STATUS_HISTORY,
         schema: "mz_internal",
         name: "mz_source_status_history",
-        columns: &[
-            ("occurred_at", ScalarType::TimestampTz, false),
-            ("source_id", ScalarType::Text, false),
-            ("status", ScalarType::Text, false),
-            ("error", ScalarType::Text, true),
-            ("details", ScalarType::Jsonb, true),
-        ],
+        columns: "occurred_at timestamptz, source_id text, status text, error text?, \
+                  details jsonb?",
         content: Content::Status,
     },
     Builtin {
         number: 203,
         schema: "mz_internal",
         name: "mz_object_dependencies",
-        columns: &[
-            ("object_id", ScalarType::Text, false),
-            ("referenced_object_id", ScalarType::Text, false),
-        ],
+        columns: "object_id text, referenced_object_id text",
         content: Content::Catalog(object_dependencies),
     },
     Builtin {
         number: 204,
         schema: "mz_internal",
         name: "mz_postgres_sources",
-        columns: &[
-            ("id", ScalarType::Text, false),
-            ("replication_slot", ScalarType::Text, false),
-            ("timeline_id", ScalarType::Int8, true),
-        ],
+        columns: "id text, replication_slot text, timeline_id int8?",
         content: Content::Catalog(postgres_sources),
     },
     Builtin {
         number: 205,
         schema: "mz_internal",
         name: "mz_postgres_source_tables",
-        columns: &[
-            ("id", ScalarType::Text, false),
-            ("schema_name", ScalarType::Text, false),
-            ("table_name", ScalarType::Text, false),
-        ],
+        columns: "id text, schema_name text, table_name text",
         content: Content::Catalog(postgres_source_tables),
     },
 ];

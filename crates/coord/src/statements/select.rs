@@ -1,16 +1,18 @@
 //! SELECT.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidemill_plan::{Finishing, QueryExpr};
-use tidemill_repr::{Diff, Row, SqlError, SqlState, Tick};
+use tidemill_repr::{Diff, ObjectId, Row, SqlError, SqlState, Tick};
 use tidemill_sql::plan::{AsOfTick, SelectPlan};
 
 use super::Execution;
 use super::write::read_own_write;
 use crate::holds::Hold;
-use crate::lookup;
-use crate::read::{self, CachedRead, ReadPlan, RowWorker};
+use crate::lookup::{self, Lookup};
+use crate::read::{self, CachedRead, ReadPlan};
 use crate::response::{Response, RowsResponse};
 use crate::session::{Session, Transaction};
 use crate::snapshot::Snapshot;
@@ -31,11 +33,14 @@ pub(crate) async fn rows(
     select: &SelectPlan,
     tag: &'static str,
 ) -> Result<RowsResponse, SqlError> {
-    if let Some(rows) = cached(session, execution, select).await? {
+    if let Some(rows) = without_planning(session, execution, select).await? {
         let rows = crate::finish::finish(rows, &select.finishing)?;
         return Ok(RowsResponse::ready(select.desc.clone(), tag, rows));
     }
-    let query = bound(&select.query, execution.parameters);
+    let query = match execution.parameters {
+        [] => Cow::Borrowed(&select.query),
+        parameters => Cow::Owned(bound(&select.query, parameters)),
+    };
     let catalog = session.catalog(&execution.snapshot);
     let at = session.planning_tick(select.as_of);
     let plan = read::plan_read(&session.shared, &catalog, &query, at)?;
@@ -55,60 +60,67 @@ pub(crate) fn bound(query: &QueryExpr, parameters: &[Row]) -> QueryExpr {
     query
 }
 
-/// The rows by a plan that an earlier execution left.
-async fn cached(
+/// Whether a read is one of the present state with the committed catalog: its plan is the same
+/// for all that are.
+fn is_plain(session: &Session, execution: &Execution<'_>, select: &SelectPlan) -> bool {
+    let is_old = session.planning_tick(None) < execution.snapshot.catalog_tick;
+    !session.has_pending_catalog() && select.as_of.is_none() && !is_old
+}
+
+/// The rows by a plan that an earlier execution left, or by a lookup, which needs none.
+async fn without_planning(
     session: &mut Session,
     execution: &Execution<'_>,
     select: &SelectPlan,
 ) -> Result<Option<Vec<(Row, Diff)>>, SqlError> {
-    let is_old = session.planning_tick(None) < execution.snapshot.catalog_tick;
-    if session.has_pending_catalog() || select.as_of.is_some() || is_old {
+    if !is_plain(session, execution, select) {
         return Ok(None);
     }
-    let Some(cache) = &execution.cache else { return Ok(None) };
-    let guard = cache.load();
-    match guard.as_deref() {
+    let kept = execution.cache.as_ref().and_then(|cache| cache.load_full());
+    match kept.as_deref() {
         Some(CachedRead::Plan(plan)) => {
             let (rows, _) = read_at(session, &execution.snapshot, plan, None).await?;
             Ok(Some(rows))
         }
-        Some(CachedRead::Lookup(lookup)) => {
-            let Some(key) = lookup.key(execution.parameters) else { return Ok(Some(Vec::new())) };
-            session.check_readable(&lookup.bases)?;
-            let (tick, snapshot, _hold) = session.pick_tick(None).await?;
-            let snapshot = read::wait_hydrated(&session.shared, snapshot, &lookup.bases).await?;
-            let tick = session.later_tick(tick);
-            let reader =
-                read::ready_reader(&session.shared, &snapshot, lookup.index, &lookup.bases, tick)
-                    .await?;
-            let mut worker = RowWorker::new(&lookup.mfp);
-            for (row, diff) in reader.lookup(tick, key.as_ref())? {
-                worker.add(row.as_ref(), diff)?;
+        Some(CachedRead::Lookup(lookup)) => look_up(session, execution, lookup).await.map(Some),
+        None => {
+            let catalog = &execution.snapshot.catalog;
+            let at = session.planning_tick(None);
+            let found = lookup::recognise(&session.shared, catalog, &select.query, at);
+            let Some(lookup) = found else { return Ok(None) };
+            let rows = look_up(session, execution, &lookup).await?;
+            if let Some(cache) = &execution.cache {
+                cache.store(Some(Arc::new(CachedRead::Lookup(lookup))));
             }
-            session.note_read(&lookup.bases);
-            Ok(Some(worker.rows))
+            Ok(Some(rows))
         }
-        None => Ok(None),
     }
+}
+
+async fn look_up(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    lookup: &Lookup,
+) -> Result<Vec<(Row, Diff)>, SqlError> {
+    let Some(key) = lookup.key(execution.parameters) else { return Ok(Vec::new()) };
+    session.check_readable(&lookup.bases)?;
+    let (tick, snapshot, _hold) = session.pick_tick(None).await?;
+    let snapshot = read::wait_hydrated(&session.shared, snapshot, &lookup.bases).await?;
+    session.check_catalog(execution.snapshot.catalog_tick, &snapshot)?;
+    let tick = session.later_tick(tick);
+    check_content(&snapshot, &lookup.bases, tick)?;
+    let rows = read::look_up(&session.shared, &snapshot, lookup, &key, tick).await?;
+    session.note_read(&lookup.bases);
+    Ok(rows)
 }
 
 /// Keeps the plan for the next execution of the same prepared statement.
 fn remember(session: &Session, execution: &Execution<'_>, select: &SelectPlan, plan: ReadPlan) {
     let Some(cache) = &execution.cache else { return };
-    let is_old = session.planning_tick(None) < execution.snapshot.catalog_tick;
-    if session.has_pending_catalog() || select.as_of.is_some() || is_old {
-        return;
-    }
-    let kept = if execution.parameters.is_empty() {
-        // A query of the session's functions (now()) is planned anew each time it is parsed,
-        // which is when these become constants.
-        Some(CachedRead::Plan(plan))
-    } else {
-        lookup::recognise(&session.shared, &execution.snapshot.catalog, &select.query)
-            .map(CachedRead::Lookup)
-    };
-    if let Some(kept) = kept {
-        cache.store(Some(Arc::new(kept)));
+    // A query of the session's functions (now()) is planned anew each time it is parsed, which
+    // is when these become constants.
+    if execution.parameters.is_empty() && is_plain(session, execution, select) {
+        cache.store(Some(Arc::new(CachedRead::Plan(plan))));
     }
 }
 
@@ -125,7 +137,7 @@ pub(crate) async fn read_at(
     let planned_at = snapshot.catalog_tick;
     let (tick, snapshot, _hold) = session.pick_tick(as_of).await?;
     session.check_catalog(planned_at, &snapshot)?;
-    check_content(&snapshot, plan, tick)?;
+    check_content(&snapshot, &plan.bases, tick)?;
     let mut snapshot = snapshot;
     if session.has_pending_catalog() {
         let mut own = (*snapshot).clone();
@@ -140,9 +152,13 @@ pub(crate) async fn read_at(
 }
 
 /// A tick before a table's first content must not be read as if the table were empty.
-fn check_content(snapshot: &Snapshot, plan: &ReadPlan, tick: Tick) -> Result<(), SqlError> {
+fn check_content(
+    snapshot: &Snapshot,
+    bases: &BTreeSet<ObjectId>,
+    tick: Tick,
+) -> Result<(), SqlError> {
     let later = |id| snapshot.hydrated.get(id).is_some_and(|hydrated| *hydrated > tick);
-    if !plan.bases.iter().any(later) {
+    if !bases.iter().any(later) {
         return Ok(());
     }
     Err(SqlError::new(
@@ -182,10 +198,7 @@ impl Session {
     }
 
     /// What the transaction has written cannot be read in it.
-    pub(crate) fn check_readable(
-        &self,
-        bases: &std::collections::BTreeSet<tidemill_repr::ObjectId>,
-    ) -> Result<(), SqlError> {
+    pub(crate) fn check_readable(&self, bases: &BTreeSet<ObjectId>) -> Result<(), SqlError> {
         match &self.transaction {
             Transaction::Open(open) if open.writes.touches(bases.iter().copied()) => {
                 Err(read_own_write())
@@ -207,9 +220,9 @@ impl Session {
     /// Keeps in mind what a transaction block has read: if it writes, that must still be so. The
     /// built-in relations are left out: drivers look at them all the time, and they change by
     /// themselves.
-    fn note_read(&mut self, bases: &std::collections::BTreeSet<tidemill_repr::ObjectId>) {
+    fn note_read(&mut self, bases: &BTreeSet<ObjectId>) {
         if let Transaction::Open(open) = &mut self.transaction {
-            let tables = bases.iter().filter(|id| matches!(id, tidemill_repr::ObjectId::User(_)));
+            let tables = bases.iter().filter(|id| matches!(id, ObjectId::User(_)));
             open.tables_read.extend(tables);
         }
     }

@@ -250,6 +250,14 @@ impl Task {
 
     /// Creates the source's slot; its position becomes that of the source.
     async fn create_slot(&mut self, session: &mut ReplicationSession) -> Result<(), SourceError> {
+        let has_content =
+            self.config.tables.iter().any(|table| table.snapshot == TableSnapshot::Done);
+        if has_content {
+            // A new slot would leave out what was committed since: never in silence.
+            return Err(SourceError::stop(SqlError::internal(
+                "a source whose tables have content has no position",
+            )));
+        }
         let slot = &self.config.slot;
         let created = match session.create_slot(slot, SlotLife::Permanent).await {
             // Created by an earlier run that ended before its position was committed.
