@@ -11,7 +11,7 @@ use tidemill_repr::{ScalarType, SqlError, SqlState};
 
 pub use casts::{CastPath, can_coerce, cast, common_type, typmod_cast};
 
-use crate::function::{Function, FunctionRef, Operator};
+use crate::function::{Function, FunctionRef, Operator, TypePattern};
 use crate::functions;
 use crate::functions::aggregates::AggregateDefinition;
 use crate::resolve::choice::{Candidate, Choice, Signature};
@@ -111,19 +111,15 @@ pub fn operator(
     // PostgreSQL knows `!=` only as another spelling.
     let name = if name == "!=" { "<>" } else { name };
     let given: Vec<ScalarType> = left.into_iter().chain([right]).cloned().collect();
-    let candidates: Vec<(&'static Operator, &'static Function)> =
-        functions::operators_by_name(name)
-            .filter(|operator| operator.left.is_some() == left.is_some())
-            .filter_map(|operator| Some((operator, functions::by_id(operator.function)?)))
-            .collect();
-    let viable: Vec<Candidate> = candidates
-        .iter()
-        .enumerate()
-        .filter_map(|(at, (operator, function))| {
-            let patterns: Vec<_> = operator.left.iter().chain([&operator.right]).cloned().collect();
-            Candidate::new(at, patterns, &function.returns, &given)
-        })
+    let candidates: Vec<&'static Operator> = functions::operators_by_name(name)
+        .filter(|operator| operator.left.is_some() == left.is_some())
         .collect();
+    let candidate = |at: usize| {
+        let operator = candidates[at];
+        let function = functions::by_id(operator.function)?;
+        let patterns: Vec<_> = operator.left.iter().chain([&operator.right]).cloned().collect();
+        Candidate::new(at, patterns, &function.returns, &given)
+    };
     // An untyped side is first taken to be of the other side's type.
     let assumed: Vec<ScalarType> = match given.as_slice() {
         [ScalarType::Unknown, known] | [known, ScalarType::Unknown] => {
@@ -131,12 +127,30 @@ pub fn operator(
         }
         _ => given.clone(),
     };
-    match choice::choose(viable, &given, &assumed) {
-        Choice::One(chosen) => Ok(Resolved {
-            definition: FunctionRef(candidates[chosen.at].1),
-            arguments: chosen.arguments,
-            returns: chosen.returns,
-        }),
+    // The usual case, without a look at all that could be coerced to.
+    let exact = candidates.iter().position(|operator| {
+        let patterns = operator.left.iter().chain([&operator.right]);
+        patterns
+            .zip(&assumed)
+            .all(|(pattern, typ)| matches!(pattern, TypePattern::Is(wanted) if wanted == typ))
+    });
+    let choice = match exact.and_then(candidate) {
+        Some(chosen) => Choice::One(chosen),
+        None => {
+            let viable = (0..candidates.len()).filter_map(candidate).collect();
+            choice::choose(viable, &given, &assumed)
+        }
+    };
+    match choice {
+        Choice::One(chosen) => {
+            let function = functions::by_id(candidates[chosen.at].function)
+                .ok_or_else(|| no_operator(name, left, right))?;
+            Ok(Resolved {
+                definition: FunctionRef(function),
+                arguments: chosen.arguments,
+                returns: chosen.returns,
+            })
+        }
         Choice::None => Err(no_operator(name, left, right)),
         Choice::Several => Err(SqlError::new(
             SqlState::AMBIGUOUS_FUNCTION,

@@ -15,6 +15,7 @@ pub mod equality;
 pub mod lowering;
 pub mod peek;
 pub mod rewrites;
+mod stack;
 
 pub use definitions::{Definitions, IndexInfo, NoDefinitions};
 pub use lowering::{PhysicalDataflow, physical};
@@ -24,6 +25,7 @@ use tidemill_plan::{QueryExpr, RelationExpr};
 use tidemill_repr::SqlError;
 
 use crate::rewrites::{bindings, demand, fold, fuse, joins, pushdown, redundant};
+use crate::stack::with_stack;
 
 /// One rewrite: its name, and what it does.
 pub type Rewrite = (&'static str, fn(&mut RelationExpr));
@@ -47,15 +49,6 @@ pub const REWRITES: &[Rewrite] = &[
 /// How often the list is gone through at most. Two or three times is usual.
 const MOST_ROUNDS: usize = 12;
 
-/// The stack that planning runs on: plans are recursive, and their clones and comparisons are
-/// derived.
-const STACK_BYTES: usize = 64 * 1024 * 1024;
-
-/// Runs planning where deep plans do not end the stack.
-pub(crate) fn with_stack<R>(work: impl FnOnce() -> R) -> R {
-    stacker::maybe_grow(STACK_BYTES / 4, STACK_BYTES, work)
-}
-
 /// The best relation for a query, with the views it reads in their places.
 ///
 /// # Errors
@@ -64,7 +57,7 @@ pub fn optimize(
     query: &QueryExpr,
     definitions: &dyn Definitions,
 ) -> Result<RelationExpr, SqlError> {
-    with_stack(|| {
+    with_stack(stack::is_small_query(query, definitions), || {
         let mut relation = decorrelate::decorrelate(query, definitions)?;
         rewrite(&mut relation);
         Ok(relation)
@@ -73,7 +66,7 @@ pub fn optimize(
 
 /// Does all rewrites until nothing changes.
 pub fn rewrite(relation: &mut RelationExpr) {
-    with_stack(|| {
+    with_stack(stack::is_small(relation), || {
         for _ in 0..MOST_ROUNDS {
             let before = relation.clone();
             for (name, rewrite) in REWRITES {

@@ -16,6 +16,7 @@ use tidemill_plan::{Id, LocalId, RelationExpr};
 use tidemill_repr::{ObjectId, SqlError, Tick};
 
 use crate::definitions::Definitions;
+use crate::stack::{is_small, with_stack};
 
 /// What a dataflow computes, and what it reads for that: a [`DataflowDescription`] without its
 /// times and exports.
@@ -75,7 +76,8 @@ pub fn physical(
     objects: &[(ObjectId, RelationExpr)],
     definitions: &dyn Definitions,
 ) -> Result<PhysicalDataflow, SqlError> {
-    crate::with_stack(|| {
+    let all_small = objects.iter().all(|(_, relation)| is_small(relation));
+    with_stack(all_small, || {
         let mut dataflow = PhysicalDataflow::default();
         let mut own = BTreeSet::new();
         for (id, relation) in objects {

@@ -9,6 +9,7 @@ use tidemill_repr::{Diff, ObjectId, Row};
 
 use crate::definitions::Definitions;
 use crate::lowering::{access, row_wise};
+use crate::stack::{is_small, with_stack};
 
 /// A read that a session does by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub enum Access {
 
 /// The read that answers for a relation, if no dataflow is needed.
 pub fn peek_plan(relation: &RelationExpr, definitions: &dyn Definitions) -> Option<PeekPlan> {
-    crate::with_stack(|| peek(relation, definitions))
+    with_stack(is_small(relation), || peek(relation, definitions))
 }
 
 fn peek(relation: &RelationExpr, definitions: &dyn Definitions) -> Option<PeekPlan> {
