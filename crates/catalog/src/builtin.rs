@@ -113,7 +113,10 @@ impl Builtin {
     /// The rows that go and those that come when the catalog becomes another; None if the
     /// relation does not follow from the catalog. What is in both may be left out.
     pub fn change(&self, old: &Catalog, new: &Catalog) -> Option<(Vec<Row>, Vec<Row>)> {
+        // A catalog without schemas is that before the start.
+        let first = old.schemas().next().is_none();
         match &self.content {
+            Content::Catalog(rows) if first => Some((Vec::new(), rows(new))),
             Content::Catalog(rows) => Some((rows(old), rows(new))),
             Content::Items(rows) => {
                 let (mut gone, mut come) = (Vec::new(), Vec::new());
@@ -125,11 +128,7 @@ impl Builtin {
                 }
                 Some((gone, come))
             }
-            // A catalog without schemas is that before the start.
-            Content::Constant(rows) => {
-                let first = old.schemas().next().is_none();
-                first.then(|| (Vec::new(), rows()))
-            }
+            Content::Constant(rows) => first.then(|| (Vec::new(), rows())),
             Content::Empty | Content::Status | Content::View(_) => None,
         }
     }

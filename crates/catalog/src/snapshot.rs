@@ -238,10 +238,7 @@ impl Catalog {
     }
 
     /// The schemas in which a name without schema is looked up, in order.
-    pub fn lookup_path<'a>(
-        &'a self,
-        search_path: &'a [String],
-    ) -> impl Iterator<Item = &'a str> {
+    pub fn lookup_path<'a>(&'a self, search_path: &'a [String]) -> impl Iterator<Item = &'a str> {
         let named = |schema: &&&str| search_path.iter().any(|path| path == **schema);
         let implicit: Vec<&str> =
             IMPLICIT_SCHEMAS.iter().filter(|schema| !named(schema)).copied().collect();

@@ -25,6 +25,7 @@ mod integer;
 pub(crate) mod jsonb;
 mod numeric;
 mod pattern;
+mod system;
 mod table;
 mod text;
 mod text_values;
@@ -63,6 +64,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     format_numbers::define(d);
     format_times::define(d);
     uuid::define(d);
+    system::define(d);
     jsonb::define(d);
     arrays::define(d);
     casts::define(d);

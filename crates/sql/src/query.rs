@@ -16,6 +16,7 @@
 
 mod aggregate;
 mod cast;
+mod catalog_functions;
 mod cte;
 mod error;
 mod expr;
@@ -62,6 +63,17 @@ pub struct Relation {
     pub name: String,
     /// Its columns.
     pub desc: RelationDesc,
+    /// Whether it holds rows of all databases, with the database in the last column.
+    pub of_all_databases: bool,
+}
+
+/// What a session finds under names without schema.
+#[derive(Clone, Debug, Default)]
+pub struct Visibility {
+    /// The oids of the schemas that are looked through.
+    pub schemas: Vec<u32>,
+    /// The oids of relations in them that another of the same name hides.
+    pub hidden: Vec<u32>,
 }
 
 /// Where a query finds relations: the catalog, as one session sees it.
@@ -71,6 +83,20 @@ pub trait Relations {
     /// # Errors
     /// There is none (`42P01`, `3F000`), or what has the name is no relation (`42809`).
     fn relation(&self, parts: &[String]) -> Result<Relation, SqlError>;
+
+    /// Whether there is a schema of this name in the session's database.
+    fn has_schema(&self, name: &str) -> bool;
+
+    /// What is found under names without schema.
+    fn visibility(&self) -> Visibility {
+        Visibility::default()
+    }
+
+    /// The oid of a schema.
+    fn schema(&self, name: &str) -> Option<Oid> {
+        let _ = name;
+        None
+    }
 }
 
 /// What planning a query may know.
@@ -94,6 +120,8 @@ pub struct QueryContext<'a> {
     /// Whether the query is maintained (the definition of a view or index): functions that
     /// differ by session, time or call are refused.
     pub maintained: bool,
+    /// Whether relations that hold rows of all databases show all of them: in built-in views.
+    pub all_databases: bool,
     /// Types of the parameters, as far as they are known; planning fills in what it infers.
     pub parameters: RefCell<Vec<Option<ScalarType>>>,
     depth: Cell<usize>,
@@ -113,6 +141,7 @@ impl<'a> QueryContext<'a> {
             now: 0,
             backend_pid: 0,
             maintained: false,
+            all_databases: false,
             parameters: RefCell::new(Vec::new()),
             depth: Cell::new(0),
             next_local: Cell::new(0),

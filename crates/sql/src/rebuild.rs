@@ -41,7 +41,8 @@ pub fn rebuild(
             let Statement::Query(mut statement) = parsed.statement else {
                 return Err(SqlError::internal("a view whose text is no query"));
             };
-            let context = planner.maintained_context(&parsed.whole);
+            let mut context = planner.maintained_context(&parsed.whole);
+            context.all_databases = item.is_system();
             let (query, _) = query::plan_view_query(&context, &statement.query)?;
             let depends_on = names::qualify(&planner, &mut statement.query)?;
             Ok(Rebuilt::Query(query, depends_on))

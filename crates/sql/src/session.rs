@@ -1,9 +1,13 @@
 //! What planning may know of a session.
 
-use tidemill_catalog::Catalog;
-use tidemill_repr::{ScalarType, SqlError};
+use std::collections::BTreeSet;
 
-use crate::query::{QueryContext, Relation, Relations};
+use tidemill_catalog::Catalog;
+use tidemill_catalog::builtin::DATABASE_COLUMN;
+use tidemill_catalog::snapshot::SYSTEM_SCHEMAS;
+use tidemill_repr::{Oid, ScalarType, SqlError};
+
+use crate::query::{QueryContext, Relation, Relations, Visibility};
 
 /// What planning may know of a session.
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +45,44 @@ impl Relations for Planner<'_> {
             parts,
         )?;
         let desc = item.desc().cloned().unwrap_or_default();
+        let last = desc.columns.last().map(|column| column.name.as_str());
+        let of_all_databases = item.is_system() && last == Some(DATABASE_COLUMN);
         Ok(Relation {
             id: item.id,
             oid: item.oid,
             schema: item.name.schema.clone(),
             name: item.name.item.clone(),
             desc,
+            of_all_databases,
         })
+    }
+
+    fn visibility(&self) -> Visibility {
+        let (database, path) = (self.session.database, self.session.search_path);
+        let mut found = Visibility::default();
+        let mut names: BTreeSet<&str> = BTreeSet::new();
+        for name in self.catalog.lookup_path(path) {
+            let Some(schema) = self.catalog.schema(database, name) else { continue };
+            if found.schemas.contains(&schema.oid.0) {
+                continue;
+            }
+            found.schemas.push(schema.oid.0);
+            let inside = if SYSTEM_SCHEMAS.contains(&name) { None } else { Some(database) };
+            for item in self.catalog.items_in_schema(inside, name) {
+                if !names.insert(&item.name.item) {
+                    found.hidden.push(item.oid.0);
+                }
+            }
+        }
+        found
+    }
+
+    fn schema(&self, name: &str) -> Option<Oid> {
+        Some(self.catalog.schema(self.session.database, name)?.oid)
+    }
+
+    fn has_schema(&self, name: &str) -> bool {
+        SYSTEM_SCHEMAS.contains(&name) || self.catalog.schema(self.session.database, name).is_some()
     }
 }
 

@@ -28,7 +28,7 @@ pub const RELATIONS: &[Builtin] = &[
         name: "mz_objects",
         columns: "id text, oid oid, schema_id text, name text, type text, owner_id text, \
                   cluster_id text?",
-        content: Content::Catalog(objects),
+        content: Content::Items(objects),
     },
     Builtin {
         number: 103,
@@ -36,7 +36,7 @@ pub const RELATIONS: &[Builtin] = &[
         name: "mz_columns",
         columns: "id text, name text, position int8, nullable bool, type text, default text?, \
                   type_oid oid, type_mod int4",
-        content: Content::Catalog(columns),
+        content: Content::Items(columns),
     },
     Builtin {
         number: 104,
@@ -44,7 +44,7 @@ pub const RELATIONS: &[Builtin] = &[
         name: "mz_tables",
         columns: "id text, oid oid, schema_id text, name text, owner_id text, create_sql text?, \
                   source_id text?",
-        content: Content::Catalog(tables),
+        content: Content::Items(tables),
     },
     Builtin {
         number: 105,
@@ -52,7 +52,7 @@ pub const RELATIONS: &[Builtin] = &[
         name: "mz_views",
         columns: "id text, oid oid, schema_id text, name text, definition text, owner_id text, \
                   create_sql text?",
-        content: Content::Catalog(views),
+        content: Content::Items(views),
     },
     Builtin {
         number: 106,
@@ -60,7 +60,7 @@ pub const RELATIONS: &[Builtin] = &[
         name: "mz_materialized_views",
         columns: "id text, oid oid, schema_id text, name text, cluster_id text?, \
                   definition text, owner_id text, create_sql text?",
-        content: Content::Catalog(materialized_views),
+        content: Content::Items(materialized_views),
     },
     Builtin {
         number: 107,
@@ -68,7 +68,7 @@ pub const RELATIONS: &[Builtin] = &[
         name: "mz_indexes",
         columns: "id text, oid oid, schema_id text, name text, on_id text, cluster_id text?, \
                   key text, owner_id text, create_sql text?",
-        content: Content::Catalog(indexes),
+        content: Content::Items(indexes),
     },
     Builtin {
         number: 108,
@@ -76,7 +76,7 @@ pub const RELATIONS: &[Builtin] = &[
         name: "mz_sources",
         columns: "id text, oid oid, schema_id text, name text, type text, connection_id text?, \
                   cluster_id text?, owner_id text, create_sql text?",
-        content: Content::Catalog(sources),
+        content: Content::Items(sources),
     },
     Builtin {
         number: 109,
@@ -84,14 +84,14 @@ pub const RELATIONS: &[Builtin] = &[
         name: "mz_connections",
         columns: "id text, oid oid, schema_id text, name text, type text, owner_id text, \
                   create_sql text?",
-        content: Content::Catalog(connections),
+        content: Content::Items(connections),
     },
     Builtin {
         number: 110,
         schema: "mz_catalog",
         name: "mz_secrets",
         columns: "id text, oid oid, schema_id text, name text, owner_id text",
-        content: Content::Catalog(secrets),
+        content: Content::Items(secrets),
     },
     Builtin {
         number: 111,
@@ -163,59 +163,56 @@ fn schemas(catalog: &Catalog) -> Vec<Row> {
         .collect()
 }
 
-/// A row for each object for which `rest` gives the columns after (id, oid, schema_id, name).
-fn item_rows(catalog: &Catalog, rest: impl Fn(&Item, &mut dyn FnMut(&[Datum<'_>]))) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for item in catalog.items() {
-        let id = item.id.to_string();
-        let schema = schema_id(catalog, item);
-        rest(item, &mut |datums| {
-            let first = [
-                Datum::Text(&id),
-                Datum::Int(i64::from(item.oid.0)),
-                Datum::Text(&schema),
-                Datum::Text(&item.name.item),
-            ];
-            rows.push(Row::pack(first.into_iter().chain(datums.iter().copied())));
-        });
-    }
-    rows
+/// A row of an object for each time `rest` gives the columns after (id, oid, schema_id, name).
+fn item_row(
+    catalog: &Catalog,
+    item: &Item,
+    rows: &mut Vec<Row>,
+    rest: impl Fn(&mut dyn FnMut(&[Datum<'_>])),
+) {
+    let id = item.id.to_string();
+    let schema = schema_id(catalog, item);
+    rest(&mut |datums| {
+        let first = [
+            Datum::Text(&id),
+            Datum::Int(i64::from(item.oid.0)),
+            Datum::Text(&schema),
+            Datum::Text(&item.name.item),
+        ];
+        rows.push(Row::pack(first.into_iter().chain(datums.iter().copied())));
+    });
 }
 
-fn objects(catalog: &Catalog) -> Vec<Row> {
-    item_rows(catalog, |item, push| {
+fn objects(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    item_row(catalog, item, rows, |push| {
         push(&[
             Datum::Text(item.kind().catalog_name()),
             Datum::Text(&item.owner),
             optional(item.cluster()),
         ]);
-    })
+    });
 }
 
-fn columns(catalog: &Catalog) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for item in catalog.items() {
-        let Some(desc) = item.desc() else { continue };
-        let id = item.id.to_string();
-        for (position, column) in desc.columns.iter().enumerate() {
-            let default = item.table().and_then(|table| table.defaults.get(position)?.as_deref());
-            rows.push(Row::pack([
-                Datum::Text(&id),
-                Datum::Text(&column.name),
-                Datum::Int(i64::try_from(position + 1).unwrap_or(i64::MAX)),
-                Datum::Bool(column.typ.nullable),
-                Datum::Text(&column.typ.sql_name()),
-                optional(default),
-                Datum::Int(i64::from(column.typ.scalar_type.oid().0)),
-                Datum::Int(i64::from(column.typ.typmod)),
-            ]));
-        }
+fn columns(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    let Some(desc) = item.desc() else { return };
+    let id = item.id.to_string();
+    for (position, column) in desc.columns.iter().enumerate() {
+        let default = item.table().and_then(|table| table.defaults.get(position)?.as_deref());
+        rows.push(Row::pack([
+            Datum::Text(&id),
+            Datum::Text(&column.name),
+            Datum::Int(i64::try_from(position + 1).unwrap_or(i64::MAX)),
+            Datum::Bool(column.typ.nullable),
+            Datum::Text(&column.typ.sql_name()),
+            optional(default),
+            Datum::Int(i64::from(column.typ.scalar_type.oid().0)),
+            Datum::Int(i64::from(column.typ.typmod)),
+        ]));
     }
-    rows
 }
 
-fn tables(catalog: &Catalog) -> Vec<Row> {
-    item_rows(catalog, |item, push| {
+fn tables(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    item_row(catalog, item, rows, |push| {
         if let Some(table) = item.table() {
             let source = table.source.as_ref().map(|source| source.source.to_string());
             push(&[
@@ -224,11 +221,11 @@ fn tables(catalog: &Catalog) -> Vec<Row> {
                 optional(source.as_deref()),
             ]);
         }
-    })
+    });
 }
 
-fn views(catalog: &Catalog) -> Vec<Row> {
-    item_rows(catalog, |item, push| {
+fn views(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    item_row(catalog, item, rows, |push| {
         if let Definition::View(view) = &item.definition {
             push(&[
                 Datum::Text(&view.query_sql),
@@ -236,11 +233,11 @@ fn views(catalog: &Catalog) -> Vec<Row> {
                 Datum::Text(&item.create_sql),
             ]);
         }
-    })
+    });
 }
 
-fn materialized_views(catalog: &Catalog) -> Vec<Row> {
-    item_rows(catalog, |item, push| {
+fn materialized_views(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    item_row(catalog, item, rows, |push| {
         if let Definition::MaterializedView(materialized) = &item.definition {
             push(&[
                 Datum::Text(&materialized.cluster),
@@ -249,11 +246,11 @@ fn materialized_views(catalog: &Catalog) -> Vec<Row> {
                 Datum::Text(&item.create_sql),
             ]);
         }
-    })
+    });
 }
 
-fn indexes(catalog: &Catalog) -> Vec<Row> {
-    item_rows(catalog, |item, push| {
+fn indexes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    item_row(catalog, item, rows, |push| {
         if let Definition::Index(index) = &item.definition {
             push(&[
                 Datum::Text(&index.on.to_string()),
@@ -263,11 +260,11 @@ fn indexes(catalog: &Catalog) -> Vec<Row> {
                 Datum::Text(&item.create_sql),
             ]);
         }
-    })
+    });
 }
 
-fn sources(catalog: &Catalog) -> Vec<Row> {
-    item_rows(catalog, |item, push| {
+fn sources(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    item_row(catalog, item, rows, |push| {
         if let Definition::Source(source) = &item.definition {
             push(&[
                 Datum::Text("postgres"),
@@ -277,26 +274,26 @@ fn sources(catalog: &Catalog) -> Vec<Row> {
                 Datum::Text(&item.create_sql),
             ]);
         }
-    })
+    });
 }
 
-fn connections(catalog: &Catalog) -> Vec<Row> {
-    item_rows(catalog, |item, push| {
+fn connections(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    item_row(catalog, item, rows, |push| {
         if let Definition::Connection(connection) = &item.definition {
             let kind = match connection {
                 Connection::Postgres(_) => "postgres",
             };
             push(&[Datum::Text(kind), Datum::Text(&item.owner), Datum::Text(&item.create_sql)]);
         }
-    })
+    });
 }
 
-fn secrets(catalog: &Catalog) -> Vec<Row> {
-    item_rows(catalog, |item, push| {
+fn secrets(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    item_row(catalog, item, rows, |push| {
         if matches!(item.definition, Definition::Secret(_)) {
             push(&[Datum::Text(&item.owner)]);
         }
-    })
+    });
 }
 
 /// The one cluster there is.

@@ -3,6 +3,8 @@
 use tidemill_repr::{Datum, Row};
 
 use super::{Builtin, Content};
+use crate::item::{Item, ItemKind};
+use crate::name::quote_identifier;
 use crate::snapshot::Catalog;
 
 /// `mz_internal.mz_source_statuses`
@@ -45,60 +47,107 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_internal",
         name: "mz_object_dependencies",
         columns: "object_id text, referenced_object_id text",
-        content: Content::Catalog(object_dependencies),
+        content: Content::Items(object_dependencies),
     },
     Builtin {
         number: 204,
         schema: "mz_internal",
         name: "mz_postgres_sources",
         columns: "id text, replication_slot text, timeline_id int8?",
-        content: Content::Catalog(postgres_sources),
+        content: Content::Items(postgres_sources),
     },
     Builtin {
         number: 205,
         schema: "mz_internal",
         name: "mz_postgres_source_tables",
         columns: "id text, schema_name text, table_name text",
-        content: Content::Catalog(postgres_source_tables),
+        content: Content::Items(postgres_source_tables),
+    },
+    Builtin {
+        number: 207,
+        schema: "mz_internal",
+        name: "mz_definitions",
+        columns: "oid oid, position int4, definition text",
+        content: Content::Items(definitions),
+    },
+    Builtin {
+        number: 208,
+        schema: "mz_internal",
+        name: "mz_relation_names",
+        columns: "oid oid, namespace oid, name text, full_name text",
+        content: Content::Items(relation_names),
     },
 ];
 
-fn object_dependencies(catalog: &Catalog) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for item in catalog.items() {
+/// What `pg_get_viewdef` and `pg_get_indexdef` say: the query of a view, the statement of an
+/// index at position 0 and its key from 1.
+fn definitions(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    let mut push = |position: usize, text: &str| {
+        rows.push(Row::pack([
+            Datum::Int(i64::from(item.oid.0)),
+            Datum::Int(i64::try_from(position).unwrap_or(i64::MAX)),
+            Datum::Text(text),
+        ]));
+    };
+    if let Some(view) = item.view() {
+        push(0, &format!(" {};", view.query_sql.trim().trim_end_matches(';')));
+    }
+    if let crate::Definition::Index(index) = &item.definition {
+        let on = catalog.item(index.on).map(|on| &on.name);
+        let (schema, relation) =
+            on.map_or(("", ""), |name| (name.schema.as_str(), name.item.as_str()));
+        let statement = format!(
+            "CREATE INDEX {} ON {}.{} USING btree ({})",
+            quote_identifier(&item.name.item),
+            quote_identifier(schema),
+            quote_identifier(relation),
+            index.key_sql.join(", ")
+        );
+        push(0, &statement);
+        for (key, position) in index.key_sql.iter().zip(1..) {
+            push(position, key);
+        }
+    }
+}
+
+/// The text of a `regclass`: without schema where the name is found without.
+fn relation_names(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    if matches!(item.kind(), ItemKind::Connection | ItemKind::Secret) {
+        return;
+    }
+    let name = quote_identifier(&item.name.item);
+    rows.push(Row::pack([
+        Datum::Int(i64::from(item.oid.0)),
+        Datum::Int(i64::from(catalog.schema_oid(&item.name).0)),
+        Datum::Text(&name),
+        Datum::Text(&format!("{}.{name}", quote_identifier(&item.name.schema))),
+    ]));
+}
+
+fn object_dependencies(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    let id = item.id.to_string();
+    for dependency in &item.depends_on {
+        rows.push(Row::pack([Datum::Text(&id), Datum::Text(&dependency.to_string())]));
+    }
+}
+
+fn postgres_sources(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    if let crate::Definition::Source(source) = &item.definition {
+        let timeline = source
+            .timeline
+            .and_then(|timeline| i64::try_from(timeline).ok())
+            .map_or(Datum::Null, Datum::Int);
         let id = item.id.to_string();
-        for dependency in &item.depends_on {
-            rows.push(Row::pack([Datum::Text(&id), Datum::Text(&dependency.to_string())]));
-        }
+        rows.push(Row::pack([Datum::Text(&id), Datum::Text(&source.slot), timeline]));
     }
-    rows
 }
 
-fn postgres_sources(catalog: &Catalog) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for item in catalog.items() {
-        if let crate::Definition::Source(source) = &item.definition {
-            let timeline = source
-                .timeline
-                .and_then(|timeline| i64::try_from(timeline).ok())
-                .map_or(Datum::Null, Datum::Int);
-            let id = item.id.to_string();
-            rows.push(Row::pack([Datum::Text(&id), Datum::Text(&source.slot), timeline]));
-        }
+fn postgres_source_tables(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    if let Some(source) = item.table().and_then(|table| table.source.as_ref()) {
+        rows.push(Row::pack([
+            Datum::Text(&item.id.to_string()),
+            Datum::Text(&source.upstream.schema),
+            Datum::Text(&source.upstream.name),
+        ]));
     }
-    rows
-}
-
-fn postgres_source_tables(catalog: &Catalog) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for item in catalog.items() {
-        if let Some(source) = item.table().and_then(|table| table.source.as_ref()) {
-            rows.push(Row::pack([
-                Datum::Text(&item.id.to_string()),
-                Datum::Text(&source.upstream.schema),
-                Datum::Text(&source.upstream.name),
-            ]));
-        }
-    }
-    rows
 }

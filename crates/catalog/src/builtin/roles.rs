@@ -17,9 +17,9 @@ pub fn oid(name: &str) -> i64 {
         DEFAULT => 15_001,
         // FNV, so that it is the same on every start, in the upper half of all oids.
         other => {
-            let hash = other
-                .bytes()
-                .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+            let hash = other.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+            });
             i64::from(hash | 0x8000_0000)
         }
     }

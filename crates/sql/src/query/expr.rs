@@ -202,13 +202,16 @@ impl<'e> ExprContext<'e> {
             return Err(self.ctx.unsupported("this form of a cast", expr.span()));
         }
         let located = |error| self.ctx.locate(error, expr.span());
+        if let Some(value) = self.catalog_cast(expr, data_type).map_err(located)? {
+            return Ok(value);
+        }
         let typ = resolve_data_type(data_type).map_err(located)?;
         // `ARRAY[]::int[]` is the only way to say what an empty array is of.
         let value = match (expr, &typ.scalar_type) {
             (Expr::Array(array), ScalarType::Array(element)) => {
                 self.array_of(array, Some(element))?
             }
-            _ => self.plan(expr)?,
+            _ => self.registered_text(self.plan(expr)?, &typ).map_err(located)?,
         };
         cast::coerce_explicit(self.ctx, value, &typ).map_err(located)
     }

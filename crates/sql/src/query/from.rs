@@ -13,7 +13,7 @@ use sqlparser::ast::{
     TableWithJoins,
 };
 use tidemill_plan::query::{ColumnRef, JoinKind};
-use tidemill_plan::{Id, QueryExpr, QueryScalar, RelationType};
+use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, SqlError, SqlState};
 
 use super::cast::{coerce_branch, common_column_type};
@@ -22,7 +22,7 @@ use super::expr::ExprContext;
 use super::order::{self, OutputColumn};
 use super::scope::{Entry, Scope, TableName};
 use super::values::unit;
-use super::{QueryContext, TypedScalar, cte, literal, walk};
+use super::{QueryContext, TypedScalar, catalog_functions, cte, literal, walk};
 
 /// A relation and the names of its columns.
 struct Item {
@@ -444,15 +444,14 @@ pub(super) fn plan_named(
         return Ok((expr, Scope::of_table(table_name(name), columns)));
     }
     let relation = ctx.relations.relation(parts)?;
-    let typ = RelationType { columns: relation.desc.types(), keys: relation.desc.keys.clone() };
+    let (expr, relation) = catalog_functions::of_database(ctx, relation)?;
     let table = TableName {
         schema: Some(relation.schema),
         object: Some(relation.id),
         ..table_name(&relation.name)
     };
     let columns = relation.desc.columns.into_iter().map(|column| (column.name, column.typ));
-    let scope = Scope::of_table(table, columns);
-    Ok((QueryExpr::Get { id: Id::Global(relation.id), typ }, scope))
+    Ok((expr, Scope::of_table(table, columns)))
 }
 
 fn table_name(name: &str) -> TableName {

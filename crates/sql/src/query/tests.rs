@@ -13,6 +13,10 @@ use super::{PlannedQuery, QueryContext, Relation, Relations, plan_top_query, pla
 struct Shop;
 
 impl Relations for Shop {
+    fn has_schema(&self, name: &str) -> bool {
+        matches!(name, "public" | "pg_catalog")
+    }
+
     fn relation(&self, parts: &[String]) -> Result<Relation, SqlError> {
         let integer = || ColumnType::new(ScalarType::Int4);
         let name = parts.last().cloned().unwrap_or_default();
@@ -39,6 +43,7 @@ impl Relations for Shop {
             schema: "public".to_owned(),
             name,
             desc: RelationDesc::new(columns),
+            of_all_databases: false,
         })
     }
 }
@@ -66,6 +71,18 @@ fn refused(sql: &str) -> (&'static str, String, Option<u32>) {
     match plan(sql) {
         Ok(planned) => panic!("{sql} was planned: {planned:?}"),
         Err(error) => (error.code.0, error.message, error.position),
+    }
+}
+
+#[test]
+fn mistakes_have_the_codes_of_postgresql() {
+    for (sql, code) in [
+        ("SELECT coalesce()", "42601"),
+        ("SELECT [1]", "42601"),
+        ("SELECT nosuchschema.f(1)", "3F000"),
+        ("SELECT public.f(1)", "42883"),
+    ] {
+        assert_eq!(refused(sql).0, code, "{sql}");
     }
 }
 

@@ -74,6 +74,11 @@ pub(in crate::query) fn function_name(
         [schema, function] if matches!(schema.as_str(), "pg_catalog" | "mz_catalog") => {
             Ok(function.clone())
         }
+        [schema, _] if !ctx.relations.has_schema(schema) => Err(ctx.error(
+            SqlState::INVALID_SCHEMA_NAME,
+            format!("schema \"{schema}\" does not exist"),
+            name.span(),
+        )),
         _ => Err(ctx
             .error(
                 SqlState::UNDEFINED_FUNCTION,
@@ -112,7 +117,10 @@ impl ExprContext<'_> {
             "row" => record(ctx, self.plan_each(&arguments)?),
             _ => match self.session_function(&name, &arguments, span)? {
                 Some(value) => Ok(value),
-                None => self.scalar_function(&name, &arguments),
+                None => match self.catalog_function(&name, &arguments)? {
+                    Some(value) => Ok(value),
+                    None => self.scalar_function(&name, &arguments),
+                },
             },
         };
         value.map_err(|error| ctx.locate(error, span))

@@ -1,0 +1,232 @@
+//! `pg_catalog`: functions and operators, from the tables of the expression crate.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use tidemill_expr::function::{TypePattern, Volatility};
+use tidemill_expr::functions;
+use tidemill_repr::{Datum, Row};
+
+use super::super::fill::{Shape, Value, count};
+use super::super::{Builtin, Content, roles};
+use super::PG_CATALOG;
+
+const FUNCTION: &str = "oid oid, proname name, pronamespace oid, proowner oid, prolang oid, \
+     procost float4, prorows float4, provariadic oid, prosupport regproc, \
+     prokind char, prosecdef bool, proleakproof bool, proisstrict bool, \
+     proretset bool, provolatile char, proparallel char, pronargs int2, \
+     pronargdefaults int2, prorettype oid, proargtypes oid[], proallargtypes oid[]?, \
+     proargmodes char[]?, proargnames text[]?, proargdefaults text?, \
+     protrftypes oid[]?, prosrc text, probin text?, prosqlbody text?, \
+     proconfig text[]?, proacl text[]?";
+const OPERATOR: &str = "oid oid, oprname name, oprnamespace oid, oprowner oid, oprkind char, \
+     oprcanmerge bool, oprcanhash bool, oprleft oid, oprright oid, oprresult oid, \
+     oprcom oid, oprnegate oid, oprcode regproc, oprrest regproc, oprjoin regproc";
+
+/// The relations.
+pub const RELATIONS: &[Builtin] = &[
+    Builtin {
+        number: 309,
+        schema: "pg_catalog",
+        name: "pg_proc",
+        columns: FUNCTION,
+        content: Content::Constant(|| all().iter().map(FunctionRow::row).collect()),
+    },
+    Builtin {
+        number: 310,
+        schema: "pg_catalog",
+        name: "pg_operator",
+        columns: OPERATOR,
+        content: Content::Constant(operators),
+    },
+    Builtin {
+        number: 206,
+        schema: "mz_internal",
+        name: "mz_function_signatures",
+        columns: "oid oid, arguments text, result text",
+        content: Content::Constant(signatures),
+    },
+];
+
+/// A function as `pg_proc` shows it.
+struct FunctionRow {
+    oid: i64,
+    name: &'static str,
+    id: &'static str,
+    kind: &'static str,
+    strict: bool,
+    returns_set: bool,
+    volatility: &'static str,
+    variadic: bool,
+    arguments: Vec<&'static TypePattern>,
+    returns: Option<&'static TypePattern>,
+}
+
+/// The first oid of functions; those of operators follow.
+const FIRST_FUNCTION: i64 = 5_000;
+const FIRST_OPERATOR: i64 = 9_000;
+
+/// Every function; an id has the same oid as long as the tables stay as they are.
+fn all() -> &'static [FunctionRow] {
+    static ALL: LazyLock<Vec<FunctionRow>> = LazyLock::new(|| {
+        let scalar = functions::all().map(|function| FunctionRow {
+            oid: 0,
+            name: function.name,
+            id: function.id,
+            kind: "f",
+            strict: function.strict,
+            returns_set: false,
+            volatility: match function.volatility {
+                Volatility::Immutable => "i",
+                Volatility::Stable => "s",
+                Volatility::Volatile => "v",
+            },
+            variadic: function.variadic,
+            arguments: function.arguments.iter().collect(),
+            returns: Some(&function.returns),
+        });
+        let tables = functions::all_tables().map(|function| FunctionRow {
+            oid: 0,
+            name: function.name,
+            id: function.id,
+            kind: "f",
+            strict: function.strict,
+            returns_set: true,
+            volatility: "i",
+            variadic: false,
+            arguments: function.arguments.iter().collect(),
+            returns: match function.columns {
+                [(_, only)] => Some(only),
+                _ => None,
+            },
+        });
+        let aggregates = functions::aggregates::all().map(|function| FunctionRow {
+            oid: 0,
+            name: function.name,
+            id: "aggregate_dummy",
+            kind: "a",
+            strict: false,
+            returns_set: false,
+            volatility: "i",
+            variadic: false,
+            arguments: function.arguments.iter().collect(),
+            returns: Some(&function.returns),
+        });
+        let mut all: Vec<FunctionRow> = scalar.chain(tables).chain(aggregates).collect();
+        for (function, oid) in all.iter_mut().zip(FIRST_FUNCTION..) {
+            function.oid = oid;
+        }
+        all
+    });
+    &ALL
+}
+
+/// The oid of a scalar function; 0 if there is none.
+pub(super) fn function_oid(id: &str) -> i64 {
+    static BY_ID: LazyLock<HashMap<&str, i64>> =
+        LazyLock::new(|| all().iter().map(|function| (function.id, function.oid)).collect());
+    BY_ID.get(id).copied().unwrap_or(0)
+}
+
+/// The oid of a type, or of PostgreSQL's pseudo-type for several.
+fn pattern_oid(pattern: &TypePattern) -> i64 {
+    match pattern {
+        TypePattern::Is(typ) => i64::from(typ.oid().0),
+        TypePattern::ArrayOf(element) => i64::from(element.array_oid().0),
+        TypePattern::Any => 2276,
+        TypePattern::AnyNonArray => 2776,
+        TypePattern::AnyElement => 2283,
+        TypePattern::AnyArray => 2277,
+    }
+}
+
+fn pattern_name(pattern: &TypePattern) -> String {
+    match pattern {
+        TypePattern::Is(typ) => typ.to_string(),
+        TypePattern::ArrayOf(element) => format!("{element}[]"),
+        TypePattern::Any => "\"any\"".to_owned(),
+        TypePattern::AnyNonArray => "anynonarray".to_owned(),
+        TypePattern::AnyElement => "anyelement".to_owned(),
+        TypePattern::AnyArray => "anyarray".to_owned(),
+    }
+}
+
+impl FunctionRow {
+    fn row(&self) -> Row {
+        static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(FUNCTION));
+        let variadic = self.arguments.last().filter(|_| self.variadic);
+        SHAPE.row(&[
+            ("oid", Value::Int(self.oid)),
+            ("proname", Value::Text(self.name)),
+            ("pronamespace", Value::Int(PG_CATALOG)),
+            ("proowner", Value::Int(roles::oid(roles::SYSTEM))),
+            // internal
+            ("prolang", Value::Int(12)),
+            ("procost", Value::Float4(1.0)),
+            ("prorows", Value::Float4(if self.returns_set { 1000.0 } else { 0.0 })),
+            ("provariadic", Value::Int(variadic.map_or(0, |pattern| pattern_oid(pattern)))),
+            ("prokind", Value::Text(self.kind)),
+            ("proisstrict", Value::Bool(self.strict)),
+            ("proretset", Value::Bool(self.returns_set)),
+            ("provolatile", Value::Text(self.volatility)),
+            ("proparallel", Value::Text("s")),
+            ("pronargs", count(self.arguments.len())),
+            // record
+            ("prorettype", Value::Int(self.returns.map_or(2249, pattern_oid))),
+            (
+                "proargtypes",
+                Value::Ints(self.arguments.iter().map(|pattern| pattern_oid(pattern)).collect()),
+            ),
+            ("prosrc", Value::Text(self.id)),
+        ])
+    }
+}
+
+/// What `pg_get_function_arguments` and `pg_get_function_result` say.
+fn signatures() -> Vec<Row> {
+    all()
+        .iter()
+        .map(|function| {
+            let mut arguments: Vec<String> =
+                function.arguments.iter().map(|pattern| pattern_name(pattern)).collect();
+            if function.variadic
+                && let Some(last) = arguments.last_mut()
+            {
+                last.insert_str(0, "VARIADIC ");
+            }
+            let returns = function.returns.map_or_else(|| "record".to_owned(), pattern_name);
+            let set = if function.returns_set { "SETOF " } else { "" };
+            Row::pack([
+                Datum::Int(function.oid),
+                Datum::Text(&arguments.join(", ")),
+                Datum::Text(&format!("{set}{returns}")),
+            ])
+        })
+        .collect()
+}
+
+fn operators() -> Vec<Row> {
+    let shape = Shape::of(OPERATOR);
+    functions::all_operators()
+        .zip(FIRST_OPERATOR..)
+        .map(|(operator, number)| {
+            let result = functions::by_id(operator.function);
+            shape.row(&[
+                ("oid", Value::Int(number)),
+                ("oprname", Value::Text(operator.name)),
+                ("oprnamespace", Value::Int(PG_CATALOG)),
+                ("oprowner", Value::Int(roles::oid(roles::SYSTEM))),
+                ("oprkind", Value::Text(if operator.left.is_some() { "b" } else { "l" })),
+                ("oprcanhash", Value::Bool(operator.name == "=")),
+                ("oprcanmerge", Value::Bool(operator.name == "=")),
+                ("oprleft", Value::Int(operator.left.as_ref().map_or(0, pattern_oid))),
+                ("oprright", Value::Int(pattern_oid(&operator.right))),
+                (
+                    "oprresult",
+                    Value::Int(result.map_or(0, |function| pattern_oid(&function.returns))),
+                ),
+                ("oprcode", Value::Int(function_oid(operator.function))),
+            ])
+        })
+        .collect()
+}

@@ -1,0 +1,284 @@
+//! `pg_catalog`: schemas, relations, columns, indexes, databases.
+
+use std::sync::LazyLock;
+
+use tidemill_repr::{ColumnType, Row, ScalarType};
+
+use super::super::fill::{Shape, Value, count, oid};
+use super::super::{Builtin, Content, DATABASE_COLUMN, roles};
+use crate::item::{Definition, Index, Item};
+use crate::snapshot::Catalog;
+
+const NAMESPACE: &str = "oid oid, nspname name, nspowner oid, nspacl text[]?, database_name name?";
+const CLASS: &str = "oid oid, relname name, relnamespace oid, reltype oid, reloftype oid, \
+     relowner oid, relam oid, relfilenode oid, reltablespace oid, relpages int4, \
+     reltuples float4, relallvisible int4, reltoastrelid oid, relhasindex bool, \
+     relisshared bool, relpersistence char, relkind char, relnatts int2, \
+     relchecks int2, relhasrules bool, relhastriggers bool, relhassubclass bool, \
+     relrowsecurity bool, relforcerowsecurity bool, relispopulated bool, \
+     relreplident char, relispartition bool, relrewrite oid, relfrozenxid int8, \
+     relminmxid int8, relacl text[]?, reloptions text[]?, relpartbound text?, \
+     database_name name?";
+const ATTRIBUTE: &str = "attrelid oid, attname name, atttypid oid, attstattarget int4?, \
+     attlen int2, attnum int2, attndims int4, attcacheoff int4, atttypmod int4, attbyval bool, \
+     attalign char, attstorage char, attcompression char, attnotnull bool, \
+     atthasdef bool, atthasmissing bool, attidentity char, attgenerated char, \
+     attisdropped bool, attislocal bool, attinhcount int4, attcollation oid, \
+     attacl text[]?, attoptions text[]?, attfdwoptions text[]?, attmissingval text?";
+const INDEX: &str = "indexrelid oid, indrelid oid, indnatts int2, indnkeyatts int2, \
+     indisunique bool, indnullsnotdistinct bool, indisprimary bool, indisexclusion bool, \
+     indimmediate bool, indisclustered bool, indisvalid bool, indcheckxmin bool, \
+     indisready bool, indislive bool, indisreplident bool, indkey int2[], \
+     indcollation oid[], indclass oid[], indoption int2[], indexprs text?, indpred text?";
+const DATABASE: &str = "oid oid, datname name, datdba oid, encoding int4, datlocprovider char, \
+     datistemplate bool, datallowconn bool, datconnlimit int4, datfrozenxid int8, \
+     datminmxid int8, dattablespace oid, datcollate text, datctype text, datlocale text?, \
+     daticulocale text?, daticurules text?, datcollversion text?, datacl text[]?";
+const DEFAULTS: &str = "oid oid, adrelid oid, adnum int2, adbin text";
+
+/// The oid of the access method of tables and of the one of indexes, as in PostgreSQL.
+const HEAP: i64 = 2;
+const BTREE: i64 = 403;
+
+/// The relations.
+pub const RELATIONS: &[Builtin] = &[
+    Builtin {
+        number: 300,
+        schema: "pg_catalog",
+        name: "pg_namespace",
+        columns: NAMESPACE,
+        content: Content::Catalog(namespaces),
+    },
+    Builtin {
+        number: 301,
+        schema: "pg_catalog",
+        name: "pg_class",
+        columns: CLASS,
+        content: Content::Items(classes),
+    },
+    Builtin {
+        number: 302,
+        schema: "pg_catalog",
+        name: "pg_attribute",
+        columns: ATTRIBUTE,
+        content: Content::Items(attributes),
+    },
+    Builtin {
+        number: 304,
+        schema: "pg_catalog",
+        name: "pg_database",
+        columns: DATABASE,
+        content: Content::Catalog(databases),
+    },
+    Builtin {
+        number: 305,
+        schema: "pg_catalog",
+        name: "pg_index",
+        columns: INDEX,
+        content: Content::Items(indexes),
+    },
+    Builtin {
+        number: 306,
+        schema: "pg_catalog",
+        name: "pg_attrdef",
+        columns: DEFAULTS,
+        content: Content::Items(defaults),
+    },
+];
+
+fn namespaces(catalog: &Catalog) -> Vec<Row> {
+    let shape = Shape::of(NAMESPACE);
+    let schemas = catalog.schemas().map(|((database, name), schema)| {
+        shape.row(&[
+            ("oid", oid(schema.oid)),
+            ("nspname", Value::Text(name)),
+            ("nspowner", Value::Int(roles::oid(&schema.owner))),
+            (DATABASE_COLUMN, Value::Optional(database.as_deref())),
+        ])
+    });
+    schemas.collect()
+}
+
+fn relation_kind(item: &Item) -> Option<&'static str> {
+    match &item.definition {
+        // What can be selected from is a table; sources are shown by `SHOW SOURCES`.
+        Definition::Table(_) => Some("r"),
+        Definition::View(_) => Some("v"),
+        Definition::MaterializedView(_) => Some("m"),
+        Definition::Index(_) => Some("i"),
+        Definition::Source(_) | Definition::Connection(_) | Definition::Secret(_) => None,
+    }
+}
+
+fn classes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(CLASS));
+    let Some(kind) = relation_kind(item) else { return };
+    let (columns, method) = match &item.definition {
+        Definition::Index(index) => (index.key_sql.len(), BTREE),
+        Definition::View(_) => (visible_columns(item), 0),
+        _ => (visible_columns(item), HEAP),
+    };
+    rows.push(SHAPE.row(&[
+        ("oid", oid(item.oid)),
+        ("relname", Value::Text(&item.name.item)),
+        ("relnamespace", oid(catalog.schema_oid(&item.name))),
+        ("relowner", Value::Int(roles::oid(&item.owner))),
+        ("relam", Value::Int(method)),
+        ("reltuples", Value::Float4(-1.0)),
+        // Clients ask for the indexes of a relation if this says so.
+        ("relhasindex", Value::Bool(kind == "r" || kind == "m" || kind == "v")),
+        ("relpersistence", Value::Text("p")),
+        ("relkind", Value::Text(kind)),
+        ("relnatts", count(columns)),
+        ("relispopulated", Value::Bool(true)),
+        ("relreplident", Value::Text(if kind == "r" { "d" } else { "n" })),
+        (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
+    ]));
+}
+
+/// How many columns a session sees.
+fn visible_columns(item: &Item) -> usize {
+    item.desc().map_or(0, |desc| {
+        desc.columns.iter().filter(|column| !is_hidden(item, &column.name)).count()
+    })
+}
+
+fn is_hidden(item: &Item, column: &str) -> bool {
+    item.is_system() && column == DATABASE_COLUMN
+}
+
+fn attributes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    if let Definition::Index(index) = &item.definition {
+        index_attributes(catalog, item, index, rows);
+        return;
+    }
+    let Some(desc) = item.desc() else { return };
+    for (position, column) in desc.columns.iter().enumerate() {
+        if is_hidden(item, &column.name) {
+            continue;
+        }
+        let has_default = item
+            .table()
+            .and_then(|table| table.defaults.get(position))
+            .is_some_and(Option::is_some);
+        rows.push(attribute(item, position, &column.name, &column.typ, has_default));
+    }
+}
+
+/// The columns of an index: those of its key.
+fn index_attributes(catalog: &Catalog, item: &Item, index: &Index, rows: &mut Vec<Row>) {
+    let relation = catalog.item(index.on).and_then(|on| on.desc());
+    for (position, sql) in index.key_sql.iter().enumerate() {
+        let column = key_column(catalog, index, sql)
+            .and_then(|at| relation?.columns.get(usize::try_from(at - 1).ok()?));
+        let unknown = ColumnType::new(ScalarType::Text);
+        let (name, typ) = match column {
+            Some(column) => (column.name.as_str(), &column.typ),
+            None => ("expr", &unknown),
+        };
+        rows.push(attribute(item, position, name, &typ.clone().nullable(true), false));
+    }
+}
+
+fn attribute(item: &Item, position: usize, name: &str, typ: &ColumnType, default: bool) -> Row {
+    static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(ATTRIBUTE));
+    let scalar_type = &typ.scalar_type;
+    let length = scalar_type.type_length();
+    SHAPE.row(&[
+        ("attrelid", oid(item.oid)),
+        ("attname", Value::Text(name)),
+        ("atttypid", oid(scalar_type.oid())),
+        ("attlen", Value::Int(i64::from(length))),
+        ("attnum", count(position + 1)),
+        ("attndims", Value::Int(i64::from(matches!(scalar_type, ScalarType::Array(_))))),
+        ("attcacheoff", Value::Int(-1)),
+        ("atttypmod", Value::Int(i64::from(typ.typmod))),
+        ("attbyval", Value::Bool(super::types::by_value(scalar_type))),
+        ("attalign", Value::Text(super::types::alignment(scalar_type))),
+        ("attstorage", Value::Text(if length < 0 { "x" } else { "p" })),
+        ("attnotnull", Value::Bool(!typ.nullable)),
+        ("atthasdef", Value::Bool(default)),
+        ("attislocal", Value::Bool(true)),
+        ("attcollation", Value::Int(super::types::collation(scalar_type))),
+    ])
+}
+
+/// The position, from 1, of the column that a key's expression is; None for another expression.
+fn key_column(catalog: &Catalog, index: &Index, sql: &str) -> Option<i64> {
+    let desc = catalog.item(index.on)?.desc()?;
+    let column = desc.columns.iter().position(|column| {
+        crate::name::quote_identifier(&column.name) == sql || column.name == sql
+    })?;
+    i64::try_from(column + 1).ok()
+}
+
+fn indexes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(INDEX));
+    let Definition::Index(index) = &item.definition else { return };
+    let Some(on) = catalog.item(index.on) else { return };
+    let key: Vec<i64> =
+        index.key_sql.iter().map(|sql| key_column(catalog, index, sql).unwrap_or(0)).collect();
+    let expressions: Vec<&str> = index
+        .key_sql
+        .iter()
+        .zip(&key)
+        .filter(|(_, column)| **column == 0)
+        .map(|(sql, _)| sql.as_str())
+        .collect();
+    let zeros = vec![0; key.len()];
+    rows.push(SHAPE.row(&[
+        ("indexrelid", oid(item.oid)),
+        ("indrelid", oid(on.oid)),
+        ("indnatts", count(key.len())),
+        ("indnkeyatts", count(key.len())),
+        ("indimmediate", Value::Bool(true)),
+        ("indisvalid", Value::Bool(true)),
+        ("indisready", Value::Bool(true)),
+        ("indislive", Value::Bool(true)),
+        ("indkey", Value::Ints(key)),
+        ("indcollation", Value::Ints(zeros.clone())),
+        ("indclass", Value::Ints(zeros.clone())),
+        ("indoption", Value::Ints(zeros)),
+        (
+            "indexprs",
+            Value::Optional((!expressions.is_empty()).then(|| expressions.join(", ")).as_deref()),
+        ),
+    ]));
+}
+
+fn databases(catalog: &Catalog) -> Vec<Row> {
+    let shape = Shape::of(DATABASE);
+    let databases = catalog.databases().map(|(name, database)| {
+        shape.row(&[
+            ("oid", oid(database.oid)),
+            ("datname", Value::Text(name)),
+            ("datdba", Value::Int(roles::oid(&database.owner))),
+            // UTF8
+            ("encoding", Value::Int(6)),
+            ("datlocprovider", Value::Text("c")),
+            ("datallowconn", Value::Bool(true)),
+            ("datconnlimit", Value::Int(-1)),
+            ("dattablespace", Value::Int(super::server::DEFAULT_TABLESPACE)),
+            ("datcollate", Value::Text("C")),
+            ("datctype", Value::Text("C")),
+        ])
+    });
+    databases.collect()
+}
+
+fn defaults(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(DEFAULTS));
+    let Some(table) = item.table() else { return };
+    for (position, default) in table.defaults.iter().enumerate() {
+        let Some(default) = default else { continue };
+        // An oid of its own: clients only need it to differ within the relation.
+        let own = u64::from(item.oid.0) * 2048 + position as u64;
+        let own = i64::try_from(0x8000_0000 | (own & 0x7fff_ffff)).unwrap_or(0);
+        rows.push(SHAPE.row(&[
+            ("oid", Value::Int(own)),
+            ("adrelid", oid(item.oid)),
+            ("adnum", count(position + 1)),
+            ("adbin", Value::Text(default)),
+        ]));
+    }
+}

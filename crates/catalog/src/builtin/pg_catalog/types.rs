@@ -1,0 +1,180 @@
+//! `pg_catalog`: types, casts and collations.
+
+use tidemill_expr::CastContext;
+use tidemill_repr::types::TypeCategory;
+use tidemill_repr::{Row, ScalarType};
+
+use super::super::fill::{Shape, Value, oid};
+use super::super::{Builtin, Content, roles};
+use super::PG_CATALOG;
+use super::functions::function_oid;
+
+const TYPE: &str = "oid oid, typname name, typnamespace oid, typowner oid, typlen int2, \
+     typbyval bool, typtype char, typcategory char, typispreferred bool, \
+     typisdefined bool, typdelim char, typrelid oid, typsubscript regproc, \
+     typelem oid, typarray oid, typinput regproc, typoutput regproc, \
+     typreceive regproc, typsend regproc, typmodin regproc, typmodout regproc, \
+     typanalyze regproc, typalign char, typstorage char, typnotnull bool, \
+     typbasetype oid, typtypmod int4, typndims int4, typcollation oid, \
+     typdefaultbin text?, typdefault text?, typacl text[]?";
+const CAST: &str = "oid oid, castsource oid, casttarget oid, castfunc oid, castcontext char, \
+     castmethod char";
+const COLLATION: &str = "oid oid, collname name, collnamespace oid, collowner oid, \
+     collprovider char, collisdeterministic bool, collencoding int4, collcollate text?, \
+     collctype text?, colllocale text?, colliculocale text?, collicurules text?, \
+     collversion text?";
+
+/// The collation that texts have, as in PostgreSQL.
+const DEFAULT_COLLATION: i64 = 100;
+
+/// The relations.
+pub const RELATIONS: &[Builtin] = &[
+    Builtin {
+        number: 303,
+        schema: "pg_catalog",
+        name: "pg_type",
+        columns: TYPE,
+        content: Content::Constant(types),
+    },
+    Builtin {
+        number: 307,
+        schema: "pg_catalog",
+        name: "pg_cast",
+        columns: CAST,
+        content: Content::Constant(casts),
+    },
+    Builtin {
+        number: 308,
+        schema: "pg_catalog",
+        name: "pg_collation",
+        columns: COLLATION,
+        content: Content::Constant(collations),
+    },
+];
+
+fn category(typ: &ScalarType) -> &'static str {
+    match typ.category() {
+        TypeCategory::Array => "A",
+        TypeCategory::Boolean => "B",
+        TypeCategory::DateTime => "D",
+        TypeCategory::Numeric => "N",
+        TypeCategory::Pseudo => "P",
+        TypeCategory::String => "S",
+        TypeCategory::Timespan => "T",
+        TypeCategory::User => "U",
+        TypeCategory::Unknown => "X",
+        TypeCategory::InternalUse => "Z",
+    }
+}
+
+/// `typbyval`: what fits a machine word.
+pub(super) fn by_value(typ: &ScalarType) -> bool {
+    matches!(typ.type_length(), 1 | 2 | 4 | 8)
+}
+
+/// `typalign`
+pub(super) fn alignment(typ: &ScalarType) -> &'static str {
+    match typ.type_length() {
+        8 => "d",
+        2 => "s",
+        1 => "c",
+        _ if matches!(typ, ScalarType::Interval) => "d",
+        _ if matches!(typ, ScalarType::Uuid | ScalarType::Name) => "c",
+        _ => "i",
+    }
+}
+
+/// `typcollation`: the default one for texts.
+pub(super) fn collation(typ: &ScalarType) -> i64 {
+    match typ {
+        ScalarType::Text | ScalarType::Varchar | ScalarType::Bpchar => DEFAULT_COLLATION,
+        ScalarType::Name => 950,
+        ScalarType::Array(element) => collation(element),
+        _ => 0,
+    }
+}
+
+fn types() -> Vec<Row> {
+    let shape = Shape::of(TYPE);
+    let arrays = ScalarType::ALL
+        .iter()
+        .filter(|typ| **typ != ScalarType::Unknown)
+        .map(|typ| ScalarType::Array(Box::new(typ.clone())));
+    let all = ScalarType::ALL.iter().cloned().chain(arrays);
+    all.map(|typ| {
+        let (element, array) = match &typ {
+            ScalarType::Array(element) => (element.oid().0, 0),
+            ScalarType::Unknown => (0, 0),
+            other => (0, other.array_oid().0),
+        };
+        let pseudo = typ == ScalarType::Unknown;
+        shape.row(&[
+            ("oid", oid(typ.oid())),
+            ("typname", Value::Text(&typ.pg_name())),
+            ("typnamespace", Value::Int(PG_CATALOG)),
+            ("typowner", Value::Int(roles::oid(roles::SYSTEM))),
+            ("typlen", Value::Int(i64::from(typ.type_length()))),
+            ("typbyval", Value::Bool(by_value(&typ))),
+            ("typtype", Value::Text(if pseudo { "p" } else { "b" })),
+            ("typcategory", Value::Text(category(&typ))),
+            ("typispreferred", Value::Bool(typ.is_preferred())),
+            ("typisdefined", Value::Bool(true)),
+            ("typdelim", Value::Text(",")),
+            ("typelem", Value::Int(i64::from(element))),
+            ("typarray", Value::Int(i64::from(array))),
+            ("typalign", Value::Text(alignment(&typ))),
+            ("typstorage", Value::Text(if typ.type_length() < 0 { "x" } else { "p" })),
+            ("typtypmod", Value::Int(-1)),
+            ("typcollation", Value::Int(collation(&typ))),
+        ])
+    })
+    .collect()
+}
+
+fn casts() -> Vec<Row> {
+    let shape = Shape::of(CAST);
+    let mut number = 12_000;
+    tidemill_expr::functions::all_casts()
+        .map(|cast| {
+            number += 1;
+            let function = cast.function.map_or(0, function_oid);
+            let context = match cast.context {
+                CastContext::Implicit => "i",
+                CastContext::Assignment => "a",
+                CastContext::Explicit => "e",
+            };
+            shape.row(&[
+                ("oid", Value::Int(number)),
+                ("castsource", oid(cast.from.oid())),
+                ("casttarget", oid(cast.to.oid())),
+                ("castfunc", Value::Int(function)),
+                ("castcontext", Value::Text(context)),
+                ("castmethod", Value::Text(if function == 0 { "b" } else { "f" })),
+            ])
+        })
+        .collect()
+}
+
+fn collations() -> Vec<Row> {
+    let shape = Shape::of(COLLATION);
+    [
+        (DEFAULT_COLLATION, "default", "d", None),
+        (950, "C", "c", Some("C")),
+        (951, "POSIX", "c", Some("POSIX")),
+    ]
+    .into_iter()
+    .map(|(number, name, provider, locale)| {
+        shape.row(&[
+            ("oid", Value::Int(number)),
+            ("collname", Value::Text(name)),
+            ("collnamespace", Value::Int(PG_CATALOG)),
+            ("collowner", Value::Int(roles::oid(roles::SYSTEM))),
+            ("collprovider", Value::Text(provider)),
+            ("collisdeterministic", Value::Bool(true)),
+            ("collencoding", Value::Int(-1)),
+            ("collcollate", Value::Optional(locale)),
+            ("collctype", Value::Optional(locale)),
+        ])
+    })
+    .collect()
+}

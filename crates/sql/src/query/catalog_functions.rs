@@ -1,0 +1,427 @@
+//! Functions that ask the catalog: they become subqueries over built-in relations, so that a
+//! query sees one catalog, that of its tick.
+//!
+//! `pg_get_viewdef(x)` is `(SELECT definition FROM mz_internal.mz_definitions WHERE oid = x AND
+//! position = 0)`. A query that is maintained must not use them.
+
+use sqlparser::ast::{DataType, Expr};
+use tidemill_plan::query::ColumnRef;
+use tidemill_plan::{Id, QueryExpr, QueryScalar, RelationType};
+use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
+
+use super::cast::{coerce_explicit, coerce_implicit, not_maintainable, resolve_unknown};
+use super::expr::{ExprContext, bare, binary, call_by_name};
+use super::{QueryContext, Relation, TypedScalar, literal, walk};
+
+/// Functions that say NULL of everything: what they tell of does not exist here.
+const NOTHING: &[&str] = &[
+    "col_description",
+    "obj_description",
+    "pg_database_size",
+    "pg_get_constraintdef",
+    "pg_get_function_sqlbody",
+    "pg_get_functiondef",
+    "pg_get_partition_constraintdef",
+    "pg_get_partkeydef",
+    "pg_get_ruledef",
+    "pg_get_serial_sequence",
+    "pg_get_statisticsobjdef",
+    "pg_get_statisticsobjdef_columns",
+    "pg_get_triggerdef",
+    "pg_tablespace_location",
+    "shobj_description",
+];
+
+/// Functions that give a size nobody knows.
+const SIZES: &[&str] = &[
+    "pg_database_size",
+    "pg_indexes_size",
+    "pg_relation_size",
+    "pg_table_size",
+    "pg_tablespace_size",
+    "pg_total_relation_size",
+];
+
+/// Functions that say yes to everything: there are no privileges yet, and one schema for
+/// functions and types.
+const YES: &[&str] = &[
+    "has_any_column_privilege",
+    "has_column_privilege",
+    "has_database_privilege",
+    "has_foreign_data_wrapper_privilege",
+    "has_function_privilege",
+    "has_language_privilege",
+    "has_schema_privilege",
+    "has_sequence_privilege",
+    "has_server_privilege",
+    "has_table_privilege",
+    "has_tablespace_privilege",
+    "has_type_privilege",
+    "pg_collation_is_visible",
+    "pg_conversion_is_visible",
+    "pg_function_is_visible",
+    "pg_has_role",
+    "pg_opclass_is_visible",
+    "pg_operator_is_visible",
+    "pg_opfamily_is_visible",
+    "pg_relation_is_publishable",
+    "pg_statistics_obj_is_visible",
+    "pg_ts_config_is_visible",
+    "pg_ts_dict_is_visible",
+    "pg_ts_parser_is_visible",
+    "pg_ts_template_is_visible",
+    "pg_type_is_visible",
+];
+
+/// Functions that say no to everything.
+const NO: &[&str] = &["pg_is_other_temp_schema", "row_security_active"];
+
+/// A relation that holds rows of all databases, as a session sees it: only what is in its
+/// database or in all of them, without the column that tells which.
+pub(super) fn of_database(
+    ctx: &QueryContext<'_>,
+    mut relation: Relation,
+) -> Result<(QueryExpr, Relation), SqlError> {
+    let get = get(&relation);
+    if ctx.all_databases || !relation.of_all_databases {
+        return Ok((get, relation));
+    }
+    let last = relation.desc.columns.len() - 1;
+    let database = column(&relation, last);
+    let current = literal::literal(Datum::Text(&ctx.database), ScalarType::Name);
+    let same = binary(ctx, "=", database.clone(), current.clone())?;
+    let anywhere = QueryScalar::IsNull(Box::new(database.expr));
+    let filtered = QueryExpr::Filter {
+        input: Box::new(get),
+        predicates: vec![QueryScalar::Or(vec![anywhere, same.expr])],
+    };
+    let mut outputs: Vec<usize> = (0..last).collect();
+    let first = relation.desc.columns.first().map(|column| column.name.as_str());
+    let input = if matches!(first, Some("table_catalog" | "catalog_name")) {
+        // What is in all databases is in this one.
+        let known = QueryScalar::Coalesce(vec![column(&relation, 0).expr, current.expr]);
+        outputs[0] = last + 1;
+        QueryExpr::Map { input: Box::new(filtered), scalars: vec![known] }
+    } else {
+        filtered
+    };
+    relation.desc.columns.truncate(last);
+    Ok((QueryExpr::Project { input: Box::new(input), outputs }, relation))
+}
+
+fn get(relation: &Relation) -> QueryExpr {
+    let typ = RelationType { columns: relation.desc.types(), keys: relation.desc.keys.clone() };
+    QueryExpr::Get { id: Id::Global(relation.id), typ }
+}
+
+/// A column of a relation whose row is the nearest scope.
+fn column(relation: &Relation, at: usize) -> TypedScalar {
+    TypedScalar {
+        expr: QueryScalar::Column(ColumnRef { level: 0, column: at }),
+        typ: relation.desc.columns[at].typ.clone(),
+    }
+}
+
+impl ExprContext<'_> {
+    /// A call that the catalog answers; None if the name is that of no such function.
+    pub(super) fn catalog_function(
+        &self,
+        name: &str,
+        arguments: &[&Expr],
+    ) -> Result<Option<TypedScalar>, SqlError> {
+        let constant = if SIZES.contains(&name) {
+            literal::null(ScalarType::Int8)
+        } else if NOTHING.contains(&name) {
+            literal::null(ScalarType::Text)
+        } else if YES.contains(&name) {
+            literal::literal(Datum::Bool(true), ScalarType::Bool)
+        } else if NO.contains(&name) {
+            literal::literal(Datum::Bool(false), ScalarType::Bool)
+        } else {
+            return self.asking_function(name, arguments);
+        };
+        self.require_session(name)?;
+        for argument in arguments {
+            self.plan(argument)?;
+        }
+        Ok(Some(constant))
+    }
+
+    fn asking_function(
+        &self,
+        name: &str,
+        arguments: &[&Expr],
+    ) -> Result<Option<TypedScalar>, SqlError> {
+        let signatures = ["mz_internal", "mz_function_signatures"];
+        let definitions = ["mz_internal", "mz_definitions"];
+        let whole = literal::literal(Datum::Int(0), ScalarType::Int4);
+        let found = match (name, arguments) {
+            ("pg_get_userbyid", [role]) => {
+                let role = self.oid_of(role)?;
+                self.lookup(["pg_catalog", "pg_roles"], &[("oid", role)], "rolname")?
+            }
+            ("pg_get_viewdef", [view] | [view, _]) => {
+                let view = self.oid_of(view)?;
+                self.lookup(definitions, &[("oid", view), ("position", whole)], "definition")?
+            }
+            ("pg_get_indexdef", [index]) => {
+                let index = self.oid_of(index)?;
+                self.lookup(definitions, &[("oid", index), ("position", whole)], "definition")?
+            }
+            ("pg_get_indexdef", [index, position, _pretty]) => {
+                let index = self.oid_of(index)?;
+                let position = self.plan(position)?;
+                self.lookup(definitions, &[("oid", index), ("position", position)], "definition")?
+            }
+            ("pg_get_function_result", [function]) => {
+                let function = self.oid_of(function)?;
+                self.lookup(signatures, &[("oid", function)], "result")?
+            }
+            ("pg_get_function_arguments" | "pg_get_function_identity_arguments", [function]) => {
+                let function = self.oid_of(function)?;
+                self.lookup(signatures, &[("oid", function)], "arguments")?
+            }
+            // Expressions are kept as text.
+            ("pg_get_expr", [text, _] | [text, _, _]) => {
+                let text = self.plan(text)?;
+                resolve_unknown(self.ctx, text)?
+            }
+            ("pg_table_is_visible", [relation]) => {
+                let relation = self.oid_of(relation)?;
+                self.is_visible(relation)?
+            }
+            ("pg_my_temp_schema", []) => literal::literal(Datum::Int(0), ScalarType::Oid),
+            ("pg_relation_is_updatable", [_, _]) => {
+                literal::literal(Datum::Int(0), ScalarType::Int4)
+            }
+            ("to_regclass", [name]) => self.to_registered(name, ScalarType::Regclass)?,
+            ("to_regtype", [name]) => self.to_registered(name, ScalarType::Regtype)?,
+            _ => return Ok(None),
+        };
+        self.require_session(name)?;
+        Ok(Some(found))
+    }
+
+    fn require_session(&self, name: &str) -> Result<(), SqlError> {
+        if self.ctx.maintained { Err(not_maintainable(name)) } else { Ok(()) }
+    }
+
+    /// The oid that an argument is; a constant text is the name of a relation, or a number.
+    fn oid_of(&self, argument: &Expr) -> Result<TypedScalar, SqlError> {
+        let mut value = self.plan(argument)?;
+        let oid = ColumnType::new(ScalarType::Oid);
+        let named = [ScalarType::Unknown, ScalarType::Text];
+        if named.contains(&value.typ.scalar_type)
+            && matches!(value.expr, QueryScalar::Literal(Ok(_), _))
+        {
+            let relation = ColumnType::new(ScalarType::Regclass);
+            value = coerce_explicit(self.ctx, value, &relation)?;
+        }
+        coerce_explicit(self.ctx, value, &oid)
+    }
+
+    /// The value of a column in the row of a built-in relation that has these keys.
+    fn lookup(
+        &self,
+        name: [&str; 2],
+        keys: &[(&str, TypedScalar)],
+        value: &str,
+    ) -> Result<TypedScalar, SqlError> {
+        let (relation, filtered) = self.row_of(name, keys)?;
+        let at = position(&relation, value)?;
+        let typ = relation.desc.columns[at].typ.clone().nullable(true);
+        let found = QueryExpr::Project { input: Box::new(filtered), outputs: vec![at] };
+        Ok(TypedScalar { expr: QueryScalar::Subquery(Box::new(found)), typ })
+    }
+
+    fn row_of(
+        &self,
+        name: [&str; 2],
+        keys: &[(&str, TypedScalar)],
+    ) -> Result<(Relation, QueryExpr), SqlError> {
+        let ctx = self.ctx;
+        let relation = ctx.relations.relation(&name.map(str::to_owned))?;
+        let mut predicates = Vec::with_capacity(keys.len());
+        for (key, wanted) in keys {
+            let key = column(&relation, position(&relation, key)?);
+            let mut wanted = coerce_implicit(ctx, wanted.clone(), &key.typ.scalar_type)?;
+            walk::shift_scalar(&mut wanted.expr, 0, 1);
+            predicates.push(binary(ctx, "=", key, wanted)?.expr);
+        }
+        let filtered = QueryExpr::Filter { input: Box::new(get(&relation)), predicates };
+        Ok((relation, filtered))
+    }
+
+    /// Whether a relation is found without naming its schema; NULL if there is none.
+    fn is_visible(&self, oid: TypedScalar) -> Result<TypedScalar, SqlError> {
+        let names = ["mz_internal", "mz_relation_names"];
+        let (relation, row) = self.row_of(names, &[("oid", oid)])?;
+        let visible = self.visible(&relation)?;
+        Ok(self.computed(&relation, row, visible, ScalarType::Bool))
+    }
+
+    /// One value computed from the row of a relation.
+    fn computed(
+        &self,
+        relation: &Relation,
+        row: QueryExpr,
+        value: QueryScalar,
+        typ: ScalarType,
+    ) -> TypedScalar {
+        let mapped = QueryExpr::Map { input: Box::new(row), scalars: vec![value] };
+        let outputs = vec![relation.desc.columns.len()];
+        let found = QueryExpr::Project { input: Box::new(mapped), outputs };
+        let typ = ColumnType::new(typ).nullable(true);
+        TypedScalar { expr: QueryScalar::Subquery(Box::new(found)), typ }
+    }
+
+    /// Whether the relation that a row of `mz_relation_names` names is found without schema.
+    fn visible(&self, relation: &Relation) -> Result<QueryScalar, SqlError> {
+        let visibility = self.ctx.relations.visibility();
+        let one_of = |column: TypedScalar, oids: &[u32]| {
+            let equal = oids.iter().map(|oid| {
+                let oid = literal::literal(Datum::Int(i64::from(*oid)), ScalarType::Oid);
+                Ok(binary(self.ctx, "=", column.clone(), oid)?.expr)
+            });
+            Ok::<_, SqlError>(match equal.collect::<Result<Vec<_>, SqlError>>()?.as_slice() {
+                [] => literal::boolean(false),
+                [only] => only.clone(),
+                several => QueryScalar::Or(several.to_vec()),
+            })
+        };
+        let oid = column(relation, position(relation, "oid")?);
+        let schema = column(relation, position(relation, "namespace")?);
+        let found = one_of(schema, &visibility.schemas)?;
+        let hidden = one_of(oid, &visibility.hidden)?;
+        Ok(QueryScalar::And(vec![found, QueryScalar::Not(Box::new(hidden))]))
+    }
+
+    /// `to_regclass('x')`: NULL where the cast would be an error.
+    fn to_registered(&self, name: &Expr, typ: ScalarType) -> Result<TypedScalar, SqlError> {
+        let value = self.plan(name)?;
+        match coerce_explicit(self.ctx, value, &ColumnType::new(typ.clone())) {
+            Err(error) if error.code == SqlState::FEATURE_NOT_SUPPORTED => Err(error),
+            Err(_) => Ok(literal::null(typ)),
+            Ok(found) => Ok(found),
+        }
+    }
+
+    /// Casts to and from names of schemas and roles, which are no types of columns: `x::regrole`
+    /// is an oid, `x::regnamespace::text` a name. None for other casts.
+    pub(super) fn catalog_cast(
+        &self,
+        expr: &Expr,
+        data_type: &DataType,
+    ) -> Result<Option<TypedScalar>, SqlError> {
+        if let Some(kind) = registered(data_type) {
+            return self.registered_oid(expr, kind).map(Some);
+        }
+        let Expr::Cast { expr: inner, data_type: from, .. } = bare(expr) else { return Ok(None) };
+        let to_text = matches!(
+            crate::types::resolve_data_type(data_type),
+            Ok(ColumnType {
+                scalar_type: ScalarType::Text | ScalarType::Varchar | ScalarType::Name,
+                ..
+            })
+        );
+        let (Some(kind), true) = (registered(from), to_text) else { return Ok(None) };
+        let oid = self.registered_oid(inner, kind)?;
+        let (relation, name) = match kind {
+            Registered::Schema => (["pg_catalog", "pg_namespace"], "nspname"),
+            Registered::Role => (["pg_catalog", "pg_roles"], "rolname"),
+        };
+        self.require_session("regnamespace")?;
+        let name = self.lookup(relation, &[("oid", oid)], name)?;
+        let target = crate::types::resolve_data_type(data_type)?;
+        coerce_explicit(self.ctx, name, &target).map(Some)
+    }
+
+    fn registered_oid(&self, expr: &Expr, kind: Registered) -> Result<TypedScalar, SqlError> {
+        let value = self.plan(expr)?;
+        let text = match &value.expr {
+            QueryScalar::Literal(Ok(row), _) => literal::constant_text(row).flatten(),
+            _ => None,
+        };
+        let Some(text) = text.filter(|text| text.parse::<u32>().is_err()) else {
+            return coerce_explicit(self.ctx, value, &ColumnType::new(ScalarType::Oid));
+        };
+        self.require_session("regnamespace")?;
+        let plain = text.trim().trim_matches('"');
+        match kind {
+            Registered::Schema => {
+                let oid = self.ctx.relations.schema(plain).ok_or_else(|| {
+                    SqlError::new(
+                        SqlState::INVALID_SCHEMA_NAME,
+                        format!("schema \"{plain}\" does not exist"),
+                    )
+                })?;
+                Ok(literal::literal(Datum::Int(i64::from(oid.0)), ScalarType::Oid))
+            }
+            Registered::Role => {
+                let name = literal::literal(Datum::Text(plain), ScalarType::Name);
+                self.lookup(["pg_catalog", "pg_roles"], &[("rolname", name)], "oid")
+            }
+        }
+    }
+
+    /// The name of what an oid stands for, where `regclass`, `regproc` or `regtype` becomes text.
+    pub(super) fn registered_text(
+        &self,
+        value: TypedScalar,
+        target: &ColumnType,
+    ) -> Result<TypedScalar, SqlError> {
+        if !matches!(target.scalar_type, ScalarType::Text | ScalarType::Varchar | ScalarType::Name)
+        {
+            return Ok(value);
+        }
+        let from = value.typ.scalar_type.clone();
+        let ctx = self.ctx;
+        match from {
+            ScalarType::Regtype => {
+                let oid = coerce_explicit(ctx, value, &ColumnType::new(ScalarType::Oid))?;
+                let none = literal::null(ScalarType::Int4);
+                call_by_name(ctx, "format_type", vec![oid, none])
+            }
+            ScalarType::Regproc if !ctx.maintained => {
+                let oid = coerce_explicit(ctx, value, &ColumnType::new(ScalarType::Oid))?;
+                self.lookup(["pg_catalog", "pg_proc"], &[("oid", oid)], "proname")
+            }
+            ScalarType::Regclass if !ctx.maintained => {
+                let oid = coerce_explicit(ctx, value, &ColumnType::new(ScalarType::Oid))?;
+                let number = coerce_explicit(ctx, oid.clone(), &ColumnType::new(ScalarType::Text))?;
+                let names = ["mz_internal", "mz_relation_names"];
+                let (relation, row) = self.row_of(names, &[("oid", oid)])?;
+                let short = column(&relation, position(&relation, "name")?).expr;
+                let full = column(&relation, position(&relation, "full_name")?).expr;
+                let visible = self.visible(&relation)?;
+                let name = QueryScalar::If(Box::new(visible), Box::new(short), Box::new(full));
+                let found = self.computed(&relation, row, name, ScalarType::Text);
+                let expr = QueryScalar::Coalesce(vec![found.expr, number.expr]);
+                Ok(TypedScalar { expr, typ: found.typ })
+            }
+            _ => Ok(value),
+        }
+    }
+}
+
+/// What PostgreSQL has a type of names for, and Tidemill only casts.
+#[derive(Clone, Copy)]
+enum Registered {
+    Schema,
+    Role,
+}
+
+fn registered(data_type: &DataType) -> Option<Registered> {
+    let DataType::Custom(name, modifiers) = data_type else { return None };
+    let last = name.0.last().and_then(|part| part.as_ident()).filter(|_| modifiers.is_empty())?;
+    match last.value.to_lowercase().as_str() {
+        "regnamespace" => Some(Registered::Schema),
+        "regrole" => Some(Registered::Role),
+        _ => None,
+    }
+}
+
+fn position(relation: &Relation, name: &str) -> Result<usize, SqlError> {
+    let found = relation.desc.columns.iter().position(|column| column.name == name);
+    found.ok_or_else(|| SqlError::internal(format!("{} has no {name}", relation.name)))
+}
