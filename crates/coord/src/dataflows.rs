@@ -32,6 +32,8 @@ struct Running {
     imports: BTreeSet<ObjectId>,
     /// The base collections that it is fed with.
     bases: BTreeSet<ObjectId>,
+    /// All base collections whose changes move it: its own, and those of what it imports.
+    moved_by: Arc<BTreeSet<ObjectId>>,
     /// The first tick of what it exports.
     as_of: Tick,
 }
@@ -40,11 +42,16 @@ impl Dataflows {
     /// Creates a dataflow.
     pub fn create(&self, replica: &Replica, description: &Arc<DataflowDescription>) {
         let mut state = self.state.lock();
-        let running = Running {
-            imports: description.index_imports.iter().map(|import| import.index).collect(),
-            bases: description.base_imports.iter().map(|import| import.id).collect(),
-            as_of: description.as_of,
-        };
+        let imports: BTreeSet<ObjectId> =
+            description.index_imports.iter().map(|import| import.index).collect();
+        let bases: BTreeSet<ObjectId> =
+            description.base_imports.iter().map(|import| import.id).collect();
+        let mut moved_by = bases.clone();
+        for exporter in imports.iter().filter_map(|import| state.running.get(import)) {
+            moved_by.extend(exporter.moved_by.iter().copied());
+        }
+        let as_of = description.as_of;
+        let running = Running { imports, bases, moved_by: Arc::new(moved_by), as_of };
         state.running.insert(description.id, running);
         replica.send(Command::CreateDataflow(Arc::clone(description)));
     }
@@ -59,6 +66,13 @@ impl Dataflows {
     /// Whether a dataflow runs.
     pub fn is_running(&self, id: ObjectId) -> bool {
         self.state.lock().running.contains_key(&id)
+    }
+
+    /// The base collections whose changes move a dataflow, and with it the upper of what it
+    /// exports. They may be fewer than those its query names: plans leave out what cannot matter.
+    pub fn moved_by(&self, id: ObjectId) -> Arc<BTreeSet<ObjectId>> {
+        let state = self.state.lock();
+        state.running.get(&id).map(|running| Arc::clone(&running.moved_by)).unwrap_or_default()
     }
 
     /// The tick from which on a dataflow's exports are complete; the first of all if it does not

@@ -255,7 +255,7 @@ pub async fn read(
             Ok(worker.rows)
         }
         Way::Peek(PeekPlan::Index { index, access, mfp, .. }) => {
-            let reader = ready_reader(shared, snapshot, *index, &plan.bases, tick).await?;
+            let reader = ready_reader(shared, snapshot, *index, tick).await?;
             read_index(&reader, access, mfp, tick).map_err(|error| or_gone(shared, *index, error))
         }
         Way::Dataflow(relation) => {
@@ -275,7 +275,6 @@ pub async fn ready_reader(
     shared: &Shared,
     snapshot: &Snapshot,
     index: ObjectId,
-    bases: &BTreeSet<ObjectId>,
     tick: Tick,
 ) -> Result<IndexReader, SqlError> {
     // An index that was dropped since: the query is planned again without it.
@@ -283,7 +282,8 @@ pub async fn ready_reader(
     let reader = shared.replica.index(index).ok_or_else(gone)?;
     // A new index is complete from the tick of its creation on. (Its since says nothing of that:
     // it moves on while nothing changes.)
-    let needed = snapshot.must_be_complete(tick, bases.iter().copied());
+    let moved_by = shared.dataflows.moved_by(index);
+    let needed = snapshot.must_be_complete(tick, moved_by.iter().copied());
     reader.wait_for(needed.max(shared.dataflows.as_of(index).min(tick))).await?;
     Ok(reader)
 }
@@ -307,7 +307,7 @@ pub async fn look_up(
     key: &Row,
     tick: Tick,
 ) -> Result<Vec<(Row, Diff)>, SqlError> {
-    let reader = ready_reader(shared, snapshot, lookup.index, &lookup.bases, tick).await?;
+    let reader = ready_reader(shared, snapshot, lookup.index, tick).await?;
     let mut worker = RowWorker::new(&lookup.mfp);
     let mut add_all = || {
         for (row, diff) in reader.lookup(tick, key.as_ref())? {

@@ -85,6 +85,8 @@ pub(crate) struct OpenTransaction {
     pub writes: PendingWrites,
     /// Whether writes are refused.
     pub read_only: bool,
+    /// Whether it is the block around the statements of one simple query, not one of BEGIN.
+    pub implicit: bool,
 }
 
 /// A cursor made by DECLARE.
@@ -426,10 +428,35 @@ impl Session {
 
     /// An error happened: an open transaction block fails.
     pub fn fail(&mut self) {
-        if matches!(self.transaction, Transaction::Open(_)) {
-            self.transaction = Transaction::Failed;
+        if let Transaction::Open(open) = &self.transaction {
+            self.transaction = if open.implicit { Transaction::Idle } else { Transaction::Failed };
             self.cursors.clear();
         }
+    }
+
+    /// Opens the implicit block around several statements of one simple query, unless a block is
+    /// open: they are committed together, or not at all. What cannot run in a block, or reads
+    /// what the block has written, ends it first.
+    pub fn begin_implicit_block(&mut self) {
+        if matches!(self.transaction, Transaction::Idle) {
+            let block = OpenTransaction { implicit: true, ..OpenTransaction::default() };
+            self.transaction = Transaction::Open(block);
+        }
+    }
+
+    /// Commits the implicit block, if that is what is open.
+    ///
+    /// # Errors
+    /// What it wrote cannot be committed any more.
+    pub async fn end_implicit_block(&mut self) -> Result<(), SqlError> {
+        if self.in_implicit_block() {
+            statements::transaction::commit_implicit(self).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn in_implicit_block(&self) -> bool {
+        matches!(&self.transaction, Transaction::Open(open) if open.implicit)
     }
 }
 

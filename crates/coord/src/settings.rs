@@ -291,7 +291,10 @@ fn check(setting: &Setting, values: &[String]) -> Result<String, SqlError> {
     let invalid = || {
         SqlError::new(
             SqlState::INVALID_PARAMETER_VALUE,
-            format!("invalid value for parameter \"{}\": \"{joined}\"", setting.name),
+            format!(
+                "invalid value for parameter \"{}\": \"{joined}\"",
+                Settings::canonical_name(setting.name).unwrap_or(setting.name)
+            ),
         )
     };
     match &setting.kind {

@@ -55,7 +55,11 @@ pub(crate) async fn execute(
     for _ in 0..RETRIES {
         let result = Box::pin(dispatch(session, &execution, &plan)).await;
         let lost = matches!(&result, Err(error) if error.code == SqlState::SERIALIZATION_FAILURE);
-        if !lost || in_block {
+        let leaves =
+            session.in_implicit_block() && matches!(&result, Err(error) if wants_no_block(error));
+        if leaves {
+            session.end_implicit_block().await?;
+        } else if !lost || in_block {
             return result;
         }
         tokio::task::yield_now().await;
@@ -65,6 +69,11 @@ pub(crate) async fn execute(
         plan = Arc::new(planned.plan);
     }
     Err(crate::sequencer::serialization_failure())
+}
+
+/// Whether a statement was refused only because a block is open.
+fn wants_no_block(error: &SqlError) -> bool {
+    error.code == SqlState::ACTIVE_SQL_TRANSACTION || *error == write::read_own_write()
 }
 
 async fn dispatch(

@@ -24,8 +24,8 @@ pub struct Subscription {
     batches: UnboundedReceiver<SubscribeBatch>,
     readable: watch::Receiver<Tick>,
     style: SubscriptionStyle,
-    /// The base collections it is computed from.
-    bases: BTreeSet<ObjectId>,
+    /// The base collections whose changes move its dataflow.
+    bases: Arc<BTreeSet<ObjectId>>,
     /// Columns of the relation.
     arity: usize,
     /// The tick of the first content, to be told of by a first progress row.
@@ -48,8 +48,6 @@ pub struct SubscriptionSource {
     pub dataflow: ObjectId,
     /// Its channel.
     pub batches: UnboundedReceiver<SubscribeBatch>,
-    /// The base collections it is computed from.
-    pub bases: BTreeSet<ObjectId>,
     /// Columns of the relation.
     pub arity: usize,
     /// The tick of the first content.
@@ -66,13 +64,14 @@ impl Subscription {
         style: SubscriptionStyle,
     ) -> Subscription {
         let readable = shared.completion.watch();
+        let bases = shared.dataflows.moved_by(source.dataflow);
         let mut subscription = Subscription {
             shared,
             dataflow: source.dataflow,
             batches: source.batches,
             readable,
             style,
-            bases: source.bases,
+            bases,
             arity: source.arity,
             as_of: source.as_of,
             until: source.until,

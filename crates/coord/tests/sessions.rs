@@ -140,3 +140,37 @@ async fn a_subscription_gives_content_then_changes() {
     assert!(changes[0].ends_with("Int(-1), Int(1)]"), "{changes:?}");
     assert!(changes[1].ends_with("Int(1), Int(2)]"), "{changes:?}");
 }
+
+/// The statements of one simple query, as the server runs them.
+async fn run_together(
+    session: &mut tidemill_coord::Session,
+    text: &str,
+) -> Result<(), tidemill_repr::SqlError> {
+    for statement in session.parse(text)? {
+        session.begin_implicit_block();
+        let prepared = session.prepare(Some(statement), &[]);
+        let prepared = prepared.inspect_err(|_| session.fail())?;
+        session.execute(&prepared, &[]).await?;
+    }
+    session.end_implicit_block().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_of_one_query_are_committed_together() {
+    let directory = tempfile::tempdir().unwrap();
+    let coordinator = open(directory.path()).await;
+    let mut s = session(&coordinator);
+    run_together(&mut s, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)").await.unwrap();
+    let error = run_together(&mut s, "INSERT INTO t VALUES (2); SELECT 1 / 0").await.unwrap_err();
+    assert_eq!(error.code, SqlState::DIVISION_BY_ZERO);
+    let error = run_together(&mut s, "INSERT INTO t VALUES (2); SELECT nope").await.unwrap_err();
+    assert_eq!(error.code, SqlState::UNDEFINED_COLUMN);
+    assert_eq!(run(&mut s, "SELECT a FROM t").await.unwrap(), ["[Int(1)]"]);
+    // What reads the block's own writes ends the block first.
+    run_together(&mut s, "INSERT INTO t VALUES (3); UPDATE t SET a = a + 1").await.unwrap();
+    assert_eq!(run(&mut s, "SELECT a FROM t ORDER BY a").await.unwrap(), ["[Int(2)]", "[Int(4)]"]);
+    run_together(&mut s, "INSERT INTO t VALUES (5); BEGIN; INSERT INTO t VALUES (6); ROLLBACK")
+        .await
+        .unwrap();
+    assert_eq!(run(&mut s, "SELECT count(*) FROM t").await.unwrap(), ["[Int(2)]"]);
+}

@@ -19,7 +19,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if statements.is_empty() {
             backend::empty(&mut self.client.output, b'I');
         }
+        let several = statements.len() > 1;
         for statement in statements {
+            if several {
+                self.session.begin_implicit_block();
+            }
             let started = Instant::now();
             let prepared = self.session.prepare(Some(statement), &[])?;
             let executed = self.session.execute(&prepared, &[]);
@@ -30,6 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.send(&mut answer, 0).await?;
             self.metrics.query(started.elapsed());
         }
+        self.session.end_implicit_block().await?;
         Ok(())
     }
 }

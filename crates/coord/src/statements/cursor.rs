@@ -21,7 +21,8 @@ pub(crate) async fn declare(
     execution: &Execution<'_>,
     plan: &DeclarePlan,
 ) -> Result<Response, SqlError> {
-    if !plan.hold && matches!(session.transaction, Transaction::Idle) {
+    let in_block = matches!(&session.transaction, Transaction::Open(open) if !open.implicit);
+    if !plan.hold && !in_block {
         return Err(SqlError::new(
             SqlState::NO_ACTIVE_SQL_TRANSACTION,
             "DECLARE CURSOR can only be used in transaction blocks",

@@ -57,7 +57,6 @@ pub(crate) async fn subscribe(
     let source = SubscriptionSource {
         dataflow: id,
         batches,
-        bases,
         arity: plan.desc.arity(),
         as_of,
         until: plan.up_to,

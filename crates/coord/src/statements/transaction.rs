@@ -8,7 +8,13 @@ use crate::session::{OpenTransaction, Session, Transaction};
 
 /// Executes BEGIN.
 pub(crate) fn begin(session: &mut Session, modes: TransactionModes) -> Result<Response, SqlError> {
-    if matches!(session.transaction, Transaction::Open(_)) {
+    if let Transaction::Open(open) = &mut session.transaction {
+        if open.implicit {
+            // As in PostgreSQL, the statements before BEGIN become part of its block.
+            open.implicit = false;
+            open.read_only = modes.read_only.unwrap_or(open.read_only);
+            return Ok(Response::Tag("BEGIN".to_owned()));
+        }
         session.notice(Notice::warning(SqlError::new(
             SqlState::ACTIVE_SQL_TRANSACTION,
             "there is already a transaction in progress",
@@ -23,8 +29,18 @@ pub(crate) fn begin(session: &mut Session, modes: TransactionModes) -> Result<Re
     Ok(Response::Tag("BEGIN".to_owned()))
 }
 
-/// Executes COMMIT: everything the block wrote becomes one commit.
+/// Executes COMMIT.
 pub(crate) async fn commit(session: &mut Session, chain: bool) -> Result<Response, SqlError> {
+    end_block(session, chain, true).await
+}
+
+/// Ends the implicit block around the statements of a simple query.
+pub(crate) async fn commit_implicit(session: &mut Session) -> Result<(), SqlError> {
+    end_block(session, false, false).await.map(|_| ())
+}
+
+/// Everything the block wrote becomes one commit. `warn` if there is no block of BEGIN's.
+async fn end_block(session: &mut Session, chain: bool, warn: bool) -> Result<Response, SqlError> {
     let transaction = std::mem::replace(&mut session.transaction, Transaction::Idle);
     end(session);
     let tag = match transaction {
@@ -34,6 +50,9 @@ pub(crate) async fn commit(session: &mut Session, chain: bool) -> Result<Respons
         }
         Transaction::Failed => "ROLLBACK",
         Transaction::Open(mut open) => {
+            if open.implicit && warn {
+                no_transaction(session);
+            }
             if !open.writes.is_empty() {
                 if let Some(hold) = &open.read {
                     open.writes.depend_on(hold.tick(), open.tables_read);
@@ -51,7 +70,7 @@ pub(crate) async fn commit(session: &mut Session, chain: bool) -> Result<Respons
 
 /// Executes ROLLBACK.
 pub(crate) fn rollback(session: &mut Session, chain: bool) -> Result<Response, SqlError> {
-    if matches!(session.transaction, Transaction::Idle) {
+    if matches!(session.transaction, Transaction::Idle) || session.in_implicit_block() {
         no_transaction(session);
     }
     session.transaction = Transaction::Idle;
