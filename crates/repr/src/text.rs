@@ -150,6 +150,13 @@ pub fn format_into(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings,
     if reference && matches!(datum, Datum::Int(0)) {
         return out.push('-');
     }
+    if *typ == ScalarType::Regtype
+        && let Datum::Int(oid) = datum
+        && let Some(named) = ScalarType::ALL.iter().find(|named| i64::from(named.oid().0) == *oid)
+    {
+        let _ = write!(out, "{named}");
+        return;
+    }
     match datum {
         Datum::Null => {}
         Datum::Bool(value) => out.push(if *value { 't' } else { 'f' }),

@@ -174,16 +174,15 @@ impl<'a> Planning<'a> {
 
 /// "relation does not exist", for the other kinds of objects.
 fn not_found(error: SqlError, kind: ItemKind, parts: &[String]) -> SqlError {
-    let relation = matches!(
-        kind,
-        ItemKind::Table | ItemKind::View | ItemKind::MaterializedView | ItemKind::Index
-    );
-    if error.code != SqlState::UNDEFINED_TABLE || relation && kind == ItemKind::Index {
+    if error.code != SqlState::UNDEFINED_TABLE {
         return error;
     }
-    let what = if relation { ItemKind::Table } else { kind };
-    let what = if relation && kind != ItemKind::Table { kind } else { what };
-    SqlError { message: format!("{what} \"{}\" does not exist", parts.join(".")), ..error }
+    let code = match kind {
+        ItemKind::Index => SqlState::UNDEFINED_OBJECT,
+        _ => error.code,
+    };
+    let message = format!("{kind} \"{}\" does not exist", parts.join("."));
+    SqlError { code, message, ..error }
 }
 
 fn wrong_kind(item: &Item, wanted: ItemKind) -> SqlError {

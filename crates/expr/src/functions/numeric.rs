@@ -230,7 +230,14 @@ fn define_casts(d: &mut Definitions) {
     .cast(Assignment);
     let to8: Eval = |a, _| Ok(Datum::Float8(numeric(a, 0)?.to_f64()));
     d.add("numeric_float8", "float8(numeric) -> float8", to8, doc).safe().cast(Implicit);
-    let to4: Eval = |a, _| Ok(Datum::Float4(numeric(a, 0)?.to_f64() as f32));
+    let to4: Eval = |a, _| {
+        let value = numeric(a, 0)?;
+        let narrow = value.to_f64() as f32;
+        if value.is_finite() && (narrow.is_infinite() || narrow == 0.0 && !value.is_zero()) {
+            return Err(out_of_range("real"));
+        }
+        Ok(Datum::Float4(narrow))
+    };
     d.add("numeric_float4", "float4(numeric) -> float4", to4, doc).cast(Implicit);
     let from8: Eval = |a, _| made(Numeric::from_f64(float8(a, 0)?));
     d.add("float8_numeric", "numeric(float8) -> numeric", from8, doc).cast(Assignment);

@@ -91,15 +91,25 @@ fn trim<'a>(a: &[Datum<'a>], start: bool, end: bool) -> Evaluated<'a> {
     Ok(Datum::Text(rest))
 }
 
+/// The capital of a letter where that is one character; PostgreSQL maps characters one to one.
+fn upper(c: char) -> char {
+    let mut mapped = c.to_uppercase();
+    match (mapped.next(), mapped.next()) {
+        (Some(capital), None) => capital,
+        _ => c,
+    }
+}
+
+/// The small letter, likewise; of `İ` it is `i` with nothing after it.
+fn lower(c: char) -> char {
+    c.to_lowercase().next().unwrap_or(c)
+}
+
 fn initcap(text: &str) -> String {
     let mut inside = false;
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if inside {
-            out.extend(c.to_lowercase());
-        } else {
-            out.extend(c.to_uppercase());
-        }
+        out.push(if inside { lower(c) } else { upper(c) });
         inside = c.is_alphanumeric();
     }
     out
@@ -308,13 +318,13 @@ fn define_changes(d: &mut Definitions) {
     d.add(
         "text_lower",
         "lower(text) -> text",
-        |a, c| Ok(c.text(&text(a, 0)?.to_lowercase())),
+        |a, c| Ok(c.text(&text(a, 0)?.chars().map(lower).collect::<String>())),
         "In small letters.",
     );
     d.add(
         "text_upper",
         "upper(text) -> text",
-        |a, c| Ok(c.text(&text(a, 0)?.to_uppercase())),
+        |a, c| Ok(c.text(&text(a, 0)?.chars().map(upper).collect::<String>())),
         "In capital letters.",
     );
     d.add(

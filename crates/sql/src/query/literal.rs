@@ -63,7 +63,8 @@ pub(super) fn parse(
     Ok(TypedScalar { expr: QueryScalar::Literal(Ok(row.finish()), typ.clone()), typ })
 }
 
-/// A number as written: `int4`, `int8` or `numeric`, whichever is the first that holds it.
+/// A number as written: `int4`, `int8` or `numeric`, whichever is the first that holds it; a
+/// sign before it counts. What is too large for our `numeric` is `float8`.
 pub(super) fn number(
     ctx: &QueryContext<'_>,
     text: &str,
@@ -73,18 +74,16 @@ pub(super) fn number(
     if text.bytes().all(|byte| byte.is_ascii_digit())
         && let Ok(value) = signed.parse::<i64>()
     {
-        // PostgreSQL types the digits before it sees the sign.
-        let magnitude = text.parse::<i64>();
-        let typ = match magnitude {
-            Ok(magnitude) if i32::try_from(magnitude).is_ok() => Some(ScalarType::Int4),
-            Ok(_) => Some(ScalarType::Int8),
-            Err(_) => None,
-        };
-        if let Some(typ) = typ {
-            return Ok(literal(Datum::Int(value), typ));
-        }
+        let small = i32::try_from(value).is_ok();
+        let typ = if small { ScalarType::Int4 } else { ScalarType::Int8 };
+        return Ok(literal(Datum::Int(value), typ));
     }
-    parse(ctx, &signed, &ColumnType::new(ScalarType::Numeric))
+    match parse(ctx, &signed, &ColumnType::new(ScalarType::Numeric)) {
+        Err(error) if error.code == SqlState::NUMERIC_VALUE_OUT_OF_RANGE => {
+            parse(ctx, &signed, &ColumnType::new(ScalarType::Float8)).map_err(|_| error)
+        }
+        parsed => parsed,
+    }
 }
 
 /// The text of a constant in quotes of any kind; None if it is none.

@@ -152,8 +152,13 @@ pub(super) fn item_kind(kind: ObjectKind) -> Option<(ItemKind, &'static str)> {
 }
 
 pub(super) fn is_missing(error: &SqlError) -> bool {
-    [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME, SqlState::INVALID_CATALOG_NAME]
-        .contains(&error.code)
+    [
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_OBJECT,
+        SqlState::INVALID_SCHEMA_NAME,
+        SqlState::INVALID_CATALOG_NAME,
+    ]
+    .contains(&error.code)
 }
 
 fn improper(parts: &[String]) -> SqlError {

@@ -42,12 +42,16 @@ impl Planning<'_> {
                 explained(planned.plan)?
             }
         };
-        let plan = ExplainPlan {
-            stage: statement.stage.unwrap_or(ExplainStage::Physical),
-            explainee: Box::new(explainee),
+        let stage = statement.stage.unwrap_or(ExplainStage::Physical);
+        let column = match stage {
+            ExplainStage::Raw => "Raw Plan",
+            ExplainStage::Decorrelated => "Decorrelated Plan",
+            ExplainStage::Optimized => "Optimized Plan",
+            ExplainStage::Physical => "Physical Plan",
         };
+        let plan = ExplainPlan { stage, explainee: Box::new(explainee) };
         let text = ColumnType::new(ScalarType::Text).nullable(false);
-        Ok(rows(Plan::Explain(plan), parameters, RelationDesc::new([("QUERY PLAN", text)])))
+        Ok(rows(Plan::Explain(plan), parameters, RelationDesc::new([(column, text)])))
     }
 }
 

@@ -29,7 +29,13 @@ impl Planning<'_> {
         with.refuse("RETAIN HISTORY")?;
         with.finish()?;
         let kinds = [ItemKind::Table, ItemKind::View, ItemKind::MaterializedView];
-        let on = self.item(&statement.on, &kinds)?;
+        let on = self.item(&statement.on, &kinds).map_err(|error| match error.code {
+            SqlState::UNDEFINED_TABLE => {
+                let message = error.message.replacen("table", "relation", 1);
+                SqlError { message, ..error }
+            }
+            _ => error,
+        })?;
         let desc = on.desc().ok_or_else(|| SqlError::internal("a relation without columns"))?;
         if on.is_system() {
             return Err(SqlError::new(

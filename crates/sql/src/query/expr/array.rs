@@ -13,6 +13,14 @@ use crate::query::{TypedScalar, literal, order};
 
 impl ExprContext<'_> {
     pub(super) fn array(&self, array: &Array) -> Result<TypedScalar, SqlError> {
+        // PostgreSQL knows brackets without the word only inside of an array.
+        if !array.named {
+            return Err(self.ctx.error(
+                SqlState::SYNTAX_ERROR,
+                "syntax error at or near \"[\"",
+                array.span_of_first(),
+            ));
+        }
         self.array_of(array, None)
     }
 

@@ -70,7 +70,7 @@ impl ExprContext<'_> {
 
     fn left_of_in(&self, expr: &Expr) -> Result<Vec<TypedScalar>, SqlError> {
         match self.row_parts(expr) {
-            Some(parts) => self.plan_all(parts),
+            Some(parts) => self.plan_each(&parts),
             None => Ok(vec![self.plan(expr)?]),
         }
     }
@@ -108,8 +108,11 @@ impl ExprContext<'_> {
         };
         match self.row_parts(expr) {
             Some(parts) => {
-                let tests =
-                    self.plan_all(parts)?.into_iter().map(test).collect::<Result<_, SqlError>>()?;
+                let tests = self
+                    .plan_each(&parts)?
+                    .into_iter()
+                    .map(test)
+                    .collect::<Result<_, SqlError>>()?;
                 Ok(QueryScalar::And(tests))
             }
             None => test(self.plan(expr)?),
@@ -125,7 +128,7 @@ impl ExprContext<'_> {
         let pairs: Vec<(TypedScalar, TypedScalar)> =
             match (self.row_parts(left), self.row_parts(right)) {
                 (Some(one), Some(two)) if one.len() == two.len() => {
-                    self.plan_all(one)?.into_iter().zip(self.plan_all(two)?).collect()
+                    self.plan_each(&one)?.into_iter().zip(self.plan_each(&two)?).collect()
                 }
                 (None, None) => vec![(self.plan(left)?, self.plan(right)?)],
                 _ => return Err(self.ctx.unsupported("this comparison of rows", left.span())),
@@ -165,13 +168,13 @@ impl ExprContext<'_> {
     ) -> Result<TypedScalar, SqlError> {
         let located = |error| self.ctx.locate_operator(error, expr.span(), "IN");
         if let Some(parts) = self.row_parts(expr) {
-            let left = self.plan_all(parts)?;
+            let left = self.plan_each(&parts)?;
             let mut ways = Vec::new();
             for item in list {
                 let Some(fields) = self.row_parts(item) else {
                     return Err(self.ctx.unsupported("a row compared with a value", item.span()));
                 };
-                let right = self.plan_all(fields)?;
+                let right = self.plan_each(&fields)?;
                 ways.push(compare_rows(self.ctx, "=", left.clone(), right).map_err(located)?);
             }
             return Ok(boolean(maybe_not(QueryScalar::Or(ways), negated)));

@@ -55,6 +55,12 @@ impl ExprContext<'_> {
     }
 
     pub(super) fn coalesce(&self, arguments: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        if arguments.is_empty() {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "COALESCE takes at least one argument",
+            ));
+        }
         let planned = self.plan_each(arguments)?;
         let any_certain = planned.iter().any(|value| !value.typ.nullable);
         let (parts, typ) = unify(self.ctx, "COALESCE", planned)

@@ -44,6 +44,7 @@ fn chosen(expr: &Expr) -> Option<(String, bool)> {
         Expr::Ceil { .. } => strong("ceil"),
         Expr::Floor { .. } => strong("floor"),
         Expr::Position { .. } => strong("position"),
+        Expr::Substring { shorthand: true, .. } => strong("substr"),
         Expr::Substring { .. } => strong("substring"),
         Expr::Trim { trim_where, .. } => strong(trim_name(*trim_where)),
         Expr::Overlay { .. } => strong("overlay"),

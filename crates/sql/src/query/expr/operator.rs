@@ -1,6 +1,9 @@
 //! Operators, unary and binary, and comparisons of rows.
 
-use sqlparser::ast::{BinaryOperator, Expr, Spanned, UnaryOperator};
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    ObjectNamePart, Spanned, UnaryOperator,
+};
 use sqlparser::tokenizer::Span;
 use tidemill_expr::resolve;
 use tidemill_plan::QueryScalar;
@@ -183,7 +186,7 @@ impl ExprContext<'_> {
         let located = |error| self.ctx.locate_operator(error, left.span(), name);
         match (self.row_parts(left), self.row_parts(right), bare(right)) {
             (Some(one), Some(two), _) => {
-                let (one, two) = (self.plan_all(one)?, self.plan_all(two)?);
+                let (one, two) = (self.plan_each(&one)?, self.plan_each(&two)?);
                 return compare_rows(self.ctx, name, one, two).map(boolean).map_err(located);
             }
             // The row of a subquery: one row at most, which an = decides over.
@@ -223,9 +226,10 @@ impl ExprContext<'_> {
     }
 
     /// The fields of a row constructor: `(a, b)` or `ROW(a, b)`.
-    pub(super) fn row_parts<'x>(&self, expr: &'x Expr) -> Option<&'x [Expr]> {
+    pub(super) fn row_parts<'x>(&self, expr: &'x Expr) -> Option<Vec<&'x Expr>> {
         match bare(expr) {
-            Expr::Tuple(parts) => Some(parts),
+            Expr::Tuple(parts) => Some(parts.iter().collect()),
+            Expr::Function(function) => row_call(function),
             _ => None,
         }
     }
@@ -274,7 +278,7 @@ impl ExprContext<'_> {
         match bare(right) {
             Expr::Subquery(query) => {
                 let sides = match self.row_parts(left) {
-                    Some(parts) => self.plan_all(parts)?,
+                    Some(parts) => self.plan_each(&parts)?,
                     None => vec![self.plan(left)?],
                 };
                 plan_quantified(self, &sides, &name, quantifier, query).map(boolean)
@@ -312,6 +316,22 @@ impl ExprContext<'_> {
             Quantifier::All => QueryScalar::And(parts),
         }))
     }
+}
+
+/// The arguments of `ROW(..)`.
+fn row_call(function: &Function) -> Option<Vec<&Expr>> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let FunctionArguments::List(list) = &function.args else { return None };
+    if name.quote_style.is_some() || !name.value.eq_ignore_ascii_case("row") {
+        return None;
+    }
+    list.args
+        .iter()
+        .map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The operands of a chain of the same connective, from left to right.
