@@ -159,7 +159,6 @@ async fn a_view_whose_table_was_folded_away_is_read_without_waiting() {
                 LEFT JOIN (SELECT * FROM b WHERE false) o ON true";
     run(&mut s, view).await.unwrap();
     run(&mut s, "INSERT INTO b VALUES (1)").await.unwrap();
-    let rows =
-        tokio::time::timeout(std::time::Duration::from_secs(10), run(&mut s, "SELECT * FROM m"));
+    let rows = tokio::time::timeout(Duration::from_secs(10), run(&mut s, "SELECT * FROM m"));
     assert_eq!(rows.await.unwrap().unwrap(), ["[Int(1), Null]"]);
 }
