@@ -23,6 +23,7 @@ mod free;
 mod joins;
 mod reduce;
 mod scalars;
+mod semijoin;
 mod subqueries;
 
 use std::collections::{BTreeSet, HashMap};
@@ -211,21 +212,32 @@ impl Decorrelation<'_> {
         let mut rows = self.rows(input, outer)?;
         let mut conjuncts = Vec::new();
         predicates.iter().for_each(|predicate| free::conjuncts(predicate, &mut conjuncts));
+        self.keep_all(&mut rows, conjuncts, outer)?;
+        Ok(rows.relation.project((0..outer.arity()).chain(rows.slots).collect()))
+    }
+
+    /// Keeps the rows for which all these are true.
+    fn keep_all(
+        &mut self,
+        rows: &mut Rows,
+        mut conjuncts: Vec<&QueryScalar>,
+        outer: &Outer,
+    ) -> Result<(), SqlError> {
         // What needs no subquery first: less is left for the others.
         conjuncts.sort_by_key(|predicate| free::has_subquery(predicate));
         for predicate in conjuncts {
             match predicate {
-                QueryScalar::Exists(query) => self.keep_existing(&mut rows, query, true, outer)?,
+                QueryScalar::Exists(query) => self.keep_existing(rows, query, true, outer)?,
                 QueryScalar::Not(inner) => match &**inner {
                     QueryScalar::Exists(query) => {
-                        self.keep_existing(&mut rows, query, false, outer)?;
+                        self.keep_existing(rows, query, false, outer)?;
                     }
-                    _ => self.keep(&mut rows, predicate, outer)?,
+                    _ => self.keep(rows, predicate, outer)?,
                 },
-                _ => self.keep(&mut rows, predicate, outer)?,
+                _ => self.keep(rows, predicate, outer)?,
             }
         }
-        Ok(rows.relation.project((0..outer.arity()).chain(rows.slots).collect()))
+        Ok(())
     }
 
     fn keep(

@@ -52,6 +52,11 @@ static COMPARISONS: LazyLock<HashMap<&'static str, Comparison>> = LazyLock::new(
     comparisons
 });
 
+/// Whether a function is what `=` means for some types.
+pub fn is_equality(function: FunctionRef) -> bool {
+    COMPARISONS.get(function.id) == Some(&Comparison::Equal)
+}
+
 /// The two sides of a comparison, if an expression is one.
 pub fn as_comparison(expr: &ScalarExpr) -> Option<(Comparison, &ScalarExpr, &ScalarExpr)> {
     match expr {

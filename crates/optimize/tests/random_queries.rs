@@ -83,13 +83,48 @@ fn predicate(random: &mut Random, scopes: &[usize], fuel: usize) -> QueryScalar 
             call("int8eq", vec![operand(random, scopes), operand(random, scopes)]),
             call("int8eq", vec![operand(random, scopes), operand(random, scopes)]),
         ]),
-        6 | 7 => QueryScalar::Exists(Box::new(query(random, scopes, fuel - 1).0)),
+        6 => QueryScalar::Exists(Box::new(query(random, scopes, fuel - 1).0)),
+        7 => tied(random, scopes, fuel - 1),
         8 => QueryScalar::Not(Box::new(predicate(random, scopes, fuel - 1))),
         _ => {
             let left = scalar(random, scopes, fuel - 1);
             call("int8eq", vec![left, operand(random, scopes)])
         }
     }
+}
+
+/// EXISTS with equalities to columns around: mostly a semijoin.
+fn tied(random: &mut Random, scopes: &[usize], fuel: usize) -> QueryScalar {
+    let (mut relation, arity) = query(random, scopes, fuel);
+    let mut inner = scopes.to_vec();
+    inner.push(arity);
+    let mut predicates = Vec::new();
+    for _ in 0..1 + random.below(2) {
+        let level = 1 + random.below(scopes.len()).min(random.below(scopes.len()));
+        let around = inner[inner.len() - 1 - level];
+        if around > 0 {
+            let column = ColumnRef { level: 0, column: random.below(arity) };
+            let outer = ColumnRef { level, column: random.below(around) };
+            let (column, outer) = (QueryScalar::Column(column), QueryScalar::Column(outer));
+            let sides = if random.below(2) == 0 { [column, outer] } else { [outer, column] };
+            predicates.push(call("int8eq", sides.to_vec()));
+        }
+    }
+    if random.below(2) == 0 {
+        predicates.push(predicate(random, &inner, fuel));
+    }
+    if random.below(2) == 0 {
+        let outputs = (0..arity).map(|_| random.below(arity)).collect();
+        relation = QueryExpr::Project { input: Box::new(relation), outputs };
+    }
+    relation = QueryExpr::Filter { input: Box::new(relation), predicates };
+    if random.below(3) == 0 {
+        let literal = QueryScalar::Literal(Ok(Row::pack([Datum::Int(1)])), int().nullable(false));
+        relation = QueryExpr::Map { input: Box::new(relation), scalars: vec![literal] };
+        relation = QueryExpr::Project { input: Box::new(relation), outputs: vec![arity] };
+    }
+    let exists = QueryScalar::Exists(Box::new(relation));
+    if random.below(2) == 0 { exists } else { QueryScalar::Not(Box::new(exists)) }
 }
 
 fn scalar(random: &mut Random, scopes: &[usize], fuel: usize) -> QueryScalar {
@@ -201,33 +236,49 @@ fn all_forms_agree() {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let fuel = 1 + random.below(3);
         let (query, arity) = query(&mut random, &[], fuel);
-        let mut collections = BTreeMap::new();
-        for id in 0..2 {
-            collections.insert(Id::Global(ObjectId::User(id)), table(&mut random));
-        }
-        let expected = naive::rows(&query, &mut Vec::new(), &collections);
-        let flat = decorrelate::decorrelate(&query, &Tables).unwrap();
-        assert_eq!(flat.arity(), arity, "seed {seed}: {query:?}");
-        let text =
-            |r: &_| tidemill_plan::explain::explain_relation(r, &tidemill_plan::explain::by_id);
-        let found = evaluate(&flat, &collections).unwrap();
-        assert_eq!(found, expected, "decorrelation, seed {seed}: {query:#?}\n{}", text(&flat));
-        for (name, step) in tidemill_optimize::REWRITES {
-            let mut changed = flat.clone();
-            step(&mut changed);
-            let found = evaluate(&changed, &collections).unwrap();
-            assert_eq!(found, expected, "{name}, seed {seed}\n{}\n{}", text(&flat), text(&changed));
-        }
-        let mut best = flat.clone();
-        rewrite(&mut best);
-        let found = evaluate(&best, &collections).unwrap();
-        assert_eq!(found, expected, "rewrites, seed {seed}\n{}\n{}", text(&flat), text(&best));
-        let id = ObjectId::Transient(1);
-        let dataflow = physical(&[(id, best.clone())], &Tables).unwrap();
-        let plan = &dataflow.objects[0].1;
-        let found = evaluate(&undo::relation(plan), &collections).unwrap();
-        let plan_text =
-            tidemill_plan::explain::explain_physical(plan, &tidemill_plan::explain::by_id);
-        assert_eq!(found, expected, "lowering, seed {seed}\n{}\n{plan_text}", text(&best));
+        check(seed, &mut random, &query, arity);
     }
+}
+
+#[test]
+fn semijoins_agree() {
+    for seed in 1..600_u64 {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let fuel = random.below(2);
+        let (input, arity) = query(&mut random, &[], fuel);
+        let fuel = random.below(2);
+        let predicates = vec![tied(&mut random, &[arity], fuel)];
+        let query = QueryExpr::Filter { input: Box::new(input), predicates };
+        check(seed, &mut random, &query, arity);
+    }
+}
+
+/// All forms of a query give the same rows.
+fn check(seed: u64, random: &mut Random, query: &QueryExpr, arity: usize) {
+    let mut collections = BTreeMap::new();
+    for id in 0..2 {
+        collections.insert(Id::Global(ObjectId::User(id)), table(random));
+    }
+    let expected = naive::rows(query, &mut Vec::new(), &collections);
+    let flat = decorrelate::decorrelate(query, &Tables).unwrap();
+    assert_eq!(flat.arity(), arity, "seed {seed}: {query:?}");
+    let text = |r: &_| tidemill_plan::explain::explain_relation(r, &tidemill_plan::explain::by_id);
+    let found = evaluate(&flat, &collections).unwrap();
+    assert_eq!(found, expected, "decorrelation, seed {seed}: {query:#?}\n{}", text(&flat));
+    for (name, step) in tidemill_optimize::REWRITES {
+        let mut changed = flat.clone();
+        step(&mut changed);
+        let found = evaluate(&changed, &collections).unwrap();
+        assert_eq!(found, expected, "{name}, seed {seed}\n{}\n{}", text(&flat), text(&changed));
+    }
+    let mut best = flat.clone();
+    rewrite(&mut best);
+    let found = evaluate(&best, &collections).unwrap();
+    assert_eq!(found, expected, "rewrites, seed {seed}\n{}\n{}", text(&flat), text(&best));
+    let id = ObjectId::Transient(1);
+    let dataflow = physical(&[(id, best.clone())], &Tables).unwrap();
+    let plan = &dataflow.objects[0].1;
+    let found = evaluate(&undo::relation(plan), &collections).unwrap();
+    let plan_text = tidemill_plan::explain::explain_physical(plan, &tidemill_plan::explain::by_id);
+    assert_eq!(found, expected, "lowering, seed {seed}\n{}\n{plan_text}", text(&best));
 }

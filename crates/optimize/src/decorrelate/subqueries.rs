@@ -63,7 +63,10 @@ impl Decorrelation<'_> {
             Ok(result.project((0..inner.arity()).collect()).distinct())
         };
         if wanted {
-            rows.relation = self.branch(rows, query, outer, keys_only)?;
+            rows.relation = match self.semijoin(rows, query, outer)? {
+                Some(kept) => kept,
+                None => self.branch(rows, query, outer, keys_only)?,
+            };
             return Ok(());
         }
         // All rows, less those that have a match.
@@ -71,7 +74,10 @@ impl Decorrelation<'_> {
         let id = self.fresh();
         let get = RelationExpr::local(id, typ);
         let bound = Rows { relation: get.clone(), slots: rows.slots.clone() };
-        let matched = self.branch(&bound, query, outer, keys_only)?;
+        let matched = match self.semijoin(&bound, query, outer)? {
+            Some(matched) => matched,
+            None => self.branch(&bound, query, outer, keys_only)?,
+        };
         let left = RelationExpr::union(vec![get, matched.negate()]);
         rows.relation = RelationExpr::bind(id, rows.relation.take(), left);
         Ok(())

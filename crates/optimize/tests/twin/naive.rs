@@ -42,6 +42,12 @@ pub fn rows(query: &QueryExpr, outer: &mut Vec<Row>, tables: &Collections) -> Ro
                 (row, diff)
             }))
         }
+        QueryExpr::Project { input, outputs } => {
+            collect(rows(input, outer, tables).into_iter().map(|(row, diff)| {
+                let datums: Vec<Datum> = row.iter().collect();
+                (Row::pack(outputs.iter().map(|column| datums[*column])), diff)
+            }))
+        }
         QueryExpr::Filter { input, predicates } => {
             let mut kept = rows(input, outer, tables);
             kept.retain(|row, _| predicates.iter().all(|p| holds(p, row, outer, tables)));
