@@ -322,14 +322,14 @@ fn latency_of_commits_and_lookups() {
         create(&replica, view(reduce(get(TABLE, 2), 2, aggregates), 2));
         let reader = replica.index(INDEX).unwrap();
         let content: Vec<_> = (0..100_000).map(|n| (ints(&[n % 10_000, n]), 1)).collect();
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         hydrate(&replica, FLOW, TABLE, &content, true);
         hydrate(&replica, FLOW, OTHER, &[], true);
         wait_for(&reader, 10).unwrap();
         println!("hydrated in {:?}", begun.elapsed());
         let mut commits = Vec::new();
         for n in 0..1000 {
-            let begun = std::time::Instant::now();
+            let begun = Instant::now();
             update(&replica, 11 + n, &[(TABLE, vec![(ints(&[n as i64, 1]), 1)])]);
             wait_for(&reader, 11 + n).unwrap();
             commits.push(begun.elapsed());
@@ -337,7 +337,7 @@ fn latency_of_commits_and_lookups() {
         }
         commits.sort();
         println!("commit p50 {:?} p99 {:?}", commits[500], commits[990]);
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         for n in 0..10_000 {
             let key = ints(&[n]);
             assert_eq!(reader.lookup(Tick(1010), key.as_ref()).unwrap().len(), 1);
