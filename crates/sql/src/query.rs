@@ -70,7 +70,7 @@ pub struct Relation {
 /// What a session finds under names without schema.
 #[derive(Clone, Debug, Default)]
 pub struct Visibility {
-    /// The oids of the schemas that are looked through.
+    /// The oids of the schemas that are looked through and listed.
     pub schemas: Vec<u32>,
     /// The oids of relations in them that another of the same name hides.
     pub hidden: Vec<u32>,
@@ -86,6 +86,14 @@ pub trait Relations {
 
     /// Whether there is a schema of this name in the session's database.
     fn has_schema(&self, name: &str) -> bool;
+
+    /// The oid of the relation or index of a name, for `regclass`.
+    ///
+    /// # Errors
+    /// There is none.
+    fn oid(&self, parts: &[String]) -> Result<Oid, SqlError> {
+        Ok(self.relation(parts)?.oid)
+    }
 
     /// What is found under names without schema.
     fn visibility(&self) -> Visibility {

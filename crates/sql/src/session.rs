@@ -57,6 +57,12 @@ impl Relations for Planner<'_> {
         })
     }
 
+    fn oid(&self, parts: &[String]) -> Result<Oid, SqlError> {
+        let session = self.session;
+        let item = self.catalog.resolve_item(session.database, session.search_path, parts)?;
+        Ok(item.oid)
+    }
+
     fn visibility(&self) -> Visibility {
         let (database, path) = (self.session.database, self.session.search_path);
         let mut found = Visibility::default();
@@ -66,7 +72,11 @@ impl Relations for Planner<'_> {
             if found.schemas.contains(&schema.oid.0) {
                 continue;
             }
-            found.schemas.push(schema.oid.0);
+            // Found, but not listed: lists of what is visible are about the user's objects, and
+            // clients leave out pg_catalog by name only.
+            if name != "mz_catalog" || path.iter().any(|named| named == name) {
+                found.schemas.push(schema.oid.0);
+            }
             let inside = if SYSTEM_SCHEMAS.contains(&name) { None } else { Some(database) };
             for item in self.catalog.items_in_schema(inside, name) {
                 if !names.insert(&item.name.item) {

@@ -67,7 +67,7 @@ pub const RELATIONS: &[Builtin] = &[
         number: 207,
         schema: "mz_internal",
         name: "mz_definitions",
-        columns: "oid oid, position int4, definition text",
+        columns: "position int4, oid oid, definition text",
         content: Content::Items(definitions),
     },
     Builtin {
@@ -84,8 +84,8 @@ pub const RELATIONS: &[Builtin] = &[
 fn definitions(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     let mut push = |position: usize, text: &str| {
         rows.push(Row::pack([
-            Datum::Int(i64::from(item.oid.0)),
             Datum::Int(i64::try_from(position).unwrap_or(i64::MAX)),
+            Datum::Int(i64::from(item.oid.0)),
             Datum::Text(text),
         ]));
     };

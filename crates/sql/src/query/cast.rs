@@ -415,7 +415,7 @@ fn registered_constant(
                 0
             } else {
                 match to {
-                    ScalarType::Regclass => ctx.relations.relation(&name_parts(text)?)?.oid.0,
+                    ScalarType::Regclass => ctx.relations.oid(&name_parts(text)?)?.0,
                     ScalarType::Regtype => type_oid(text)?,
                     _ => return Err(SqlError::unsupported("a function's name as regproc")),
                 }

@@ -1,11 +1,12 @@
 //! Functions that ask the catalog: they become subqueries over built-in relations, so that a
 //! query sees one catalog, that of its tick.
 //!
-//! `pg_get_viewdef(x)` is `(SELECT definition FROM mz_internal.mz_definitions WHERE oid = x AND
-//! position = 0)`. A query that is maintained must not use them.
+//! `pg_get_viewdef(x)` is `(SELECT min(definition) FROM mz_internal.mz_definitions WHERE oid = x
+//! AND position = 0)`. A query that is maintained must not use them.
 
 use sqlparser::ast::{DataType, Expr};
-use tidemill_plan::query::ColumnRef;
+use tidemill_expr::aggregate::AggregateKind;
+use tidemill_plan::query::{ColumnRef, QueryAggregate};
 use tidemill_plan::{Id, QueryExpr, QueryScalar, RelationType};
 use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
@@ -122,6 +123,29 @@ fn column(relation: &Relation, at: usize) -> TypedScalar {
     }
 }
 
+/// A value computed from the one row of a relation, NULL without a row. As an aggregate it needs
+/// no check that there are not several.
+fn single(row: QueryExpr, value: QueryScalar, typ: ColumnType) -> TypedScalar {
+    let kind = match typ.scalar_type {
+        ScalarType::Bool => AggregateKind::Any,
+        _ => AggregateKind::Min,
+    };
+    let typ = typ.nullable(true);
+    let aggregate = QueryAggregate {
+        kind,
+        argument: value,
+        distinct: false,
+        order: Vec::new(),
+        typ: typ.clone(),
+    };
+    let reduced = QueryExpr::Reduce {
+        input: Box::new(row),
+        group_key: Vec::new(),
+        aggregates: vec![aggregate],
+    };
+    TypedScalar { expr: QueryScalar::Subquery(Box::new(reduced)), typ }
+}
+
 impl ExprContext<'_> {
     /// A call that the catalog answers; None if the name is that of no such function.
     pub(super) fn catalog_function(
@@ -230,8 +254,7 @@ impl ExprContext<'_> {
         let (relation, filtered) = self.row_of(name, keys)?;
         let at = position(&relation, value)?;
         let typ = relation.desc.columns[at].typ.clone().nullable(true);
-        let found = QueryExpr::Project { input: Box::new(filtered), outputs: vec![at] };
-        Ok(TypedScalar { expr: QueryScalar::Subquery(Box::new(found)), typ })
+        Ok(single(filtered, column(&relation, at).expr, typ))
     }
 
     fn row_of(
@@ -257,22 +280,7 @@ impl ExprContext<'_> {
         let names = ["mz_internal", "mz_relation_names"];
         let (relation, row) = self.row_of(names, &[("oid", oid)])?;
         let visible = self.visible(&relation)?;
-        Ok(self.computed(&relation, row, visible, ScalarType::Bool))
-    }
-
-    /// One value computed from the row of a relation.
-    fn computed(
-        &self,
-        relation: &Relation,
-        row: QueryExpr,
-        value: QueryScalar,
-        typ: ScalarType,
-    ) -> TypedScalar {
-        let mapped = QueryExpr::Map { input: Box::new(row), scalars: vec![value] };
-        let outputs = vec![relation.desc.columns.len()];
-        let found = QueryExpr::Project { input: Box::new(mapped), outputs };
-        let typ = ColumnType::new(typ).nullable(true);
-        TypedScalar { expr: QueryScalar::Subquery(Box::new(found)), typ }
+        Ok(single(row, visible, ColumnType::new(ScalarType::Bool)))
     }
 
     /// Whether the relation that a row of `mz_relation_names` names is found without schema.
@@ -296,14 +304,39 @@ impl ExprContext<'_> {
         Ok(QueryScalar::And(vec![found, QueryScalar::Not(Box::new(hidden))]))
     }
 
-    /// `to_regclass('x')`: NULL where the cast would be an error.
+    /// `to_regclass('x')`: NULL where the cast would be an error. What is no constant is compared
+    /// with names as they are shown.
     fn to_registered(&self, name: &Expr, typ: ScalarType) -> Result<TypedScalar, SqlError> {
         let value = self.plan(name)?;
-        match coerce_explicit(self.ctx, value, &ColumnType::new(typ.clone())) {
-            Err(error) if error.code == SqlState::FEATURE_NOT_SUPPORTED => Err(error),
-            Err(_) => Ok(literal::null(typ)),
-            Ok(found) => Ok(found),
+        let target = ColumnType::new(typ.clone());
+        if matches!(value.expr, QueryScalar::Literal(Ok(_), _)) {
+            return match coerce_explicit(self.ctx, value, &target) {
+                Err(error) if error.code == SqlState::FEATURE_NOT_SUPPORTED => Err(error),
+                Err(_) => Ok(literal::null(typ)),
+                Ok(found) => Ok(found),
+            };
         }
+        let name = coerce_implicit(self.ctx, value, &ScalarType::Text)?;
+        let oid = if typ == ScalarType::Regtype {
+            self.lookup(["mz_internal", "mz_type_names"], &[("name", name)], "oid")?
+        } else {
+            let names = ["mz_internal", "mz_relation_names"];
+            let (relation, mut rows) = self.row_of(names, &[])?;
+            let mut wanted = name;
+            walk::shift_scalar(&mut wanted.expr, 0, 1);
+            let is = |key: &str| {
+                let key = column(&relation, position(&relation, key)?);
+                Ok::<_, SqlError>(binary(self.ctx, "=", key, wanted.clone())?.expr)
+            };
+            let short = QueryScalar::And(vec![self.visible(&relation)?, is("name")?]);
+            let either = QueryScalar::Or(vec![short, is("full_name")?]);
+            if let QueryExpr::Filter { predicates, .. } = &mut rows {
+                predicates.push(either);
+            }
+            let oid = column(&relation, position(&relation, "oid")?);
+            single(rows, oid.expr, oid.typ)
+        };
+        coerce_explicit(self.ctx, oid, &target)
     }
 
     /// Casts to and from names of schemas and roles, which are no types of columns: `x::regrole`
@@ -395,7 +428,7 @@ impl ExprContext<'_> {
                 let full = column(&relation, position(&relation, "full_name")?).expr;
                 let visible = self.visible(&relation)?;
                 let name = QueryScalar::If(Box::new(visible), Box::new(short), Box::new(full));
-                let found = self.computed(&relation, row, name, ScalarType::Text);
+                let found = single(row, name, ColumnType::new(ScalarType::Text));
                 let expr = QueryScalar::Coalesce(vec![found.expr, number.expr]);
                 Ok(TypedScalar { expr, typ: found.typ })
             }

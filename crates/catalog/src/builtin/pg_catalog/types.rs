@@ -1,8 +1,10 @@
 //! `pg_catalog`: types, casts and collations.
 
+use std::collections::BTreeSet;
+
 use tidemill_expr::CastContext;
 use tidemill_repr::types::TypeCategory;
-use tidemill_repr::{Row, ScalarType};
+use tidemill_repr::{Datum, Row, ScalarType};
 
 use super::super::fill::{Shape, Value, oid};
 use super::super::{Builtin, Content, roles};
@@ -50,7 +52,29 @@ pub const RELATIONS: &[Builtin] = &[
         columns: COLLATION,
         content: Content::Constant(collations),
     },
+    Builtin {
+        number: 209,
+        schema: "mz_internal",
+        name: "mz_type_names",
+        columns: "name text, oid oid",
+        content: Content::Constant(names),
+    },
 ];
+
+/// The names by which a type is found: that of `pg_type` and that of SQL.
+fn names() -> Vec<Row> {
+    let mut names = BTreeSet::new();
+    for typ in ScalarType::ALL.iter().filter(|typ| **typ != ScalarType::Unknown) {
+        for typ in [typ.clone(), ScalarType::Array(Box::new(typ.clone()))] {
+            names.insert((typ.pg_name(), typ.oid().0));
+            names.insert((typ.to_string(), typ.oid().0));
+        }
+    }
+    names
+        .iter()
+        .map(|(name, number)| Row::pack([Datum::Text(name), Datum::Int(i64::from(*number))]))
+        .collect()
+}
 
 fn category(typ: &ScalarType) -> &'static str {
     match typ.category() {
