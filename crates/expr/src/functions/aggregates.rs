@@ -16,6 +16,14 @@ pub enum Lowering {
     /// This sum divided by the count of the argument, NULL if that is 0: by `numeric_div` (the
     /// sum is `numeric`) or, for [`AggregateKind::SumFloat8`], `float8div`.
     Average(AggregateKind),
+    /// How far values lie from their mean, from their sum, the sum of their squares and their
+    /// count, all as `numeric`, which is exact.
+    Spread {
+        /// Divided by the count, not by one less.
+        population: bool,
+        /// The square root of it.
+        root: bool,
+    },
 }
 
 /// An aggregate as SQL calls it.
@@ -48,6 +56,7 @@ impl AggregateDefinition {
                 AggregateKind::ArrayAgg(arguments.first().cloned().unwrap_or(ScalarType::Unknown))
             }
             Lowering::Direct(kind) | Lowering::Average(kind) => kind.clone(),
+            Lowering::Spread { .. } => AggregateKind::SumNumeric,
         }
     }
 }
@@ -82,6 +91,19 @@ fn define() -> Vec<AggregateDefinition> {
     ];
     for (argument, returns, kind) in averages {
         add("avg", argument, returns, average(kind), "The arithmetic mean.");
+    }
+    let spreads = [
+        ("variance", false, false, "The variance of a sample."),
+        ("var_samp", false, false, "The variance of a sample."),
+        ("var_pop", true, false, "The variance of all there is."),
+        ("stddev", false, true, "The standard deviation of a sample."),
+        ("stddev_samp", false, true, "The standard deviation of a sample."),
+        ("stddev_pop", true, true, "The standard deviation of all there is."),
+    ];
+    for (name, population, root, doc) in spreads {
+        for argument in ["int2", "int4", "int8", "numeric"] {
+            add(name, argument, "numeric", Lowering::Spread { population, root }, doc);
+        }
     }
     let ordered = [
         "int2",

@@ -267,7 +267,55 @@ pub(super) fn split<'a>(a: &[Datum<'a>], emit: &mut dyn FnMut(&'a str)) -> Resul
     Ok(())
 }
 
+/// The regular expression that a pattern of SIMILAR TO means; without `escape` the backslash
+/// escapes, with an empty one nothing does.
+fn similar<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
+    let pattern = text(a, 0)?;
+    let escape = if a.len() > 1 { text(a, 1)? } else { "\\" };
+    let mut escapes = escape.chars();
+    let (escape, more) = (escapes.next(), escapes.next());
+    if more.is_some() {
+        return Err(EvalError::Invalid {
+            code: "22025".to_owned(),
+            message: "invalid escape string".to_owned(),
+            detail: None,
+        });
+    }
+    let mut out = String::from("^(?:");
+    let mut characters = pattern.chars();
+    let mut in_class = false;
+    while let Some(next) = characters.next() {
+        if Some(next) == escape {
+            let Some(plain) = characters.next() else { break };
+            out.push_str(&regex::escape(plain.encode_utf8(&mut [0; 4])));
+        } else if in_class {
+            in_class = next != ']';
+            if matches!(next, '\\' | '[' | '&' | '~') {
+                out.push('\\');
+            }
+            out.push(next);
+        } else {
+            in_class = next == '[';
+            match next {
+                '%' => out.push_str(".*"),
+                '_' => out.push('.'),
+                '(' => out.push_str("(?:"),
+                '\\' | '.' | '^' | '$' => {
+                    out.push('\\');
+                    out.push(next);
+                }
+                other => out.push(other),
+            }
+        }
+    }
+    out.push_str(")$");
+    Ok(context.text(&out))
+}
+
 pub(super) fn define(d: &mut Definitions) {
+    let doc = "The regular expression that a pattern of SIMILAR TO means.";
+    d.add("similar_to_escape_1", "similar_to_escape(text) -> text", similar, doc);
+    d.add("similar_to_escape_2", "similar_to_escape(text, text) -> text", similar, doc);
     let operators: [(&str, &str, Eval, &str); 8] = [
         ("like", "~~", |a, _| Ok(Datum::Bool(like(text(a, 0)?, text(a, 1)?, false)?)), "LIKE."),
         (

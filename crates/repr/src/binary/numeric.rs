@@ -11,6 +11,8 @@ const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
 const POSITIVE_INFINITY: u16 = 0xD000;
 const NEGATIVE_INFINITY: u16 = 0xF000;
+/// The scale that PostgreSQL sends with an infinity.
+const INFINITE_SCALE: u16 = 32;
 const BASE: u16 = 10_000;
 
 /// Groups that surely fit in 128 bits.
@@ -73,8 +75,12 @@ pub(super) fn encode(value: &Numeric, out: &mut Vec<u8>) {
     let (mantissa, scale) = match value {
         Numeric::Finite { mantissa, scale } => (mantissa, *scale),
         Numeric::NaN => return push_header(0, 0, NAN, 0, out),
-        Numeric::PositiveInfinity => return push_header(0, 0, POSITIVE_INFINITY, 0, out),
-        Numeric::NegativeInfinity => return push_header(0, 0, NEGATIVE_INFINITY, 0, out),
+        Numeric::PositiveInfinity => {
+            return push_header(0, 0, POSITIVE_INFINITY, INFINITE_SCALE, out);
+        }
+        Numeric::NegativeInfinity => {
+            return push_header(0, 0, NEGATIVE_INFINITY, INFINITE_SCALE, out);
+        }
     };
     let digits = Digits::of(mantissa.unsigned_abs());
     let digits = digits.as_slice();

@@ -22,7 +22,7 @@ use tidemill_plan::query::{ColumnRef, QueryAggregate};
 use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
 use super::cast::{coerce_implicit, resolve_unknown};
-use super::expr::{ExprContext, binary};
+use super::expr::{ExprContext, binary, call_by_name};
 use super::scope::Scope;
 use super::{QueryContext, TypedScalar, literal, order, walk};
 
@@ -139,12 +139,6 @@ impl Grouping<'_> {
 
 /// Aggregates of PostgreSQL that are missing here: refused by name.
 const MISSING: &[&str] = &[
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "variance",
-    "var_pop",
-    "var_samp",
     "corr",
     "covar_pop",
     "covar_samp",
@@ -311,6 +305,12 @@ impl Call<'_> {
         if let ("sum" | "avg", [ScalarType::Interval]) = (self.name, types.as_slice()) {
             return Err(SqlError::unsupported(format!("{}(interval)", self.name)));
         }
+        if let [ScalarType::Float4 | ScalarType::Float8] = types.as_slice()
+            && (self.name.starts_with("var") || self.name.starts_with("stddev"))
+        {
+            return Err(SqlError::unsupported(format!("{}({})", self.name, types[0]))
+                .with_hint("Cast the argument to numeric."));
+        }
         let resolved = resolve::aggregate(self.name, &types)
             .unwrap_or_else(|| Err(SqlError::internal(format!("no aggregate {}", self.name))))?;
         let values = arguments
@@ -324,6 +324,9 @@ impl Call<'_> {
         let kind = resolved.definition.kind(&types);
         if let Lowering::Average(sum) = &resolved.definition.lowering {
             return self.average(ctx, collector, sum.clone(), values, typ);
+        }
+        if let Lowering::Spread { population, root } = resolved.definition.lowering {
+            return self.spread(ctx, collector, values, population, root);
         }
         match kind {
             AggregateKind::Count => self.add_one(collector, kind, values, count_type()),
@@ -386,6 +389,55 @@ impl Call<'_> {
         let count = self.add_one(collector, AggregateKind::Count, values, count_type())?;
         let count = super::cast::coerce_explicit(ctx, count, &typ)?;
         binary(ctx, "/", sum, count)
+    }
+
+    /// `(n * sum(x * x) - sum(x) * sum(x)) / (n * (n - 1))`, or by `n * n` for a population; the
+    /// same steps as in PostgreSQL, so that the result has as many digits.
+    fn spread(
+        &self,
+        ctx: &QueryContext<'_>,
+        collector: &Collector,
+        values: Vec<TypedScalar>,
+        population: bool,
+        root: bool,
+    ) -> Result<TypedScalar, SqlError> {
+        if self.distinct {
+            return Err(SqlError::unsupported(format!("{}(DISTINCT)", self.name)));
+        }
+        let numeric = ColumnType::new(ScalarType::Numeric);
+        let Some(value) = values.into_iter().next() else {
+            return Err(SqlError::internal(format!("{} without argument", self.name)));
+        };
+        let value = super::cast::coerce_explicit(ctx, value, &numeric)?;
+        let square = binary(ctx, "*", value.clone(), value.clone())?;
+        let sum = self.add(collector, AggregateKind::SumNumeric, value.clone(), numeric.clone());
+        let squares = self.add(collector, AggregateKind::SumNumeric, square, numeric.clone());
+        let count = self.add(collector, AggregateKind::Count, value, count_type());
+        let count = super::cast::coerce_explicit(ctx, count, &numeric)?;
+        let number = |value: i64| {
+            literal::parse(ctx, &value.to_string(), &ColumnType::new(ScalarType::Numeric))
+        };
+        let of_squares = binary(ctx, "*", count.clone(), squares)?;
+        let of_sum = binary(ctx, "*", sum.clone(), sum)?;
+        let above = binary(ctx, "-", of_squares, of_sum)?;
+        let less = if population { 0 } else { 1 };
+        let below = binary(ctx, "-", count.clone(), number(less)?)?;
+        let below = binary(ctx, "*", count.clone(), below)?;
+        let mut quotient = binary(ctx, "/", above.clone(), below)?;
+        if root {
+            // As many digits as the quotient has.
+            let digits = call_by_name(ctx, "scale", vec![quotient.clone()])?;
+            let exact = call_by_name(ctx, "sqrt", vec![quotient])?;
+            quotient = call_by_name(ctx, "round", vec![exact, digits])?;
+        }
+        let too_few = binary(ctx, "<=", count, number(less)?)?;
+        let none = binary(ctx, "=", above, number(0)?)?;
+        let choose = |condition: TypedScalar, then: TypedScalar, other: QueryScalar| {
+            QueryScalar::If(Box::new(condition.expr), Box::new(then.expr), Box::new(other))
+        };
+        let expr = choose(none, number(0)?, quotient.expr);
+        let expr = choose(too_few, literal::null(ScalarType::Numeric), expr);
+        Ok(TypedScalar { expr, typ: numeric })
     }
 
     fn filtered(&self, value: TypedScalar) -> QueryScalar {
@@ -451,7 +503,7 @@ fn to_jsonb(ctx: &QueryContext<'_>, value: TypedScalar) -> Result<TypedScalar, S
         return Ok(value);
     }
     let value = resolve_unknown(ctx, value)?;
-    super::expr::call_by_name(ctx, "to_jsonb", vec![value])
+    call_by_name(ctx, "to_jsonb", vec![value])
 }
 
 /// Refuses aggregates where an expression must have none, for the keys of GROUP BY.

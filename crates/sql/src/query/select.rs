@@ -1,6 +1,8 @@
 //! One SELECT: FROM, WHERE, GROUP BY, HAVING, the output columns, DISTINCT, and the columns that
 //! it is sorted by.
 
+mod rows;
+
 use std::rc::Rc;
 
 use sqlparser::ast::{
@@ -46,6 +48,9 @@ pub(super) fn plan_select(
     order_by: &[OrderByExpr],
     around: &Rc<Scope>,
 ) -> Result<QueryParts, SqlError> {
+    if let Some(spread) = rows::in_from(ctx, select) {
+        return plan_select(ctx, &spread, order_by, around);
+    }
     refuse_foreign_clauses(ctx, select)?;
     let (mut relation, scope) = from::plan_from(ctx, &select.from, around)?;
     let scope = Rc::new(scope);

@@ -9,7 +9,7 @@ use tidemill_plan::QueryScalar;
 use tidemill_repr::{ColumnType, Datum, RowBuilder, ScalarType, SqlError, SqlState};
 
 use super::cast::{coerce_explicit, not_maintainable};
-use super::expr::ExprContext;
+use super::expr::{ExprContext, call_by_name};
 use super::{TypedScalar, literal};
 
 /// Names that stand without parentheses.
@@ -71,6 +71,15 @@ impl ExprContext<'_> {
             }
             ("current_database" | "current_catalog", []) => {
                 Ok(literal::literal(Datum::Text(&self.ctx.database), ScalarType::Name))
+            }
+            // To midnight of the current day.
+            ("age", [until]) => {
+                let until = self.plan(until)?;
+                let zoned = until.typ.scalar_type == ScalarType::TimestampTz;
+                let typ = if zoned { ScalarType::TimestampTz } else { ScalarType::Timestamp };
+                self.now(ColumnType::new(ScalarType::Date))
+                    .and_then(|today| coerce_explicit(self.ctx, today, &ColumnType::new(typ)))
+                    .and_then(|today| call_by_name(self.ctx, "age", vec![today, until]))
             }
             ("current_schema", []) => Ok(match self.ctx.search_path.first() {
                 Some(schema) => literal::literal(Datum::Text(schema), ScalarType::Name),
