@@ -56,10 +56,7 @@ impl ExprContext<'_> {
 
     pub(super) fn coalesce(&self, arguments: &[&Expr]) -> Result<TypedScalar, SqlError> {
         if arguments.is_empty() {
-            return Err(SqlError::new(
-                SqlState::SYNTAX_ERROR,
-                "COALESCE takes at least one argument",
-            ));
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at or near \")\""));
         }
         let planned = self.plan_each(arguments)?;
         let any_certain = planned.iter().any(|value| !value.typ.nullable);
