@@ -194,7 +194,8 @@ fn listing(kind: ShowKind) -> String {
         ShowKind::Views => objects("''::text AS comment", "mz_views"),
         ShowKind::MaterializedViews => objects("o.cluster_id AS cluster", "mz_materialized_views"),
         ShowKind::Indexes => format!(
-            "SELECT o.name, r.name AS \"on\", o.cluster_id AS cluster, o.key \
+            "SELECT o.name, r.name AS \"on\", o.cluster_id AS cluster, \
+             '{{' || o.key || '}}' AS key \
              FROM mz_catalog.mz_indexes AS o JOIN mz_catalog.mz_objects AS r ON r.id = o.on_id \
              {IN_SCHEMA}"
         ),
