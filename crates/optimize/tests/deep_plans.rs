@@ -46,3 +46,22 @@ fn many_branches() {
     plan(&nested);
     plan(&QueryExpr::Union { inputs: (0..1000).map(branch).collect() });
 }
+
+/// As deep as what still counts as small: such plans get no stack of their own.
+#[test]
+fn deep_but_small() {
+    for depth in (10..130).step_by(20) {
+        let mut predicate = equals(0);
+        let (mut filters, mut unions) = (get(), get());
+        for value in 0..depth {
+            predicate = QueryScalar::Not(Box::new(QueryScalar::Or(vec![predicate])));
+            let scalars = vec![equals(value)];
+            filters = QueryExpr::Map { input: Box::new(filters), scalars };
+            filters = QueryExpr::Distinct { input: Box::new(filters) };
+            unions = QueryExpr::Union { inputs: vec![unions, get()] };
+        }
+        plan(&QueryExpr::Filter { input: Box::new(get()), predicates: vec![predicate] });
+        plan(&filters);
+        plan(&unions);
+    }
+}
