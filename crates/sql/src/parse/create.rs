@@ -1,5 +1,6 @@
 //! CREATE, DROP, ALTER and VALIDATE.
 
+use sqlparser::ast::Expr;
 use sqlparser::tokenizer::Token;
 
 use super::StatementParser;
@@ -296,9 +297,8 @@ impl StatementParser<'_> {
         let key = if default {
             None
         } else {
-            let key = self.parenthesized(|parser| {
-                parser.comma_separated(|parser| Ok(parser.parser.parse_expr()?))
-            })?;
+            let key = self
+                .parenthesized(|parser| parser.comma_separated(StatementParser::index_key_part))?;
             Some(key)
         };
         for word in ["include", "where", "nulls", "tablespace"] {
@@ -317,6 +317,19 @@ impl StatementParser<'_> {
             key,
             with,
         }))
+    }
+
+    /// One expression of an index's key. PostgreSQL lets each have a direction; an arrangement is
+    /// read both ways, so the direction says nothing here.
+    fn index_key_part(&mut self) -> Result<Expr, Failure> {
+        let expr = self.parser.parse_expr()?;
+        if !self.word("asc") {
+            self.word("desc");
+        }
+        if self.word("nulls") && !self.word("first") {
+            self.expect_word("last")?;
+        }
+        Ok(expr)
     }
 
     /// The kind of object that a statement is about.

@@ -257,12 +257,15 @@ fn refuse_insert_parts(insert: &Insert) -> Result<(), SqlError> {
         multi_table_insert_type,
         ..
     } = insert;
+    if !*into {
+        let message = format!("syntax error at or near \"{}\"", insert.table);
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    }
     refuse("ON CONFLICT", on.is_some())?;
     refuse("RETURNING", returning.is_some())?;
     refuse("an alias of the target of INSERT", table_alias.is_some() || insert_alias.is_some())?;
     let foreign = or.is_some()
         || *ignore
-        || !*into
         || *overwrite
         || !assignments.is_empty()
         || partitioned.is_some()
