@@ -88,8 +88,11 @@ fn push_map(
         scalar.substitute(&columns);
         columns.push(scalar);
     }
-    // Expressions that are small are written out; others are not computed twice.
-    let cheap = |column: usize| columns.get(column).is_some_and(|expr| size(expr) <= 8);
+    // Expressions that are small are written out; others are not computed twice. A constant
+    // error stays: it must be raised only for rows that come this far.
+    let cheap = |column: usize| {
+        columns.get(column).is_some_and(|expr| size(expr) <= 8 && !holds_error(expr))
+    };
     let mut above = Vec::new();
     let mut below = Vec::new();
     for mut predicate in predicates {
@@ -101,6 +104,12 @@ fn push_map(
         }
     }
     push(input, below).map(scalars).filter(above)
+}
+
+fn holds_error(expr: &ScalarExpr) -> bool {
+    let mut found = false;
+    expr.visit(&mut |part| found |= matches!(part, ScalarExpr::Literal(Err(_), _)));
+    found
 }
 
 fn size(expr: &ScalarExpr) -> usize {
