@@ -41,6 +41,7 @@ pub mod volatile;
 pub use coordinator::{Coordinator, Options};
 pub use response::{CopyFormat, Notice, Response, RowsResponse};
 pub use session::{Prepared, Session, SessionOptions, TransactionStatus};
+pub use tidemill_sql::ParsedStatement;
 
 use tidemill_ledger::LedgerError;
 use tidemill_repr::{SqlError, SqlState};

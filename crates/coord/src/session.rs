@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidemill_repr::text::TextSettings;
@@ -150,6 +150,7 @@ pub struct Session {
     pub(crate) statements: BTreeMap<String, Prepared>,
     /// Types of the parameters of the statement that runs, to plan it again.
     pub(crate) running_types: Vec<Option<ScalarType>>,
+    commits: AtomicU64,
     notices: Vec<Notice>,
     reports: Vec<(&'static str, String)>,
     cancel: Arc<CancelState>,
@@ -168,6 +169,7 @@ impl Session {
             cursors: HashMap::new(),
             statements: BTreeMap::new(),
             running_types: Vec::new(),
+            commits: AtomicU64::new(0),
             notices: Vec::new(),
             reports: Vec::new(),
             cancel: Arc::default(),
@@ -407,7 +409,15 @@ impl Session {
         self.cancel.committing.store(true, Ordering::SeqCst);
         let result = self.shared.commit(commit).await;
         self.cancel.committing.store(false, Ordering::SeqCst);
+        if result.is_ok() {
+            self.commits.fetch_add(1, Ordering::Relaxed);
+        }
         result
+    }
+
+    /// How many commits this session has made: whether something happened since.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// The columns of a cursor that DECLARE made.

@@ -53,12 +53,20 @@ pub struct Client<S> {
     input: BytesMut,
     /// What is made and not sent yet.
     pub output: Vec<u8>,
+    /// How often something was sent.
+    pub flushes: u64,
     shutdown: CancellationToken,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub fn new(stream: S, shutdown: CancellationToken) -> Client<S> {
-        Client { stream, input: BytesMut::with_capacity(8 << 10), output: Vec::new(), shutdown }
+        Client {
+            stream,
+            input: BytesMut::with_capacity(8 << 10),
+            output: Vec::new(),
+            flushes: 0,
+            shutdown,
+        }
     }
 
     /// Reads what is there, at least one byte.
@@ -104,6 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// Sends what was made.
     pub async fn flush(&mut self) -> Outcome<()> {
         if !self.output.is_empty() {
+            self.flushes += 1;
             self.stream.write_all(&self.output).await?;
             self.output.clear();
             // One large value must not stay allocated for ever.
