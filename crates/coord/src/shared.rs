@@ -37,6 +37,8 @@ pub struct Shared {
     pub since: watch::Sender<Tick>,
     /// Collections that are not in the ledger.
     pub volatile: VolatileStore,
+    /// Held by the statement that is tried again after it lost against another commit.
+    pub retry_turns: Arc<tokio::sync::Mutex<()>>,
     /// The running sources.
     pub sources: Sources,
     snapshot: ArcSwap<Snapshot>,
@@ -64,6 +66,7 @@ impl Shared {
             holds: Holds::new(tick),
             since: watch::Sender::new(tick),
             volatile: VolatileStore::default(),
+            retry_turns: Arc::default(),
             sources: Sources::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             published: watch::Sender::new(tick),

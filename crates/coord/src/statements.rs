@@ -52,6 +52,10 @@ pub(crate) async fn execute(
     let types = session.running_types.clone();
     // COMMIT takes the block away, and must not be tried again without it.
     let in_block = !matches!(session.transaction, Transaction::Idle);
+    // Writes that lost take turns from the second try on, so that each wins in the end. (EXECUTE
+    // is tried again inside, by the statement that it runs.)
+    let turns = Arc::clone(&session.shared.retry_turns);
+    let mut turn = None;
     for _ in 0..RETRIES {
         let result = Box::pin(dispatch(session, &execution, &plan)).await;
         let lost = matches!(&result, Err(error) if error.code == SqlState::SERIALIZATION_FAILURE);
@@ -59,10 +63,15 @@ pub(crate) async fn execute(
             session.in_implicit_block() && matches!(&result, Err(error) if wants_no_block(error));
         if leaves {
             session.end_implicit_block().await?;
-        } else if !lost || in_block {
+        } else if !lost || in_block || matches!(*plan, Plan::Execute(_)) {
             return result;
         }
-        tokio::task::yield_now().await;
+        let writes = matches!(*plan, Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_));
+        if writes && turn.is_none() {
+            turn = Some(Arc::clone(&turns).lock_owned().await);
+        } else {
+            tokio::task::yield_now().await;
+        }
         execution.snapshot = session.shared.snapshot();
         execution.cache = None;
         let planned = session.plan(&execution.snapshot, statement, &types)?;
