@@ -109,10 +109,23 @@ impl Shared {
     }
 
     async fn request_commit(&self, commit: Commit, early: bool) -> Result<Tick, SqlError> {
+        self.queue_commit(commit, early).await?.await.map_err(|_| shutting_down())?
+    }
+
+    /// Hands a commit to the sequencer, after all that were handed over before, and gives where
+    /// its answer will be.
+    ///
+    /// # Errors
+    /// The server shuts down.
+    pub async fn queue_commit(
+        &self,
+        commit: Commit,
+        early: bool,
+    ) -> Result<oneshot::Receiver<Result<Tick, SqlError>>, SqlError> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Commit { commit: Box::new(commit), answer, early };
         self.requests.send(request).await.map_err(|_| shutting_down())?;
-        answered.await.map_err(|_| shutting_down())?
+        Ok(answered)
     }
 
     /// Creates a dataflow that reads as of now (or of its `as_of`) and follows.

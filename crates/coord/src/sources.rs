@@ -1,6 +1,6 @@
 //! The running sources: which tasks there are, and what they hand over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
@@ -15,8 +15,9 @@ use tidemill_ingest::{
     BulkWriter, IngestCommit, IngestSink, SourceStatistics, SourceStatus, TableStatistics,
 };
 use tidemill_ledger::{LedgerError, PartName, PartWriter};
-use tidemill_repr::{ColumnType, Lsn, ObjectId, RowBatch, SqlError};
-use tokio::sync::watch;
+use tidemill_repr::{ColumnType, Lsn, ObjectId, RowBatch, SqlError, Tick};
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::durable::decode_position;
@@ -42,7 +43,13 @@ pub struct Sources {
 struct Sink {
     shared: Weak<Shared>,
     durable: watch::Sender<Lsn>,
+    /// Commits that were handed over and have no tick yet, oldest first.
+    queued: tokio::sync::Mutex<VecDeque<oneshot::Receiver<Result<Tick, SqlError>>>>,
 }
+
+/// How many commits of a source may wait for their ticks before it waits. Those that wait
+/// together share a tick, so one source is not bound to one commit a tick.
+const QUEUED_COMMITS: usize = 256;
 
 impl Sink {
     fn shared(&self) -> Result<Arc<Shared>, SqlError> {
@@ -87,7 +94,28 @@ impl IngestSink for Sink {
             position: Some((commit.source, commit.position, self.durable.clone())),
             ..Commit::default()
         };
-        shared.commit_early(request).await?;
+        // What begins or ends the following of a table is waited for.
+        let wait = !request.snapshot_done.is_empty()
+            || !request.table_errors.is_empty()
+            || !request.parts.is_empty();
+        let most = if wait { 0 } else { QUEUED_COMMITS };
+        let mut queued = self.queued.lock().await;
+        queued.push_back(shared.queue_commit(request, true).await?);
+        while let Some(oldest) = queued.front_mut() {
+            match oldest.try_recv() {
+                Ok(answer) => {
+                    answer?;
+                    queued.pop_front();
+                }
+                Err(TryRecvError::Closed) => return Err(shutting_down()),
+                Err(TryRecvError::Empty) if queued.len() > most => {
+                    if let Some(oldest) = queued.pop_front() {
+                        oldest.await.map_err(|_| shutting_down())??;
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+            }
+        }
         Ok(())
     }
 
@@ -307,7 +335,11 @@ fn start(
         tables,
     };
     let told = durable.subscribe();
-    let sink = Arc::new(Sink { shared: Arc::downgrade(shared), durable });
+    let sink = Arc::new(Sink {
+        shared: Arc::downgrade(shared),
+        durable,
+        queued: tokio::sync::Mutex::default(),
+    });
     Ok(postgres::start(config, sink, told))
 }
 

@@ -65,7 +65,7 @@ pub trait IngestSink: Send + Sync {
         columns: &[ColumnType],
     ) -> Result<Box<dyn BulkWriter>, SqlError>;
 
-    /// Commits at one tick. Returns when the commit has its tick, not when it is durable; waiting
+    /// Commits at one tick, after the commits before it. Returns when it is on its way, not when it is durable; waiting
     /// here is the back pressure. An error ends the source task.
     async fn commit(&self, commit: IngestCommit) -> Result<(), SqlError>;
 
