@@ -65,8 +65,9 @@ pub trait IngestSink: Send + Sync {
         columns: &[ColumnType],
     ) -> Result<Box<dyn BulkWriter>, SqlError>;
 
-    /// Commits at one tick, after the commits before it. Returns when it is on its way, not when it is durable; waiting
-    /// here is the back pressure. An error ends the source task.
+    /// Commits at one tick, after the commits before it. Returns when the commit is on its way, not
+    /// when it is durable; waiting here is the back pressure. An error, of this commit or of one
+    /// before it, ends the source task.
     async fn commit(&self, commit: IngestCommit) -> Result<(), SqlError>;
 
     /// Where a source, or one of its tables, stands.
