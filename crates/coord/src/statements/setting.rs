@@ -34,8 +34,25 @@ pub(crate) fn set(session: &mut Session, plan: &SetVariablePlan) -> Result<Respo
         None => session.settings.reset(&plan.name)?,
     };
     session.report(report);
+    if WITHOUT_EFFECT.contains(&plan.name.to_ascii_lowercase().as_str()) {
+        session.notice(Notice {
+            severity: "NOTICE",
+            message: SqlError::new(
+                SqlState::WARNING,
+                format!("parameter \"{}\" is accepted and has no effect", plan.name),
+            ),
+        });
+    }
     Ok(Response::Tag("SET".to_owned()))
 }
+
+/// Settings that clients of PostgreSQL set and that change nothing here.
+const WITHOUT_EFFECT: &[&str] = &[
+    "client_min_messages",
+    "extra_float_digits",
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+];
 
 /// Executes RESET.
 pub(crate) fn reset(session: &mut Session, name: Option<&str>) -> Result<Response, SqlError> {
