@@ -89,6 +89,11 @@ impl<'scope> Context<'scope> {
                 };
                 body
             }
+            // No plan holds one yet.
+            PhysicalPlan::LetRec { .. } => {
+                let error = errors::internal("a recursion cannot be computed");
+                constant::render(self, &Err(error))
+            }
             PhysicalPlan::Mfp { input, mfp } => {
                 let input = self.render(input);
                 let (rows, errors) = self.stream_with(&input, mfp);

@@ -21,6 +21,7 @@
 
 mod free;
 mod joins;
+mod recursion;
 mod reduce;
 mod scalars;
 mod semijoin;
@@ -133,6 +134,9 @@ impl Decorrelation<'_> {
             }
             QueryExpr::Get { id, typ } => self.get(*id, typ, outer)?,
             QueryExpr::Let { id, value, body, .. } => self.bind(*id, value, body, outer)?,
+            QueryExpr::LetRec { bindings, limit, body } => {
+                self.bind_recursive(bindings, *limit, body, outer)?
+            }
             QueryExpr::Project { input, outputs } => {
                 let input = self.apply(input, outer)?;
                 let outputs = outputs.iter().map(|column| width + column);

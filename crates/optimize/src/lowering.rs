@@ -12,7 +12,7 @@ use tidemill_plan::physical::{
     PhysicalPlan, ReducePlan,
 };
 use tidemill_plan::relation::build::grow;
-use tidemill_plan::{Id, LocalId, RelationExpr};
+use tidemill_plan::{Id, LocalId, RecursiveBinding, RelationExpr};
 use tidemill_repr::{ObjectId, SqlError, Tick};
 
 use crate::definitions::Definitions;
@@ -99,6 +99,8 @@ struct Lowering<'d> {
     indexes: BTreeMap<ObjectId, IndexImport>,
     /// Arrangements that joins ask of bindings.
     wanted: BTreeMap<LocalId, Vec<ArrangementKey>>,
+    /// Bindings of recursions: nobody keeps arrangements of them.
+    recursive: BTreeSet<LocalId>,
 }
 
 /// Row-wise work on top of a relation, and what it is done on.
@@ -134,7 +136,8 @@ fn with_work(plan: PhysicalPlan, mfp: MapFilterProject) -> PhysicalPlan {
 impl<'d> Lowering<'d> {
     fn new(definitions: &'d dyn Definitions, own: BTreeSet<ObjectId>) -> Lowering<'d> {
         let (bases, indexes, wanted) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Lowering { definitions, own, bases, indexes, wanted }
+        let recursive = BTreeSet::new();
+        Lowering { definitions, own, bases, indexes, wanted, recursive }
     }
 
     fn lower(&mut self, relation: &RelationExpr) -> Result<PhysicalPlan, SqlError> {
@@ -163,6 +166,17 @@ impl<'d> Lowering<'d> {
                     value_plan = PhysicalPlan::ArrangeBy { input, keys, arity };
                 }
                 let plan = PhysicalPlan::Let { id: *id, value: Box::new(value_plan), body };
+                with_work(plan, mfp)
+            }
+            RelationExpr::LetRec { bindings, limit, body } => {
+                self.recursive.extend(bindings.iter().map(|binding| binding.id));
+                let mut plans = Vec::new();
+                for RecursiveBinding { id, name, value, typ } in bindings {
+                    let (value, name, typ) = (self.lower(value)?, name.clone(), typ.clone());
+                    plans.push(RecursiveBinding { id: *id, name, value, typ });
+                }
+                let body = self.boxed(body)?;
+                let plan = PhysicalPlan::LetRec { bindings: plans, limit: *limit, body };
                 with_work(plan, mfp)
             }
             RelationExpr::FlatMap { input, function, arguments, .. } => PhysicalPlan::FlatMap {

@@ -51,6 +51,10 @@ impl Budget {
                 self.relation(value)?;
                 self.relation(body)
             }
+            RelationExpr::LetRec { bindings, body, .. } => {
+                bindings.iter().try_for_each(|binding| self.relation(&binding.value))?;
+                self.relation(body)
+            }
             RelationExpr::Project { input, .. }
             | RelationExpr::Negate { input }
             | RelationExpr::Threshold { input } => self.relation(input),
@@ -98,6 +102,10 @@ impl Budget {
             QueryExpr::Constant { .. } | QueryExpr::Get { .. } => Some(()),
             QueryExpr::Let { value, body, .. } => {
                 self.query(value, definitions)?;
+                self.query(body, definitions)
+            }
+            QueryExpr::LetRec { bindings, body, .. } => {
+                bindings.iter().try_for_each(|binding| self.query(&binding.value, definitions))?;
                 self.query(body, definitions)
             }
             QueryExpr::Project { input, .. }

@@ -93,6 +93,15 @@ impl<'n> Text<'n> {
     }
 }
 
+/// The head of a recursion.
+fn recursion(limit: &crate::RecursionLimit, text: &mut Text<'_>) {
+    let kind = if limit.returns { "return" } else { "error" };
+    text.line(match *limit == crate::RecursionLimit::DEFAULT {
+        true => "With Mutually Recursive".to_owned(),
+        false => format!("With Mutually Recursive [{kind} at recursion limit {}]", limit.rounds),
+    });
+}
+
 fn columns(columns: &[usize]) -> String {
     let columns: Vec<String> = columns.iter().map(|column| format!("#{column}")).collect();
     columns.join(", ")

@@ -49,6 +49,37 @@ impl std::fmt::Display for Id {
     }
 }
 
+/// One binding of a recursion (`LetRec`), in each of the three forms.
+///
+/// The bindings of a recursion are computed one after the other, again and again: from nothing,
+/// until none changes any more. A binding sees the present value of those before it, and the
+/// previous value (of the round before) of itself and of those behind it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RecursiveBinding<R> {
+    /// What Gets name.
+    pub id: LocalId,
+    /// For EXPLAIN.
+    pub name: String,
+    /// What it becomes in each round.
+    pub value: R,
+    /// Its columns, all of which may be NULL; no keys.
+    pub typ: RelationType,
+}
+
+/// What happens with a recursion that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RecursionLimit {
+    /// After how many rounds.
+    pub rounds: u64,
+    /// Whether what is there by then is the result; if not it is an error.
+    pub returns: bool,
+}
+
+impl RecursionLimit {
+    /// Where a recursion ends in an error that says nothing about a limit itself.
+    pub const DEFAULT: RecursionLimit = RecursionLimit { rounds: 10_000_000, returns: false };
+}
+
 /// One key of an ORDER BY: a column and its direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ColumnOrder {

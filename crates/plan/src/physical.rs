@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, TableFunctionRef};
 use tidemill_repr::{Diff, ObjectId, Row, Tick};
 
-use crate::{ColumnOrder, Id, LocalId};
+use crate::{ColumnOrder, Id, LocalId, RecursionLimit, RecursiveBinding};
 
 /// Row-wise work in one step: extends the row by `scalars` (each may use the columns before it),
 /// keeps it if all `predicates` are true (each over the extended row, evaluated as soon as its
@@ -64,6 +64,13 @@ pub enum PhysicalPlan {
     /// Binds a relation. If the value is an [`PhysicalPlan::ArrangeBy`] its arrangements are
     /// shared by all Gets in the body.
     Let { id: LocalId, value: Box<PhysicalPlan>, body: Box<PhysicalPlan> },
+    /// Relations that are computed from one another, for use in `body`; see
+    /// [`RecursiveBinding`].
+    LetRec {
+        bindings: Vec<RecursiveBinding<PhysicalPlan>>,
+        limit: RecursionLimit,
+        body: Box<PhysicalPlan>,
+    },
     /// Row-wise work.
     Mfp { input: Box<PhysicalPlan>, mfp: MapFilterProject },
     /// A table function for each row, then row-wise work over input columns and function columns.

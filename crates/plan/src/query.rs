@@ -14,7 +14,7 @@ use tidemill_expr::{EvalError, FunctionRef, TableFunctionRef};
 use tidemill_repr::{ColumnType, Diff, Row};
 
 use crate::relation::RelationType;
-use crate::{ColumnOrder, Id, LocalId};
+use crate::{ColumnOrder, Id, LocalId, RecursionLimit, RecursiveBinding};
 
 /// A column of this or an outer scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,6 +47,13 @@ pub enum QueryExpr {
     Get { id: Id, typ: RelationType },
     /// Names a relation for use in `body` (a CTE that is used). `name` is for EXPLAIN.
     Let { id: LocalId, name: String, value: Box<QueryExpr>, body: Box<QueryExpr> },
+    /// Relations that are computed from one another, for use in `body`; see
+    /// [`RecursiveBinding`].
+    LetRec {
+        bindings: Vec<RecursiveBinding<QueryExpr>>,
+        limit: RecursionLimit,
+        body: Box<QueryExpr>,
+    },
     /// Columns by position, in this order.
     Project { input: Box<QueryExpr>, outputs: Vec<usize> },
     /// The input's columns followed by these; each may use those before it.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, TableFunctionRef};
 use tidemill_repr::{ColumnType, Diff, Row};
 
-use crate::{ColumnOrder, Id, LocalId};
+use crate::{ColumnOrder, Id, LocalId, RecursionLimit, RecursiveBinding};
 
 /// Column types and known keys of a relation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,6 +43,13 @@ pub enum RelationExpr {
     Get { id: Id, typ: RelationType },
     /// Names a relation for use in `body`.
     Let { id: LocalId, value: Box<RelationExpr>, body: Box<RelationExpr> },
+    /// Relations that are computed from one another, for use in `body`; see
+    /// [`RecursiveBinding`].
+    LetRec {
+        bindings: Vec<RecursiveBinding<RelationExpr>>,
+        limit: RecursionLimit,
+        body: Box<RelationExpr>,
+    },
     /// Columns by position.
     Project { input: Box<RelationExpr>, outputs: Vec<usize> },
     /// The input's columns, then these; each may use those before it.

@@ -29,6 +29,36 @@ pub fn evaluate(
             inner.insert(Id::Local(*id), each(value)?.into_iter().collect());
             evaluate(body, &inner)
         }
+        RelationExpr::LetRec { bindings, limit, body } => {
+            let mut inner = collections.clone();
+            for binding in bindings {
+                inner.insert(Id::Local(binding.id), Vec::new());
+            }
+            let mut round = 0;
+            loop {
+                let before = inner.clone();
+                for binding in bindings {
+                    let value = evaluate(&binding.value, &inner)?;
+                    inner.insert(Id::Local(binding.id), value.into_iter().collect());
+                }
+                if inner == before {
+                    break;
+                }
+                if round == limit.rounds {
+                    if limit.returns {
+                        inner = before;
+                        break;
+                    }
+                    let message = format!("no end after {} rounds", limit.rounds);
+                    return Err(EvalError::invalid(
+                        tidemill_repr::SqlState::PROGRAM_LIMIT_EXCEEDED,
+                        message,
+                    ));
+                }
+                round += 1;
+            }
+            evaluate(body, &inner)
+        }
         RelationExpr::Project { input, outputs } => rows(&each(input)?, |datums, _, out| {
             out.extend(outputs.iter().map(|column| datums[*column]));
             Ok(true)

@@ -46,6 +46,12 @@ impl Decorrelation<'_> {
                 self.in_query(value, depth, limit, found);
                 self.in_query(body, depth, limit, found);
             }
+            QueryExpr::LetRec { bindings, body, .. } => {
+                for binding in bindings {
+                    self.in_query(&binding.value, depth, limit, found);
+                }
+                self.in_query(body, depth, limit, found);
+            }
             QueryExpr::Project { input, .. }
             | QueryExpr::Distinct { input }
             | QueryExpr::Negate { input }

@@ -428,6 +428,9 @@ impl Lowering<'_> {
         key: &[ScalarExpr],
     ) -> Option<(PhysicalPlan, Vec<ScalarExpr>, MapFilterProject)> {
         let (Id::Local(id), work) = input.read.as_ref()? else { return None };
+        if self.recursive.contains(id) {
+            return None;
+        }
         if key.is_empty() || !work.predicates.is_empty() || !work.scalars.is_empty() {
             return None;
         }

@@ -60,6 +60,18 @@ impl Demand {
                 RelationExpr::Project { input, outputs: outputs.to_vec() }
             }
             RelationExpr::Let { id, value, body } => self.narrow_let(id, *value, *body, outputs),
+            RelationExpr::LetRec { mut bindings, limit, body } => {
+                // The columns that a recursion goes through all stay.
+                let body = Box::new(self.narrow(*body, outputs));
+                for binding in &mut bindings {
+                    let all: Vec<usize> = (0..binding.typ.arity()).collect();
+                    binding.value = self.narrow(binding.value.take(), &all);
+                }
+                for binding in &bindings {
+                    self.of_bindings.remove(&binding.id);
+                }
+                RelationExpr::LetRec { bindings, limit, body }
+            }
             RelationExpr::Project { input, outputs: own } => {
                 let outputs: Vec<usize> = outputs.iter().map(|column| own[*column]).collect();
                 self.narrow_deduplicated(*input, &outputs)

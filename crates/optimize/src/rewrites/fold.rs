@@ -45,6 +45,7 @@ fn fold_node(relation: &mut RelationExpr) {
         }
         RelationExpr::Join { inputs, .. } => inputs.iter().any(is_empty),
         RelationExpr::Union { inputs, .. } => inputs.iter().all(is_empty),
+        RelationExpr::LetRec { body, .. } => is_empty(body),
         RelationExpr::Let { .. } | RelationExpr::Constant { .. } | RelationExpr::Get { .. } => {
             false
         }

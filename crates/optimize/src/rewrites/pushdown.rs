@@ -62,6 +62,14 @@ fn push_here(relation: RelationExpr, mut predicates: Vec<ScalarExpr>) -> Relatio
         RelationExpr::Let { id, value, body } => {
             RelationExpr::bind(id, push(*value, Vec::new()), push(*body, predicates))
         }
+        // What the recursion goes through is not what it gives: nothing is pushed into it.
+        RelationExpr::LetRec { mut bindings, limit, body } => {
+            for binding in &mut bindings {
+                binding.value = push(binding.value.take(), Vec::new());
+            }
+            let body = Box::new(push(*body, predicates));
+            RelationExpr::LetRec { bindings, limit, body }
+        }
         leaf @ (RelationExpr::Constant { .. } | RelationExpr::Get { .. }) => {
             leaf.filter(predicates)
         }

@@ -76,6 +76,7 @@ fn never_negative(relation: &RelationExpr) -> bool {
         | RelationExpr::TopK { .. }
         | RelationExpr::Threshold { .. } => true,
         RelationExpr::Get { .. } | RelationExpr::Negate { .. } | RelationExpr::Let { .. } => false,
+        RelationExpr::LetRec { .. } => false,
         other => other.children().into_iter().all(never_negative),
     }
 }

@@ -36,6 +36,7 @@ pub fn relation(plan: &PhysicalPlan) -> RelationExpr {
         PhysicalPlan::Let { id, value, body } => {
             RelationExpr::Let { id: *id, value: boxed(value), body: boxed(body) }
         }
+        PhysicalPlan::LetRec { .. } => panic!("no recursions here"),
         PhysicalPlan::Mfp { input, mfp } => work(relation(input), mfp),
         PhysicalPlan::FlatMap { .. } => panic!("no table functions here"),
         PhysicalPlan::Join(join) => {

@@ -1,7 +1,7 @@
 //! Physical plans.
 
 use super::expressions::{aggregate_text, expression_text, list};
-use super::{Text, columns, order};
+use super::{Text, columns, order, recursion};
 use crate::physical::{MapFilterProject, PhysicalPlan};
 
 fn work(mfp: &MapFilterProject, text: &mut Text<'_>) {
@@ -41,6 +41,17 @@ pub(super) fn write(plan: &PhysicalPlan, text: &mut Text<'_>) {
             text.deeper(|text| {
                 text.line(format!("cte {id} ="));
                 text.deeper(|text| write(value, text));
+            });
+            text.line("Return".to_owned());
+            text.deeper(|text| write(body, text));
+        }
+        PhysicalPlan::LetRec { bindings, limit, body } => {
+            recursion(limit, text);
+            text.deeper(|text| {
+                for binding in bindings {
+                    text.line(format!("cte {} ({}) =", binding.id, binding.name));
+                    text.deeper(|text| write(&binding.value, text));
+                }
             });
             text.line("Return".to_owned());
             text.deeper(|text| write(body, text));

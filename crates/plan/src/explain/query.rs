@@ -1,7 +1,7 @@
 //! Queries.
 
 use super::expressions::query_expression_text;
-use super::{Text, columns, order};
+use super::{Text, columns, order, recursion};
 use crate::{QueryExpr, QueryScalar};
 
 fn list(expressions: &[QueryScalar]) -> String {
@@ -17,6 +17,18 @@ pub(super) fn write(query: &QueryExpr, text: &mut Text<'_>) {
             text.deeper(|text| {
                 text.line(format!("cte {id} ({name}) ="));
                 text.deeper(|text| write(value, text));
+            });
+            text.line("Return".to_owned());
+            text.deeper(|text| write(body, text));
+            return;
+        }
+        QueryExpr::LetRec { bindings, limit, body } => {
+            recursion(limit, text);
+            text.deeper(|text| {
+                for binding in bindings {
+                    text.line(format!("cte {} ({}) =", binding.id, binding.name));
+                    text.deeper(|text| write(&binding.value, text));
+                }
             });
             text.line("Return".to_owned());
             text.deeper(|text| write(body, text));

@@ -138,6 +138,9 @@ impl RelationExpr {
         match self {
             RelationExpr::Constant { .. } | RelationExpr::Get { .. } => Vec::new(),
             RelationExpr::Let { value, body, .. } => vec![value, body],
+            RelationExpr::LetRec { bindings, body, .. } => {
+                bindings.iter().map(|binding| &binding.value).chain([&**body]).collect()
+            }
             RelationExpr::Project { input, .. }
             | RelationExpr::Map { input, .. }
             | RelationExpr::Filter { input, .. }
@@ -157,6 +160,9 @@ impl RelationExpr {
         match self {
             RelationExpr::Constant { .. } | RelationExpr::Get { .. } => Vec::new(),
             RelationExpr::Let { value, body, .. } => vec![value, body],
+            RelationExpr::LetRec { bindings, body, .. } => {
+                bindings.iter_mut().map(|binding| &mut binding.value).chain([&mut **body]).collect()
+            }
             RelationExpr::Project { input, .. }
             | RelationExpr::Map { input, .. }
             | RelationExpr::Filter { input, .. }

@@ -15,7 +15,9 @@ impl RelationExpr {
             RelationExpr::Constant { typ, .. }
             | RelationExpr::Get { typ, .. }
             | RelationExpr::Union { typ, .. } => typ.arity(),
-            RelationExpr::Let { body, .. } => grow(|| body.arity()),
+            RelationExpr::Let { body, .. } | RelationExpr::LetRec { body, .. } => {
+                grow(|| body.arity())
+            }
             RelationExpr::Project { outputs, .. } => outputs.len(),
             RelationExpr::Map { input, scalars } => grow(|| input.arity()) + scalars.len(),
             RelationExpr::FlatMap { input, typ, .. } => grow(|| input.arity()) + typ.len(),
@@ -49,7 +51,7 @@ impl RelationExpr {
                 typ
             }
             RelationExpr::Get { typ, .. } | RelationExpr::Union { typ, .. } => typ.clone(),
-            RelationExpr::Let { body, .. } => body.typ(),
+            RelationExpr::Let { body, .. } | RelationExpr::LetRec { body, .. } => body.typ(),
             RelationExpr::Project { input, outputs } => project_type(&input.typ(), outputs),
             RelationExpr::Map { input, scalars } => {
                 let mut typ = input.typ();

@@ -49,6 +49,12 @@ pub(super) fn walk_query(query: &mut QueryExpr, depth: usize, visit: &mut Visit<
             walk_query(value, depth, visit);
             walk_query(body, depth, visit);
         }
+        QueryExpr::LetRec { bindings, body, .. } => {
+            for binding in bindings {
+                walk_query(&mut binding.value, depth, visit);
+            }
+            walk_query(body, depth, visit);
+        }
         QueryExpr::Project { input, .. }
         | QueryExpr::Distinct { input }
         | QueryExpr::Negate { input }
@@ -93,6 +99,12 @@ fn walk_relations(query: &mut QueryExpr, visit: &mut dyn FnMut(&mut QueryExpr)) 
         QueryExpr::Constant { .. } | QueryExpr::Get { .. } => {}
         QueryExpr::Let { value, body, .. } => {
             walk_relations(value, visit);
+            walk_relations(body, visit);
+        }
+        QueryExpr::LetRec { bindings, body, .. } => {
+            for binding in bindings {
+                walk_relations(&mut binding.value, visit);
+            }
             walk_relations(body, visit);
         }
         QueryExpr::Project { input, .. }
@@ -219,6 +231,13 @@ pub(super) fn copy(ctx: &QueryContext<'_>, query: &QueryExpr) -> QueryExpr {
             let fresh = ctx.fresh_local();
             renamed.insert(*id, fresh);
             *id = fresh;
+        }
+        QueryExpr::LetRec { bindings, .. } => {
+            for binding in bindings {
+                let fresh = ctx.fresh_local();
+                renamed.insert(binding.id, fresh);
+                binding.id = fresh;
+            }
         }
         QueryExpr::Get { id: Id::Local(id), .. } => {
             if let Some(fresh) = renamed.get(id) {
