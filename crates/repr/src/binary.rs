@@ -105,9 +105,7 @@ fn decode_scalar_into(
         ScalarType::Int2 => Datum::Int(i64::from(reader.i16()?)),
         ScalarType::Int4 => Datum::Int(i64::from(reader.i32()?)),
         ScalarType::Int8 => Datum::Int(reader.i64()?),
-        ScalarType::Oid | ScalarType::Regclass | ScalarType::Regtype | ScalarType::Regproc => {
-            Datum::Int(i64::from(reader.u32()?))
-        }
+        ScalarType::Oid => Datum::Int(i64::from(reader.u32()?)),
         ScalarType::Float4 => Datum::Float4(f32::from_be_bytes(reader.array()?)),
         ScalarType::Float8 => Datum::Float8(f64::from_be_bytes(reader.array()?)),
         ScalarType::Numeric => {
@@ -139,6 +137,12 @@ fn decode_scalar_into(
             return decode_array(element, typmod, &mut reader, row);
         }
         ScalarType::Record(fields) => return decode_record(fields, &mut reader, row),
+        ScalarType::Domain(definition) => {
+            let base = &definition.base;
+            return decode_scalar_into(&base.scalar_type, base.typmod, bytes, row);
+        }
+        reg if reg.is_reg() => Datum::Int(i64::from(reader.u32()?)),
+        _ => return Err(SqlError::unsupported(format!("binary input of type {typ}"))),
     };
     if !reader.bytes.is_empty() {
         return Err(incorrect());
@@ -297,6 +301,15 @@ pub fn encode_into(datum: &Datum<'_>, typ: &ScalarType, out: &mut Vec<u8>) {
         }
         Datum::Array(array) => encode_array(array, typ, out),
         Datum::Record(row) => encode_record(*row, typ, out),
+        Datum::UInt(value) => out.extend_from_slice(&value.to_be_bytes()),
+        Datum::Enum { label, .. } => out.extend_from_slice(label.as_bytes()),
+        Datum::TimeTz(_)
+        | Datum::Bits(_)
+        | Datum::Inet(_)
+        | Datum::Range(_)
+        | Datum::Multirange(_)
+        | Datum::List(_)
+        | Datum::Map(_) => {}
     }
 }
 
@@ -304,11 +317,10 @@ pub fn encode_into(datum: &Datum<'_>, typ: &ScalarType, out: &mut Vec<u8>) {
 fn encode_int(value: i64, typ: &ScalarType, out: &mut Vec<u8>) {
     match typ {
         ScalarType::Int2 => out.extend_from_slice(&(value as i16).to_be_bytes()),
-        ScalarType::Int4
-        | ScalarType::Oid
-        | ScalarType::Regclass
-        | ScalarType::Regtype
-        | ScalarType::Regproc => out.extend_from_slice(&(value as i32).to_be_bytes()),
+        ScalarType::Int4 | ScalarType::Oid | ScalarType::Xid => {
+            out.extend_from_slice(&(value as i32).to_be_bytes())
+        }
+        reg if reg.is_reg() => out.extend_from_slice(&(value as i32).to_be_bytes()),
         _ => out.extend_from_slice(&value.to_be_bytes()),
     }
 }

@@ -2,14 +2,20 @@
 
 use std::cmp::Ordering;
 
+use crate::bits::BitsRef;
 use crate::interval::Interval;
 use crate::jsonb::JsonbRef;
+use crate::network::Inet;
 use crate::numeric::Numeric;
-use crate::row::ArrayRef;
+use crate::range::{MultirangeRef, RangeRef};
+use crate::row::{ArrayRef, RowRef};
+use crate::time::TimeTz;
 
 /// One value. Several SQL types share a variant where their values are of one kind:
-/// `int2/int4/int8/oid/reg*` are [`Datum::Int`]; `text/varchar/char/name/"char"` are
-/// [`Datum::Text`].
+/// `int2/int4/int8/oid/reg*/xid/money/uint2/uint4` are [`Datum::Int`]; `text/varchar/char/name/"char"/json`
+/// are [`Datum::Text`]; `uint8/mz_timestamp/pg_lsn/macaddr/macaddr8` are [`Datum::UInt`];
+/// `int2vector/oidvector` are arrays; values of a domain are those of its base type and values
+/// of a composite type are records.
 #[derive(Clone, Copy, Debug)]
 pub enum Datum<'a> {
     /// SQL's NULL.
@@ -46,7 +52,30 @@ pub enum Datum<'a> {
     /// An array.
     Array(ArrayRef<'a>),
     /// A record: its fields.
-    Record(crate::row::RowRef<'a>),
+    Record(RowRef<'a>),
+    /// A number without sign, of up to 64 bits.
+    UInt(u64),
+    /// `timetz`
+    TimeTz(TimeTz),
+    /// `bit`, `varbit`
+    Bits(BitsRef<'a>),
+    /// `inet`, `cidr`
+    Inet(Inet),
+    /// A range.
+    Range(RangeRef<'a>),
+    /// A multirange.
+    Multirange(MultirangeRef<'a>),
+    /// A list: its elements.
+    List(RowRef<'a>),
+    /// A map: keys (texts, in ascending order) and values, in turn.
+    Map(RowRef<'a>),
+    /// An enum's value.
+    Enum {
+        /// The label's place in the order: a positive number.
+        order: f32,
+        /// The label.
+        label: &'a str,
+    },
 }
 
 impl<'a> Datum<'a> {
@@ -73,6 +102,15 @@ impl<'a> Datum<'a> {
             Datum::Jsonb(_) => 14,
             Datum::Array(_) => 15,
             Datum::Record(_) => 16,
+            Datum::UInt(_) => 17,
+            Datum::TimeTz(_) => 18,
+            Datum::Bits(_) => 19,
+            Datum::Inet(_) => 20,
+            Datum::Range(_) => 21,
+            Datum::Multirange(_) => 22,
+            Datum::List(_) => 23,
+            Datum::Map(_) => 24,
+            Datum::Enum { .. } => 25,
             Datum::Null => 255,
         }
     }
@@ -97,21 +135,16 @@ impl<'a> Datum<'a> {
             (Datum::Uuid(a), Datum::Uuid(b)) => a.cmp(b),
             (Datum::Jsonb(a), Datum::Jsonb(b)) => a.sql_cmp(b),
             (Datum::Array(a), Datum::Array(b)) => a.sql_cmp(b),
-            (Datum::Record(a), Datum::Record(b)) => {
-                let mut left = a.iter();
-                let mut right = b.iter();
-                loop {
-                    match (left.next(), right.next()) {
-                        (None, None) => return Ordering::Equal,
-                        (None, Some(_)) => return Ordering::Less,
-                        (Some(_), None) => return Ordering::Greater,
-                        (Some(x), Some(y)) => match x.sql_cmp(&y) {
-                            Ordering::Equal => {}
-                            order => return order,
-                        },
-                    }
-                }
-            }
+            (Datum::Record(a), Datum::Record(b))
+            | (Datum::List(a), Datum::List(b))
+            | (Datum::Map(a), Datum::Map(b)) => datums_cmp(a.iter(), b.iter()),
+            (Datum::UInt(a), Datum::UInt(b)) => a.cmp(b),
+            (Datum::TimeTz(a), Datum::TimeTz(b)) => a.sql_cmp(b),
+            (Datum::Bits(a), Datum::Bits(b)) => a.sql_cmp(b),
+            (Datum::Inet(a), Datum::Inet(b)) => a.sql_cmp(b),
+            (Datum::Range(a), Datum::Range(b)) => a.sql_cmp(b),
+            (Datum::Multirange(a), Datum::Multirange(b)) => a.sql_cmp(b),
+            (Datum::Enum { order: a, .. }, Datum::Enum { order: b, .. }) => a.total_cmp(b),
             _ => self.rank().cmp(&other.rank()),
         }
     }
@@ -129,5 +162,23 @@ pub fn float_cmp(a: f64, b: f64) -> Ordering {
         (true, false) => Ordering::Greater,
         (false, true) => Ordering::Less,
         (false, false) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
+    }
+}
+
+/// Order by the first pair that differs; a beginning comes before the whole.
+fn datums_cmp<'a, 'b>(
+    mut left: impl Iterator<Item = Datum<'a>>,
+    mut right: impl Iterator<Item = Datum<'b>>,
+) -> Ordering {
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(x), Some(y)) => match x.sql_cmp(&y) {
+                Ordering::Equal => {}
+                order => return order,
+            },
+        }
     }
 }

@@ -10,25 +10,34 @@
 //! Start reading at [`row`].
 
 pub mod binary;
+pub mod bits;
 pub mod datum;
 pub mod error;
 pub mod id;
 pub mod interval;
 pub mod jsonb;
+pub mod network;
 pub mod numeric;
+pub mod range;
 pub mod relation;
 pub mod row;
 pub mod text;
 pub mod tick;
 pub mod time;
 pub mod types;
+pub mod user_type;
 
+pub use bits::BitsRef;
 pub use datum::Datum;
 pub use error::{SqlError, SqlState};
 pub use id::{Lsn, ObjectId, Oid};
 pub use interval::Interval;
+pub use network::Inet;
 pub use numeric::Numeric;
+pub use range::{MultirangeRef, RangeBound, RangeKind, RangeRef};
 pub use relation::{Column, RelationDesc};
 pub use row::{Row, RowBatch, RowBuilder, RowRef};
 pub use tick::{Diff, Tick};
+pub use time::TimeTz;
 pub use types::{ColumnType, ScalarType};
+pub use user_type::{CompositeType, DomainType, EnumType, TypeName};

@@ -19,11 +19,18 @@
 //! 31      array: number of dimensions (1), (length, lower bound) of each, length of all
 //!         elements (4), elements
 //! 32      record: length (4 bytes), fields
+//! 33      unsigned number (8 bytes)
+//! 34      timetz: UTC microseconds (8 bytes), seconds west of UTC (4 bytes)
+//! 35      bits: number of bits (4 bytes), length (4 bytes), bytes
+//! 36      network address: 04 or 06, bits of the prefix (1 byte), address (4 or 16 bytes)
+//! 37 38   range, multirange: see `range`
+//! 39 3A   list, map: datums, 00
+//! 3B      enum: place in the order (4 bytes), label, 00
 //! F0      NULL
 //! ```
 //!
-//! The types with a length before their bytes (bytea, jsonb, arrays, records) are canonical, but
-//! the order of their bytes is not SQL's: [`crate::ScalarType::is_byte_ordered`] tells them.
+//! The types with a length before their bytes (bytea, jsonb, arrays, records, bits) and network
+//! addresses are canonical, but the order of their bytes is not SQL's: [`crate::ScalarType::is_byte_ordered`] tells them.
 //!
 //! Values that SQL calls equal but shows differently (`1.0` and `1.00`, `1 day` and
 //! `24 hours`) have different bytes: what they have in common comes first, so that order is
@@ -31,15 +38,20 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::bits::BitsRef;
 use crate::datum::Datum;
 use crate::interval::Interval;
 use crate::jsonb::JsonbRef;
+use crate::network::Inet;
 use crate::numeric;
+use crate::range::{read_multirange, read_range};
 use crate::tick::Diff;
+use crate::time::TimeTz;
 
 const TAG_FALSE: u8 = 0x04;
 const TAG_TRUE: u8 = 0x05;
@@ -59,8 +71,17 @@ const TAG_UUID: u8 = 0x2F;
 const TAG_JSONB: u8 = 0x30;
 const TAG_ARRAY: u8 = 0x31;
 const TAG_RECORD: u8 = 0x32;
+const TAG_UINT: u8 = 0x33;
+const TAG_TIMETZ: u8 = 0x34;
+const TAG_BITS: u8 = 0x35;
+const TAG_INET: u8 = 0x36;
+const TAG_RANGE: u8 = 0x37;
+const TAG_MULTIRANGE: u8 = 0x38;
+const TAG_LIST: u8 = 0x39;
+const TAG_MAP: u8 = 0x3A;
+const TAG_ENUM: u8 = 0x3B;
 const TAG_NULL: u8 = 0xF0;
-/// Ends a text.
+/// Ends a text, a list and a map: no datum begins with it.
 const END: u8 = 0x00;
 
 /// A row that owns its bytes; short ones lie inline.
@@ -455,7 +476,121 @@ pub fn push_datum(buffer: &mut Vec<u8>, datum: Datum<'_>) {
             buffer.push(TAG_RECORD);
             push_block(buffer, |buffer| buffer.extend_from_slice(row.bytes()));
         }
+        _ => push_rare(buffer, datum),
     }
+}
+
+/// Datums that are seldom met.
+fn push_rare(buffer: &mut Vec<u8>, datum: Datum<'_>) {
+    match datum {
+        Datum::UInt(value) => {
+            buffer.push(TAG_UINT);
+            buffer.extend_from_slice(&value.to_be_bytes());
+        }
+        Datum::TimeTz(time) => {
+            buffer.push(TAG_TIMETZ);
+            buffer.extend_from_slice(&order_i64(time.utc_micros()));
+            buffer.extend_from_slice(&order_i32(time.zone));
+        }
+        Datum::Bits(bits) => {
+            buffer.push(TAG_BITS);
+            buffer.extend_from_slice(&bits.length.to_be_bytes());
+            push_block(buffer, |buffer| buffer.extend_from_slice(bits.bytes));
+        }
+        Datum::Inet(inet) => {
+            buffer.push(TAG_INET);
+            buffer.push(if inet.is_v4() { 4 } else { 6 });
+            buffer.push(inet.bits);
+            match inet.address {
+                IpAddr::V4(address) => buffer.extend_from_slice(&address.octets()),
+                IpAddr::V6(address) => buffer.extend_from_slice(&address.octets()),
+            }
+        }
+        Datum::Range(range) => {
+            buffer.push(TAG_RANGE);
+            buffer.extend_from_slice(range.bytes());
+        }
+        Datum::Multirange(ranges) => {
+            buffer.push(TAG_MULTIRANGE);
+            buffer.extend_from_slice(ranges.bytes());
+        }
+        Datum::List(elements) => {
+            buffer.push(TAG_LIST);
+            buffer.extend_from_slice(elements.bytes());
+            buffer.push(END);
+        }
+        Datum::Map(entries) => {
+            buffer.push(TAG_MAP);
+            buffer.extend_from_slice(entries.bytes());
+            buffer.push(END);
+        }
+        Datum::Enum { order, label } => {
+            buffer.push(TAG_ENUM);
+            push_float4(buffer, order);
+            buffer.extend_from_slice(label.as_bytes());
+            buffer.push(END);
+        }
+        // All others are pushed by `push_datum` itself.
+        _ => {}
+    }
+}
+
+/// Datums up to the byte that ends them.
+fn read_until_end<'a>(bytes: &mut &'a [u8]) -> Option<RowRef<'a>> {
+    let start = *bytes;
+    loop {
+        let (&next, rest) = bytes.split_first()?;
+        if next == END {
+            let row = RowRef { bytes: &start[..start.len() - bytes.len()] };
+            *bytes = rest;
+            return Some(row);
+        }
+        read_datum(bytes)?;
+    }
+}
+
+fn read_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let end = memchr::memchr(END, bytes)?;
+    let text = std::str::from_utf8(take(bytes, end)?).ok()?;
+    take(bytes, 1)?;
+    Some(text)
+}
+
+fn read_float4(bytes: &mut &[u8]) -> Option<f32> {
+    let flipped = u32::from_be_bytes(take_array(bytes)?);
+    let bits = if flipped >> 31 == 1 { flipped & !(1 << 31) } else { !flipped };
+    Some(f32::from_bits(bits))
+}
+
+fn read_inet(bytes: &mut &[u8]) -> Option<Inet> {
+    let [family, bits] = take_array(bytes)?;
+    let address = match family {
+        4 => IpAddr::V4(Ipv4Addr::from(take_array::<4>(bytes)?)),
+        _ => IpAddr::V6(Ipv6Addr::from(take_array::<16>(bytes)?)),
+    };
+    Some(Inet { address, bits })
+}
+
+/// Datums that are seldom met, after their tag.
+fn read_rare<'a>(tag: u8, bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
+    Some(match tag {
+        TAG_UINT => Datum::UInt(u64::from_be_bytes(take_array(bytes)?)),
+        TAG_TIMETZ => {
+            let utc = unorder_i64(take_array(bytes)?);
+            Datum::TimeTz(TimeTz::from_utc_micros(utc, unorder_i32(take_array(bytes)?)))
+        }
+        TAG_BITS => {
+            let length = u32::from_be_bytes(take_array(bytes)?);
+            Datum::Bits(BitsRef { length, bytes: take_block(bytes)? })
+        }
+        TAG_INET => Datum::Inet(read_inet(bytes)?),
+        TAG_RANGE => Datum::Range(read_range(bytes)?),
+        TAG_MULTIRANGE => Datum::Multirange(read_multirange(bytes)?),
+        TAG_LIST => Datum::List(read_until_end(bytes)?),
+        TAG_MAP => Datum::Map(read_until_end(bytes)?),
+        TAG_ENUM => Datum::Enum { order: read_float4(bytes)?, label: read_text(bytes)? },
+        _ => return None,
+    })
 }
 
 fn push_micros(buffer: &mut Vec<u8>, tag: u8, micros: i64) {
@@ -502,23 +637,14 @@ pub fn read_datum<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
         TAG_FALSE => Datum::Bool(false),
         TAG_TRUE => Datum::Bool(true),
         0x08..=0x18 => Datum::Int(read_int(tag, bytes)?),
-        TAG_FLOAT4 => {
-            let flipped = u32::from_be_bytes(take_array(bytes)?);
-            let bits = if flipped >> 31 == 1 { flipped & !(1 << 31) } else { !flipped };
-            Datum::Float4(f32::from_bits(bits))
-        }
+        TAG_FLOAT4 => Datum::Float4(read_float4(bytes)?),
         TAG_FLOAT8 => {
             let flipped = u64::from_be_bytes(take_array(bytes)?);
             let bits = if flipped >> 63 == 1 { flipped & !(1 << 63) } else { !flipped };
             Datum::Float8(f64::from_bits(bits))
         }
         TAG_NUMERIC => Datum::Numeric(numeric::read_encoded(bytes)?),
-        TAG_TEXT => {
-            let end = memchr::memchr(END, bytes)?;
-            let text = std::str::from_utf8(take(bytes, end)?).ok()?;
-            take(bytes, 1)?;
-            Datum::Text(text)
-        }
+        TAG_TEXT => Datum::Text(read_text(bytes)?),
         TAG_BYTES => Datum::Bytes(take_block(bytes)?),
         TAG_DATE => Datum::Date(unorder_i32(take_array(bytes)?)),
         TAG_TIME => Datum::Time(unorder_i64(take_array(bytes)?)),
@@ -536,7 +662,7 @@ pub fn read_datum<'a>(bytes: &mut &'a [u8]) -> Option<Datum<'a>> {
         TAG_JSONB => Datum::Jsonb(JsonbRef::from_bytes(take_block(bytes)?)),
         TAG_ARRAY => Datum::Array(read_array(bytes)?),
         TAG_RECORD => Datum::Record(RowRef { bytes: take_block(bytes)? }),
-        _ => return None,
+        _ => return read_rare(tag, bytes),
     })
 }
 

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::fmt::Write;
 
 use crate::datum::Datum;
-use crate::error::SqlError;
+use crate::error::{SqlError, SqlState};
 use crate::interval::{format_interval, parse_interval};
 use crate::jsonb::{JsonbRef, parse_jsonb};
 use crate::numeric::Numeric;
@@ -82,9 +82,7 @@ pub(crate) fn parse_scalar_into(
         ScalarType::Int2 | ScalarType::Int4 | ScalarType::Int8 => {
             Datum::Int(number::parse_int(typ, text)?)
         }
-        ScalarType::Oid | ScalarType::Regclass | ScalarType::Regtype | ScalarType::Regproc => {
-            Datum::Int(number::parse_oid(typ, text)?)
-        }
+        ScalarType::Oid => Datum::Int(number::parse_oid(typ, text)?),
         ScalarType::Float4 => Datum::Float4(number::parse_float4(text)?),
         ScalarType::Float8 => Datum::Float8(number::parse_float8(text)?),
         ScalarType::Numeric => Datum::Numeric(apply_numeric(Numeric::parse(text)?, typmod)?),
@@ -114,9 +112,24 @@ pub(crate) fn parse_scalar_into(
         ScalarType::Array(element) => {
             return composite::parse_array_into(element, typmod, text, settings, row);
         }
+        ScalarType::Domain(definition) => {
+            let base = &definition.base;
+            return parse_scalar_into(&base.scalar_type, base.typmod, text, settings, row);
+        }
+        ScalarType::Enum(definition) => match definition.order_of(text) {
+            Some(order) => Datum::Enum { order, label: text },
+            None => {
+                return Err(SqlError::new(
+                    SqlState::INVALID_TEXT_REPRESENTATION,
+                    format!("invalid input value for enum {typ}: \"{text}\""),
+                ));
+            }
+        },
         ScalarType::Record(_) => {
             return Err(SqlError::unsupported("input of anonymous composite types"));
         }
+        reg if reg.is_reg() => Datum::Int(number::parse_oid(typ, text)?),
+        _ => return Err(SqlError::unsupported(format!("input of type {typ}"))),
     };
     row.push(datum);
     Ok(())
@@ -146,8 +159,7 @@ pub(crate) fn apply_interval(value: crate::Interval, typmod: i32) -> crate::Inte
 /// Appends the text of a value that is not NULL to `out`.
 pub fn format_into(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings, out: &mut String) {
     // Only a number that is an oid by its type has more than one text.
-    let reference = matches!(typ, ScalarType::Regclass | ScalarType::Regtype | ScalarType::Regproc);
-    if reference && matches!(datum, Datum::Int(0)) {
+    if typ.is_reg() && matches!(datum, Datum::Int(0)) {
         return out.push('-');
     }
     if *typ == ScalarType::Regtype
@@ -180,6 +192,17 @@ pub fn format_into(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings,
         Datum::Jsonb(value) => value.to_text(out),
         Datum::Array(array) => composite::format_array(array, typ, settings, out),
         Datum::Record(row) => composite::format_record(*row, typ, settings, out),
+        Datum::UInt(value) => {
+            let _ = write!(out, "{value}");
+        }
+        Datum::Enum { label, .. } => out.push_str(label),
+        Datum::TimeTz(_)
+        | Datum::Bits(_)
+        | Datum::Inet(_)
+        | Datum::Range(_)
+        | Datum::Multirange(_)
+        | Datum::List(_)
+        | Datum::Map(_) => {}
     }
 }
 

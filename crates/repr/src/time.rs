@@ -14,9 +14,11 @@ use crate::error::{SqlError, SqlState};
 
 pub mod format;
 pub mod parse;
+pub mod timetz;
 
 pub use format::{format_date, format_time, format_timestamp, format_timestamptz};
 pub use parse::{parse_date, parse_time, parse_timestamp, parse_timestamptz};
+pub use timetz::TimeTz;
 
 /// Microseconds of a second.
 pub const SECOND: i64 = 1_000_000;

@@ -1,10 +1,13 @@
 //! SQL's types: which values a column may hold and how they are shown.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::Oid;
+use crate::range::RangeKind;
+use crate::user_type::{CompositeType, DomainType, EnumType};
 
 /// A type, without its modifier. Integers of all widths share one [`crate::Datum`] variant; the
 /// type says which values are in range and how they look on the wire.
@@ -52,6 +55,54 @@ pub enum ScalarType {
     Uuid,
     /// `jsonb`
     Jsonb,
+    /// `json`: its text, as it was written.
+    Json,
+    /// `time with time zone`
+    TimeTz,
+    /// `money`: a number of cents.
+    Money,
+    /// `bit`
+    Bit,
+    /// `bit varying`
+    Varbit,
+    /// `inet`
+    Inet,
+    /// `cidr`
+    Cidr,
+    /// `macaddr`
+    Macaddr,
+    /// `macaddr8`
+    Macaddr8,
+    /// `xid`
+    Xid,
+    /// `pg_lsn`
+    PgLsn,
+    /// `uint2`
+    UInt2,
+    /// `uint4`
+    UInt4,
+    /// `uint8`
+    UInt8,
+    /// `mz_timestamp`: a tick.
+    MzTimestamp,
+    /// `int2vector`: an array of int2 whose lower bound is 0.
+    Int2Vector,
+    /// `oidvector`: an array of oid whose lower bound is 0.
+    OidVector,
+    /// A range.
+    Range(RangeKind),
+    /// A multirange.
+    Multirange(RangeKind),
+    /// `.. LIST`: values of one type, lists of different lengths among them.
+    List(Box<ScalarType>),
+    /// `MAP[text => ..]`
+    Map(Box<ScalarType>),
+    /// An enum.
+    Enum(Arc<EnumType>),
+    /// A domain; its values are those of its base type.
+    Domain(Arc<DomainType>),
+    /// A named composite type; its values are records.
+    Composite(Arc<CompositeType>),
     /// One-dimensional or deeper array of an element type.
     Array(Box<ScalarType>),
     /// `regclass`: an oid shown as a relation's name.
@@ -60,6 +111,18 @@ pub enum ScalarType {
     Regtype,
     /// `regproc`: an oid shown as a function's name.
     Regproc,
+    /// `regprocedure`: an oid shown as a function's name with its arguments.
+    Regprocedure,
+    /// `regnamespace`: an oid shown as a schema's name.
+    Regnamespace,
+    /// `regrole`: an oid shown as a role's name.
+    Regrole,
+    /// `regoper`: an oid shown as an operator's name.
+    Regoper,
+    /// `regoperator`: an oid shown as an operator's name with its arguments.
+    Regoperator,
+    /// `regcollation`: an oid shown as a collation's name.
+    Regcollation,
     /// `record`: anonymous composite.
     Record(Vec<ScalarType>),
     /// The type of a literal or parameter before it is resolved.
@@ -146,18 +209,28 @@ pub enum TypeCategory {
     Array,
     /// `B`
     Boolean,
+    /// `C`
+    Composite,
     /// `D`
     DateTime,
+    /// `E`
+    Enum,
+    /// `I`
+    Network,
     /// `N`
     Numeric,
     /// `P`
     Pseudo,
+    /// `R`
+    Range,
     /// `S`
     String,
     /// `T`
     Timespan,
     /// `U`
     User,
+    /// `V`
+    BitString,
     /// `X`
     Unknown,
     /// `Z`
@@ -194,6 +267,46 @@ impl ScalarType {
             ScalarType::Record(_) => 2249,
             ScalarType::Uuid => 2950,
             ScalarType::Jsonb => 3802,
+            ScalarType::Json => 114,
+            ScalarType::TimeTz => 1266,
+            ScalarType::Money => 790,
+            ScalarType::Bit => 1560,
+            ScalarType::Varbit => 1562,
+            ScalarType::Inet => 869,
+            ScalarType::Cidr => 650,
+            ScalarType::Macaddr => 829,
+            ScalarType::Macaddr8 => 774,
+            ScalarType::Xid => 28,
+            ScalarType::PgLsn => 3220,
+            ScalarType::UInt2 => 16460,
+            ScalarType::UInt4 => 16462,
+            ScalarType::UInt8 => 16464,
+            ScalarType::MzTimestamp => 16552,
+            ScalarType::Int2Vector => 22,
+            ScalarType::OidVector => 30,
+            ScalarType::Regprocedure => 2202,
+            ScalarType::Regnamespace => 4089,
+            ScalarType::Regrole => 4096,
+            ScalarType::Regoper => 2203,
+            ScalarType::Regoperator => 2204,
+            ScalarType::Regcollation => 4191,
+            ScalarType::Range(RangeKind::Int4) => 3904,
+            ScalarType::Multirange(RangeKind::Int4) => 4451,
+            ScalarType::Range(RangeKind::Numeric) => 3906,
+            ScalarType::Multirange(RangeKind::Numeric) => 4532,
+            ScalarType::Range(RangeKind::Timestamp) => 3908,
+            ScalarType::Multirange(RangeKind::Timestamp) => 4533,
+            ScalarType::Range(RangeKind::TimestampTz) => 3910,
+            ScalarType::Multirange(RangeKind::TimestampTz) => 4534,
+            ScalarType::Range(RangeKind::Date) => 3912,
+            ScalarType::Multirange(RangeKind::Date) => 4535,
+            ScalarType::Range(RangeKind::Int8) => 3926,
+            ScalarType::Multirange(RangeKind::Int8) => 4536,
+            ScalarType::List(_) => 16384,
+            ScalarType::Map(_) => 16385,
+            ScalarType::Enum(definition) => return definition.name.oid,
+            ScalarType::Domain(definition) => return definition.name.oid,
+            ScalarType::Composite(definition) => return definition.name.oid,
             ScalarType::Array(element) => return element.array_oid(),
         })
     }
@@ -226,12 +339,52 @@ impl ScalarType {
             ScalarType::Record(_) => 2287,
             ScalarType::Uuid => 2951,
             ScalarType::Jsonb => 3807,
+            ScalarType::Json => 199,
+            ScalarType::TimeTz => 1270,
+            ScalarType::Money => 791,
+            ScalarType::Bit => 1561,
+            ScalarType::Varbit => 1563,
+            ScalarType::Inet => 1041,
+            ScalarType::Cidr => 651,
+            ScalarType::Macaddr => 1040,
+            ScalarType::Macaddr8 => 775,
+            ScalarType::Xid => 1011,
+            ScalarType::PgLsn => 3221,
+            ScalarType::UInt2 => 16461,
+            ScalarType::UInt4 => 16463,
+            ScalarType::UInt8 => 16465,
+            ScalarType::MzTimestamp => 16553,
+            ScalarType::Int2Vector => 1006,
+            ScalarType::OidVector => 1013,
+            ScalarType::Regprocedure => 2207,
+            ScalarType::Regnamespace => 4090,
+            ScalarType::Regrole => 4097,
+            ScalarType::Regoper => 2208,
+            ScalarType::Regoperator => 2209,
+            ScalarType::Regcollation => 4192,
+            ScalarType::Range(RangeKind::Int4) => 3905,
+            ScalarType::Multirange(RangeKind::Int4) => 6150,
+            ScalarType::Range(RangeKind::Numeric) => 3907,
+            ScalarType::Multirange(RangeKind::Numeric) => 6151,
+            ScalarType::Range(RangeKind::Timestamp) => 3909,
+            ScalarType::Multirange(RangeKind::Timestamp) => 6152,
+            ScalarType::Range(RangeKind::TimestampTz) => 3911,
+            ScalarType::Multirange(RangeKind::TimestampTz) => 6153,
+            ScalarType::Range(RangeKind::Date) => 3913,
+            ScalarType::Multirange(RangeKind::Date) => 6155,
+            ScalarType::Range(RangeKind::Int8) => 3927,
+            ScalarType::Multirange(RangeKind::Int8) => 6157,
+            // Lists and maps have lists over them, no arrays.
+            ScalarType::List(_) | ScalarType::Map(_) => 0,
+            ScalarType::Enum(definition) => return definition.name.array_oid,
+            ScalarType::Domain(definition) => return definition.name.array_oid,
+            ScalarType::Composite(definition) => return definition.name.array_oid,
             // Arrays of arrays are arrays of more dimensions: one type.
             ScalarType::Array(element) => return element.array_oid(),
         })
     }
 
-    /// Every type that has an oid of its own, arrays and records left out.
+    /// Every built-in type that has an oid of its own; arrays, records, lists and maps left out.
     pub const ALL: &'static [ScalarType] = &[
         ScalarType::Bool,
         ScalarType::Bytea,
@@ -258,6 +411,41 @@ impl ScalarType {
         ScalarType::Regtype,
         ScalarType::Uuid,
         ScalarType::Jsonb,
+        ScalarType::Json,
+        ScalarType::TimeTz,
+        ScalarType::Money,
+        ScalarType::Bit,
+        ScalarType::Varbit,
+        ScalarType::Inet,
+        ScalarType::Cidr,
+        ScalarType::Macaddr,
+        ScalarType::Macaddr8,
+        ScalarType::Xid,
+        ScalarType::PgLsn,
+        ScalarType::UInt2,
+        ScalarType::UInt4,
+        ScalarType::UInt8,
+        ScalarType::MzTimestamp,
+        ScalarType::Int2Vector,
+        ScalarType::OidVector,
+        ScalarType::Regprocedure,
+        ScalarType::Regnamespace,
+        ScalarType::Regrole,
+        ScalarType::Regoper,
+        ScalarType::Regoperator,
+        ScalarType::Regcollation,
+        ScalarType::Range(RangeKind::Int4),
+        ScalarType::Multirange(RangeKind::Int4),
+        ScalarType::Range(RangeKind::Numeric),
+        ScalarType::Multirange(RangeKind::Numeric),
+        ScalarType::Range(RangeKind::Timestamp),
+        ScalarType::Multirange(RangeKind::Timestamp),
+        ScalarType::Range(RangeKind::TimestampTz),
+        ScalarType::Multirange(RangeKind::TimestampTz),
+        ScalarType::Range(RangeKind::Date),
+        ScalarType::Multirange(RangeKind::Date),
+        ScalarType::Range(RangeKind::Int8),
+        ScalarType::Multirange(RangeKind::Int8),
     ];
 
     /// The type with this oid, if Tidemill has it.
@@ -286,6 +474,13 @@ impl ScalarType {
             ScalarType::Time => "time".to_owned(),
             ScalarType::Timestamp => "timestamp".to_owned(),
             ScalarType::TimestampTz => "timestamptz".to_owned(),
+            ScalarType::TimeTz => "timetz".to_owned(),
+            ScalarType::Varbit => "varbit".to_owned(),
+            ScalarType::List(_) => "list".to_owned(),
+            ScalarType::Map(_) => "map".to_owned(),
+            ScalarType::Enum(definition) => definition.name.name.clone(),
+            ScalarType::Domain(definition) => definition.name.name.clone(),
+            ScalarType::Composite(definition) => definition.name.name.clone(),
             ScalarType::Array(element) => format!("_{}", element.pg_name()),
             other => other.to_string(),
         }
@@ -302,6 +497,16 @@ impl ScalarType {
             | ScalarType::Regclass
             | ScalarType::Regtype
             | ScalarType::Regproc
+            | ScalarType::Regprocedure
+            | ScalarType::Regnamespace
+            | ScalarType::Regrole
+            | ScalarType::Regoper
+            | ScalarType::Regoperator
+            | ScalarType::Regcollation
+            | ScalarType::Money
+            | ScalarType::UInt2
+            | ScalarType::UInt4
+            | ScalarType::UInt8
             | ScalarType::Float4
             | ScalarType::Float8
             | ScalarType::Numeric => TypeCategory::Numeric,
@@ -311,11 +516,30 @@ impl ScalarType {
             ScalarType::InternalChar => TypeCategory::InternalUse,
             ScalarType::Date
             | ScalarType::Time
+            | ScalarType::TimeTz
             | ScalarType::Timestamp
             | ScalarType::TimestampTz => TypeCategory::DateTime,
+            ScalarType::Inet | ScalarType::Cidr => TypeCategory::Network,
+            ScalarType::Bit | ScalarType::Varbit => TypeCategory::BitString,
+            ScalarType::Range(_) | ScalarType::Multirange(_) => TypeCategory::Range,
+            ScalarType::Enum(_) => TypeCategory::Enum,
+            ScalarType::Composite(_) => TypeCategory::Composite,
+            ScalarType::Domain(definition) => definition.base.scalar_type.category(),
             ScalarType::Interval => TypeCategory::Timespan,
-            ScalarType::Bytea | ScalarType::Uuid | ScalarType::Jsonb => TypeCategory::User,
-            ScalarType::Array(_) => TypeCategory::Array,
+            ScalarType::Bytea
+            | ScalarType::Uuid
+            | ScalarType::Jsonb
+            | ScalarType::Json
+            | ScalarType::Macaddr
+            | ScalarType::Macaddr8
+            | ScalarType::Xid
+            | ScalarType::PgLsn
+            | ScalarType::MzTimestamp
+            | ScalarType::Map(_) => TypeCategory::User,
+            ScalarType::Array(_)
+            | ScalarType::List(_)
+            | ScalarType::Int2Vector
+            | ScalarType::OidVector => TypeCategory::Array,
             ScalarType::Record(_) => TypeCategory::Pseudo,
             ScalarType::Unknown => TypeCategory::Unknown,
         }
@@ -331,15 +555,31 @@ impl ScalarType {
                 | ScalarType::Text
                 | ScalarType::TimestampTz
                 | ScalarType::Interval
+                | ScalarType::Inet
+                | ScalarType::Varbit
         )
     }
 
     /// Whether the order of encoded bytes is SQL's order, so that ranges can be looked up.
     pub fn is_byte_ordered(&self) -> bool {
-        !matches!(
-            self,
-            ScalarType::Bytea | ScalarType::Jsonb | ScalarType::Array(_) | ScalarType::Record(_)
-        )
+        match self {
+            ScalarType::Bytea
+            | ScalarType::Jsonb
+            | ScalarType::Json
+            | ScalarType::Bit
+            | ScalarType::Varbit
+            | ScalarType::Inet
+            | ScalarType::Cidr
+            | ScalarType::Map(_)
+            | ScalarType::Array(_)
+            | ScalarType::Int2Vector
+            | ScalarType::OidVector
+            | ScalarType::Composite(_)
+            | ScalarType::Record(_) => false,
+            ScalarType::List(element) => element.is_byte_ordered(),
+            ScalarType::Domain(definition) => definition.base.scalar_type.is_byte_ordered(),
+            _ => true,
+        }
     }
 
     /// Whether values that SQL calls equal may have different bytes, so that grouping and
@@ -351,33 +591,78 @@ impl ScalarType {
             | ScalarType::Float8
             | ScalarType::Interval
             | ScalarType::Bpchar
+            | ScalarType::Range(RangeKind::Numeric)
+            | ScalarType::Multirange(RangeKind::Numeric)
             | ScalarType::Jsonb => true,
-            ScalarType::Array(element) => element.has_equal_representations(),
+            ScalarType::Array(element) | ScalarType::List(element) | ScalarType::Map(element) => {
+                element.has_equal_representations()
+            }
             ScalarType::Record(fields) => fields.iter().any(ScalarType::has_equal_representations),
+            ScalarType::Composite(definition) => definition
+                .fields
+                .iter()
+                .any(|(_, field)| field.scalar_type.has_equal_representations()),
+            ScalarType::Domain(definition) => {
+                definition.base.scalar_type.has_equal_representations()
+            }
             _ => false,
         }
+    }
+
+    /// The type whose values these are: of a domain the type under all domains, else itself.
+    pub fn base(&self) -> &ScalarType {
+        let mut typ = self;
+        while let ScalarType::Domain(definition) = typ {
+            typ = &definition.base.scalar_type;
+        }
+        typ
+    }
+
+    /// Whether values are oids of other objects (`regclass` and its like).
+    pub fn is_reg(&self) -> bool {
+        matches!(
+            self,
+            ScalarType::Regclass
+                | ScalarType::Regtype
+                | ScalarType::Regproc
+                | ScalarType::Regprocedure
+                | ScalarType::Regnamespace
+                | ScalarType::Regrole
+                | ScalarType::Regoper
+                | ScalarType::Regoperator
+                | ScalarType::Regcollation
+        )
     }
 
     /// Bytes of a value of fixed length (`pg_type.typlen`), or -1.
     pub fn type_length(&self) -> i16 {
         match self {
             ScalarType::Bool | ScalarType::InternalChar => 1,
-            ScalarType::Int2 => 2,
+            ScalarType::Int2 | ScalarType::UInt2 => 2,
             ScalarType::Int4
+            | ScalarType::UInt4
             | ScalarType::Oid
-            | ScalarType::Regclass
-            | ScalarType::Regtype
-            | ScalarType::Regproc
+            | ScalarType::Xid
             | ScalarType::Float4
+            | ScalarType::Enum(_)
             | ScalarType::Date => 4,
+            reg if reg.is_reg() => 4,
+            ScalarType::Macaddr => 6,
             ScalarType::Int8
+            | ScalarType::UInt8
+            | ScalarType::MzTimestamp
+            | ScalarType::Money
+            | ScalarType::Macaddr8
+            | ScalarType::PgLsn
             | ScalarType::Float8
             | ScalarType::Time
             | ScalarType::Timestamp
             | ScalarType::TimestampTz => 8,
+            ScalarType::TimeTz => 12,
             ScalarType::Interval | ScalarType::Uuid => 16,
             ScalarType::Name => 64,
             ScalarType::Unknown => -2,
+            ScalarType::Domain(definition) => definition.base.scalar_type.type_length(),
             _ => -1,
         }
     }
@@ -413,7 +698,44 @@ impl fmt::Display for ScalarType {
             ScalarType::Regproc => "regproc",
             ScalarType::Record(_) => "record",
             ScalarType::Unknown => "unknown",
+            ScalarType::Json => "json",
+            ScalarType::TimeTz => "time with time zone",
+            ScalarType::Money => "money",
+            ScalarType::Bit => "bit",
+            ScalarType::Varbit => "bit varying",
+            ScalarType::Inet => "inet",
+            ScalarType::Cidr => "cidr",
+            ScalarType::Macaddr => "macaddr",
+            ScalarType::Macaddr8 => "macaddr8",
+            ScalarType::Xid => "xid",
+            ScalarType::PgLsn => "pg_lsn",
+            ScalarType::UInt2 => "uint2",
+            ScalarType::UInt4 => "uint4",
+            ScalarType::UInt8 => "uint8",
+            ScalarType::MzTimestamp => "mz_timestamp",
+            ScalarType::Int2Vector => "int2vector",
+            ScalarType::OidVector => "oidvector",
+            ScalarType::Regprocedure => "regprocedure",
+            ScalarType::Regnamespace => "regnamespace",
+            ScalarType::Regrole => "regrole",
+            ScalarType::Regoper => "regoper",
+            ScalarType::Regoperator => "regoperator",
+            ScalarType::Regcollation => "regcollation",
+            ScalarType::Range(kind) => kind.name(),
+            ScalarType::Multirange(kind) => kind.multirange_name(),
+            ScalarType::Enum(definition) => return write_type_name(f, &definition.name.name),
+            ScalarType::Domain(definition) => return write_type_name(f, &definition.name.name),
+            ScalarType::Composite(definition) => return write_type_name(f, &definition.name.name),
+            ScalarType::List(element) => return write!(f, "{element} list"),
+            ScalarType::Map(element) => return write!(f, "map[text=>{element}]"),
             ScalarType::Array(element) => return write!(f, "{element}[]"),
         })
     }
+}
+
+/// An identifier, in quotes where it needs them.
+fn write_type_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain { f.write_str(name) } else { write!(f, "\"{}\"", name.replace('"', "\"\"")) }
 }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use tidemill_repr::text::{TextSettings, format_into, parse_into};
-use tidemill_repr::{ColumnType, Datum, RowBuilder, ScalarType};
+use tidemill_repr::{ColumnType, Datum, RangeKind, RowBuilder, ScalarType};
 
 use crate::function::Eval;
 use crate::functions::Definitions;
@@ -36,6 +36,23 @@ fn apparent_type(datum: &Datum<'_>) -> ScalarType {
         Datum::Record(row) => {
             ScalarType::Record(row.iter().map(|field| apparent_type(&field)).collect())
         }
+        Datum::UInt(_) => ScalarType::UInt8,
+        Datum::TimeTz(_) => ScalarType::TimeTz,
+        Datum::Bits(_) => ScalarType::Varbit,
+        Datum::Inet(_) => ScalarType::Inet,
+        // The text of a bound does not depend on the kind of range.
+        Datum::Range(_) => ScalarType::Range(RangeKind::Numeric),
+        Datum::Multirange(_) => ScalarType::Multirange(RangeKind::Numeric),
+        Datum::List(elements) => {
+            let element = elements.iter().find(|element| !element.is_null());
+            ScalarType::List(Box::new(apparent_type(&element.unwrap_or(Datum::Null))))
+        }
+        Datum::Map(entries) => {
+            let value = entries.iter().skip(1).step_by(2).find(|value| !value.is_null());
+            ScalarType::Map(Box::new(apparent_type(&value.unwrap_or(Datum::Null))))
+        }
+        // The label is the text of every enum.
+        Datum::Enum { .. } => ScalarType::Text,
     }
 }
 

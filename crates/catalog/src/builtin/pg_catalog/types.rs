@@ -80,6 +80,11 @@ fn category(typ: &ScalarType) -> &'static str {
     match typ.category() {
         TypeCategory::Array => "A",
         TypeCategory::Boolean => "B",
+        TypeCategory::Composite => "C",
+        TypeCategory::Enum => "E",
+        TypeCategory::Network => "I",
+        TypeCategory::Range => "R",
+        TypeCategory::BitString => "V",
         TypeCategory::DateTime => "D",
         TypeCategory::Numeric => "N",
         TypeCategory::Pseudo => "P",
