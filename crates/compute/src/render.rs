@@ -17,6 +17,7 @@ mod reduce;
 pub mod subscribe;
 mod threshold;
 mod topk;
+mod window;
 
 use std::collections::BTreeMap;
 
@@ -109,6 +110,11 @@ impl<'scope> Context<'scope> {
                 let input = self.stream(input);
                 let shape = topk::Shape::new(group_key, order_by, limit.as_ref(), *offset);
                 topk::render(self, input, &shape)
+            }
+            PhysicalPlan::Window { input, partition_by, order_by, calls, .. } => {
+                let input = self.stream(input);
+                let shape = window::Shape::new(partition_by, order_by, calls);
+                window::render(self, input, shape)
             }
             PhysicalPlan::Negate { input } => {
                 let (rows, errors) = self.stream(input);

@@ -16,9 +16,11 @@ pub mod functions;
 pub mod resolve;
 pub mod scalar;
 pub mod table_function;
+pub mod window;
 
 pub use aggregate::{AggregateCall, AggregateKind};
 pub use error::EvalError;
 pub use function::{CastContext, Function, FunctionRef, Volatility};
 pub use scalar::{EvalContext, ScalarExpr};
 pub use table_function::{TableFunction, TableFunctionRef};
+pub use window::{WindowCall, WindowFunction};

@@ -26,6 +26,7 @@ mod reduce;
 mod scalars;
 mod semijoin;
 mod subqueries;
+mod window;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -171,6 +172,10 @@ impl Decorrelation<'_> {
                 let order =
                     reduce::Order { group_key, order_by, limit: limit.as_ref(), offset: *offset };
                 self.top(input, &order, outer)?
+            }
+            QueryExpr::Window { input, partition_by, order_by, calls } => {
+                let window = window::Window { partition_by, order_by, calls };
+                self.window(input, &window, outer)?
             }
             QueryExpr::Negate { input } => self.apply(input, outer)?.negate(),
             QueryExpr::Threshold { input } => {

@@ -207,6 +207,16 @@ impl<'d> Lowering<'d> {
                 };
                 with_work(plan, mfp)
             }
+            RelationExpr::Window { input, partition_by, order_by, calls } => {
+                let plan = PhysicalPlan::Window {
+                    arity: input.arity(),
+                    input: self.boxed(input)?,
+                    partition_by: partition_by.clone(),
+                    order_by: order_by.clone(),
+                    calls: calls.clone(),
+                };
+                with_work(plan, mfp)
+            }
             RelationExpr::Negate { input } => {
                 with_work(PhysicalPlan::Negate { input: self.boxed(input)? }, mfp)
             }

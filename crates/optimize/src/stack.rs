@@ -56,6 +56,7 @@ impl Budget {
                 self.relation(body)
             }
             RelationExpr::Project { input, .. }
+            | RelationExpr::Window { input, .. }
             | RelationExpr::Negate { input }
             | RelationExpr::Threshold { input } => self.relation(input),
             RelationExpr::Map { input, scalars: more }
@@ -109,6 +110,7 @@ impl Budget {
                 self.query(body, definitions)
             }
             QueryExpr::Project { input, .. }
+            | QueryExpr::Window { input, .. }
             | QueryExpr::Distinct { input }
             | QueryExpr::Negate { input }
             | QueryExpr::Threshold { input } => self.query(input, definitions),

@@ -9,7 +9,7 @@ mod relation;
 
 use tidemill_repr::ObjectId;
 
-pub use expressions::{aggregate_text, expression_text, query_expression_text};
+pub use expressions::{aggregate_text, expression_text, query_expression_text, window_text};
 
 use crate::physical::{DataflowDescription, PhysicalPlan};
 use crate::{Id, QueryExpr, RelationExpr};
@@ -105,6 +105,17 @@ fn recursion(limit: &crate::RecursionLimit, text: &mut Text<'_>) {
 fn columns(columns: &[usize]) -> String {
     let columns: Vec<String> = columns.iter().map(|column| format!("#{column}")).collect();
     columns.join(", ")
+}
+
+/// The line of a window operator.
+fn window(
+    partition_by: &[usize],
+    order_by: &[crate::ColumnOrder],
+    calls: &[tidemill_expr::WindowCall],
+) -> String {
+    let calls: Vec<String> = calls.iter().map(window_text).collect();
+    let (partition, order, calls) = (columns(partition_by), order(order_by), calls.join(", "));
+    format!("Window partition_by=[{partition}] order_by=[{order}] calls=[{calls}]")
 }
 
 fn order(order_by: &[crate::ColumnOrder]) -> String {

@@ -6,7 +6,7 @@
 #![allow(missing_docs, reason = "an operator is described as a whole, not field by field")]
 
 use serde::{Deserialize, Serialize};
-use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, TableFunctionRef};
+use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, TableFunctionRef, WindowCall};
 use tidemill_repr::{Diff, ObjectId, Row, Tick};
 
 use crate::{ColumnOrder, Id, LocalId, RecursionLimit, RecursiveBinding};
@@ -93,6 +93,15 @@ pub enum PhysicalPlan {
         order_by: Vec<ColumnOrder>,
         limit: Option<ScalarExpr>,
         offset: u64,
+    },
+    /// Window calls behind the columns of the input, partition by partition.
+    Window {
+        input: Box<PhysicalPlan>,
+        /// Columns of the input.
+        arity: usize,
+        partition_by: Vec<usize>,
+        order_by: Vec<ColumnOrder>,
+        calls: Vec<WindowCall>,
     },
     /// All diffs negated.
     Negate { input: Box<PhysicalPlan> },

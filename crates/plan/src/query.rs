@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 use tidemill_expr::aggregate::AggregateKind;
 use tidemill_expr::aggregate::SortDirection;
-use tidemill_expr::{EvalError, FunctionRef, TableFunctionRef};
+use tidemill_expr::{EvalError, FunctionRef, TableFunctionRef, WindowCall};
 use tidemill_repr::{ColumnType, Diff, Row};
 
 use crate::relation::RelationType;
@@ -91,6 +91,15 @@ pub enum QueryExpr {
         /// A number of rows (`int8`), constant or from an outer scope; NULL is no limit.
         limit: Option<QueryScalar>,
         offset: u64,
+    },
+    /// The input's columns, then one for each window call, computed from the rows of the same
+    /// partition: those whose values at `partition_by` are equal. Rows that tie in the order
+    /// are in the order of their bytes; a row that is there twice is two rows.
+    Window {
+        input: Box<QueryExpr>,
+        partition_by: Vec<usize>,
+        order_by: Vec<ColumnOrder>,
+        calls: Vec<WindowCall>,
     },
     /// All diffs negated.
     Negate { input: Box<QueryExpr> },

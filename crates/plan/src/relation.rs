@@ -5,7 +5,7 @@ pub mod build;
 pub mod types;
 
 use serde::{Deserialize, Serialize};
-use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, TableFunctionRef};
+use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, TableFunctionRef, WindowCall};
 use tidemill_repr::{ColumnType, Diff, Row};
 
 use crate::{ColumnOrder, Id, LocalId, RecursionLimit, RecursiveBinding};
@@ -85,6 +85,15 @@ pub enum RelationExpr {
         /// None is no limit.
         limit: Option<ScalarExpr>,
         offset: u64,
+    },
+    /// The input's columns, then one for each window call, computed from the rows of the same
+    /// partition: those whose values at `partition_by` are equal in bytes. Rows that tie in the order
+    /// are in the order of their bytes; a row that is there twice is two rows.
+    Window {
+        input: Box<RelationExpr>,
+        partition_by: Vec<usize>,
+        order_by: Vec<ColumnOrder>,
+        calls: Vec<WindowCall>,
     },
     /// All diffs negated.
     Negate { input: Box<RelationExpr> },

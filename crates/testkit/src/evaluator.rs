@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bumpalo::Bump;
-use tidemill_expr::{AggregateCall, AggregateKind, EvalContext, EvalError, ScalarExpr};
+use tidemill_expr::{AggregateCall, AggregateKind, EvalContext, EvalError, ScalarExpr, WindowCall};
 use tidemill_plan::{ColumnOrder, Id, RelationExpr};
 use tidemill_repr::{Datum, Diff, Row, RowBuilder};
 
@@ -132,6 +132,9 @@ pub fn evaluate(
         }
         RelationExpr::TopK { input, group_key, order_by, limit, offset } => {
             top(&each(input)?, group_key, order_by, limit.as_ref(), *offset)
+        }
+        RelationExpr::Window { input, partition_by, order_by, calls } => {
+            window(&each(input)?, partition_by, order_by, calls)
         }
         RelationExpr::Negate { input } => {
             Ok(each(input)?.into_iter().map(|(row, diff)| (row, -diff)).collect())
@@ -329,6 +332,28 @@ fn top(
             left -= taken;
             all.push((row, taken));
         }
+    }
+    Ok(collect(all))
+}
+
+/// Window calls, by the same evaluation as in dataflows: it has its own slow twin in its tests.
+fn window(
+    input: &Rows,
+    partition_by: &[usize],
+    order_by: &[ColumnOrder],
+    calls: &[WindowCall],
+) -> Result<Rows, EvalError> {
+    let mut partitions = Groups::new();
+    for (row, diff) in input {
+        let datums = row.unpack();
+        let key = Row::pack(partition_by.iter().map(|column| datums[*column]));
+        partitions.entry(key).or_default().push((row.clone(), *diff));
+    }
+    let order_by: Vec<_> = order_by.iter().map(|key| (key.column, key.direction)).collect();
+    let mut all = Vec::new();
+    for members in partitions.values() {
+        let members: Vec<_> = members.iter().map(|(row, diff)| (row.as_ref(), *diff)).collect();
+        all.extend(tidemill_expr::window::evaluate(&members, &order_by, calls)?);
     }
     Ok(collect(all))
 }

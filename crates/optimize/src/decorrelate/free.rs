@@ -53,6 +53,7 @@ impl Decorrelation<'_> {
                 self.in_query(body, depth, limit, found);
             }
             QueryExpr::Project { input, .. }
+            | QueryExpr::Window { input, .. }
             | QueryExpr::Distinct { input }
             | QueryExpr::Negate { input }
             | QueryExpr::Threshold { input } => self.in_query(input, depth, limit, found),

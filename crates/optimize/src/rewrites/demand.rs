@@ -140,6 +140,14 @@ impl Demand {
                 RelationExpr::TopK { input, group_key, order_by, limit, offset }
                     .project(outputs.to_vec())
             }
+            RelationExpr::Window { input, partition_by, order_by, calls } => {
+                // Rows that tie are told apart by all their bytes: every column counts.
+                let arity = input.arity();
+                let all: Vec<usize> = (0..arity).collect();
+                let input = Box::new(self.narrow(*input, &all));
+                RelationExpr::Window { input, partition_by, order_by, calls }
+                    .project(outputs.to_vec())
+            }
             RelationExpr::Negate { input } => self.narrow(*input, outputs).negate(),
             RelationExpr::Threshold { input } => {
                 let all: Vec<usize> = (0..input.arity()).collect();

@@ -51,6 +51,12 @@ fn push_here(relation: RelationExpr, mut predicates: Vec<ScalarExpr>) -> Relatio
             let input = Box::new(push(*input, below));
             RelationExpr::TopK { input, group_key, order_by, limit, offset }.filter(above)
         }
+        RelationExpr::Window { input, partition_by, order_by, calls } => {
+            // What drops whole partitions does not change the others.
+            let (below, above) = split(predicates, |column| partition_by.contains(&column));
+            let input = Box::new(push(*input, below));
+            RelationExpr::Window { input, partition_by, order_by, calls }.filter(above)
+        }
         RelationExpr::Negate { input } => push(*input, predicates).negate(),
         RelationExpr::Threshold { input } => {
             RelationExpr::Threshold { input: Box::new(push(*input, predicates)) }

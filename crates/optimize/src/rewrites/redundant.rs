@@ -74,6 +74,7 @@ fn never_negative(relation: &RelationExpr) -> bool {
         RelationExpr::Get { id: tidemill_plan::Id::Global(_), .. }
         | RelationExpr::Reduce { .. }
         | RelationExpr::TopK { .. }
+        | RelationExpr::Window { .. }
         | RelationExpr::Threshold { .. } => true,
         RelationExpr::Get { .. } | RelationExpr::Negate { .. } | RelationExpr::Let { .. } => false,
         RelationExpr::LetRec { .. } => false,

@@ -137,6 +137,15 @@ pub fn rows(query: &QueryExpr, outer: &mut Vec<Row>, tables: &Collections) -> Ro
             };
             evaluate(&top, tables).unwrap()
         }
+        QueryExpr::Window { input, partition_by, order_by, calls } => {
+            let window = RelationExpr::Window {
+                input: constant(rows(input, outer, tables)),
+                partition_by: partition_by.clone(),
+                order_by: order_by.clone(),
+                calls: calls.clone(),
+            };
+            evaluate(&window, tables).unwrap()
+        }
         QueryExpr::Negate { input } => {
             rows(input, outer, tables).into_iter().map(|(row, diff)| (row, -diff)).collect()
         }
@@ -158,6 +167,7 @@ fn arity(query: &QueryExpr) -> usize {
         QueryExpr::Map { input, scalars } => arity(input) + scalars.len(),
         QueryExpr::Join { left, right, .. } => arity(left) + arity(right),
         QueryExpr::Reduce { group_key, aggregates, .. } => group_key.len() + aggregates.len(),
+        QueryExpr::Window { input, calls, .. } => arity(input) + calls.len(),
         QueryExpr::Filter { input, .. }
         | QueryExpr::Distinct { input }
         | QueryExpr::TopK { input, .. }

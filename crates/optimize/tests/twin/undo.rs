@@ -79,6 +79,12 @@ pub fn relation(plan: &PhysicalPlan) -> RelationExpr {
                 offset: *offset,
             }
         }
+        PhysicalPlan::Window { input, partition_by, order_by, calls, .. } => RelationExpr::Window {
+            input: boxed(input),
+            partition_by: partition_by.clone(),
+            order_by: order_by.clone(),
+            calls: calls.clone(),
+        },
         PhysicalPlan::Negate { input } => RelationExpr::Negate { input: boxed(input) },
         PhysicalPlan::Threshold { input, .. } => RelationExpr::Threshold { input: boxed(input) },
         PhysicalPlan::Union { inputs } => RelationExpr::Union {

@@ -1,6 +1,7 @@
 //! Expressions on one line.
 
-use tidemill_expr::{AggregateCall, EvalError, ScalarExpr};
+use tidemill_expr::window::{FrameBound, FrameExclusion, WindowArgument, WindowFrame};
+use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, WindowCall};
 use tidemill_repr::{Datum, Row};
 
 use crate::QueryScalar;
@@ -33,6 +34,42 @@ pub fn expression_text(expr: &ScalarExpr) -> String {
 pub fn aggregate_text(call: &AggregateCall) -> String {
     let distinct = if call.distinct { "distinct " } else { "" };
     format!("{:?}({distinct}{})", call.kind, expression_text(&call.argument)).to_lowercase()
+}
+
+/// A window call, with its frame if that counts.
+pub fn window_text(call: &WindowCall) -> String {
+    let arguments = call.arguments.iter().map(window_argument).collect::<Vec<_>>().join(", ");
+    let nulls = if call.ignore_nulls { " ignore nulls" } else { "" };
+    let mut text = format!("{}({arguments}){nulls}", call.function.name());
+    if call.function.uses_frame() {
+        let WindowFrame { units, start, end, exclusion } = &call.frame;
+        let units = format!("{units:?}").to_lowercase();
+        text.push_str(&format!(" {units} {} to {}", bound_text(start), bound_text(end)));
+        text.push_str(match exclusion {
+            FrameExclusion::NoOthers => "",
+            FrameExclusion::CurrentRow => " exclude current row",
+            FrameExclusion::Group => " exclude group",
+            FrameExclusion::Ties => " exclude ties",
+        });
+    }
+    text
+}
+
+fn window_argument(argument: &WindowArgument) -> String {
+    match argument {
+        WindowArgument::Column(column) => format!("#{column}"),
+        WindowArgument::Literal(row) => datum(row),
+    }
+}
+
+fn bound_text(bound: &FrameBound) -> String {
+    match bound {
+        FrameBound::UnboundedPreceding => "unbounded preceding".to_owned(),
+        FrameBound::Preceding(offset) => format!("{} preceding", window_argument(offset)),
+        FrameBound::CurrentRow => "current row".to_owned(),
+        FrameBound::Following(offset) => format!("{} following", window_argument(offset)),
+        FrameBound::UnboundedFollowing => "unbounded following".to_owned(),
+    }
 }
 
 /// An expression of a query; `#^n` is a column one scope out.
@@ -85,12 +122,16 @@ fn call(name: &str, arguments: Vec<String>) -> String {
 fn literal(value: &Result<Row, EvalError>) -> String {
     match value {
         Err(error) => format!("error(\"{error}\")"),
-        Ok(row) => match row.iter().next() {
-            None | Some(Datum::Null) => "null".to_owned(),
-            Some(Datum::Bool(value)) => value.to_string(),
-            Some(Datum::Int(value)) => value.to_string(),
-            Some(Datum::Text(text)) => format!("\"{text}\""),
-            Some(datum) => format!("{datum:?}"),
-        },
+        Ok(row) => datum(row),
+    }
+}
+
+fn datum(row: &Row) -> String {
+    match row.iter().next() {
+        None | Some(Datum::Null) => "null".to_owned(),
+        Some(Datum::Bool(value)) => value.to_string(),
+        Some(Datum::Int(value)) => value.to_string(),
+        Some(Datum::Text(text)) => format!("\"{text}\""),
+        Some(datum) => format!("{datum:?}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Physical plans.
 
 use super::expressions::{aggregate_text, expression_text, list};
-use super::{Text, columns, order, recursion};
+use super::{Text, columns, order, recursion, window};
 use crate::physical::{MapFilterProject, PhysicalPlan};
 
 fn work(mfp: &MapFilterProject, text: &mut Text<'_>) {
@@ -104,6 +104,10 @@ pub(super) fn write(plan: &PhysicalPlan, text: &mut Text<'_>) {
             text.line(format!(
                 "TopK group_by=[{group}] order_by=[{order}] limit={limit} offset={offset}"
             ));
+            text.deeper(|text| write(input, text));
+        }
+        PhysicalPlan::Window { input, partition_by, order_by, calls, .. } => {
+            text.line(window(partition_by, order_by, calls));
             text.deeper(|text| write(input, text));
         }
         PhysicalPlan::Negate { input } => {

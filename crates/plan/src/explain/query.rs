@@ -1,7 +1,7 @@
 //! Queries.
 
 use super::expressions::query_expression_text;
-use super::{Text, columns, order, recursion};
+use super::{Text, columns, order, recursion, window};
 use crate::{QueryExpr, QueryScalar};
 
 fn list(expressions: &[QueryScalar]) -> String {
@@ -65,6 +65,9 @@ pub(super) fn write(query: &QueryExpr, text: &mut Text<'_>) {
             let head =
                 format!("TopK group_by=[{group}] order_by=[{order}] limit={limit} offset={offset}");
             (head, vec![input])
+        }
+        QueryExpr::Window { input, partition_by, order_by, calls } => {
+            (window(partition_by, order_by, calls), vec![input])
         }
         QueryExpr::Negate { input } => ("Negate".to_owned(), vec![input]),
         QueryExpr::Threshold { input } => ("Threshold".to_owned(), vec![input]),

@@ -1,7 +1,7 @@
 //! Relations.
 
 use super::expressions::{aggregate_text, expression_text, list};
-use super::{Text, columns, order, recursion};
+use super::{Text, columns, order, recursion, window};
 use crate::RelationExpr;
 
 pub(super) fn write(relation: &RelationExpr, text: &mut Text<'_>) {
@@ -65,6 +65,9 @@ pub(super) fn write(relation: &RelationExpr, text: &mut Text<'_>) {
             let limit = limit.as_ref().map_or("none".to_owned(), expression_text);
             let (group, order) = (columns(group_key), order(order_by));
             format!("TopK group_by=[{group}] order_by=[{order}] limit={limit} offset={offset}")
+        }
+        RelationExpr::Window { partition_by, order_by, calls, .. } => {
+            window(partition_by, order_by, calls)
         }
         RelationExpr::Negate { .. } => "Negate".to_owned(),
         RelationExpr::Threshold { .. } => "Threshold".to_owned(),

@@ -147,6 +147,7 @@ impl RelationExpr {
             | RelationExpr::FlatMap { input, .. }
             | RelationExpr::Reduce { input, .. }
             | RelationExpr::TopK { input, .. }
+            | RelationExpr::Window { input, .. }
             | RelationExpr::Negate { input }
             | RelationExpr::Threshold { input } => vec![input],
             RelationExpr::Join { inputs, .. } | RelationExpr::Union { inputs, .. } => {
@@ -169,6 +170,7 @@ impl RelationExpr {
             | RelationExpr::FlatMap { input, .. }
             | RelationExpr::Reduce { input, .. }
             | RelationExpr::TopK { input, .. }
+            | RelationExpr::Window { input, .. }
             | RelationExpr::Negate { input }
             | RelationExpr::Threshold { input } => vec![input],
             RelationExpr::Join { inputs, .. } | RelationExpr::Union { inputs, .. } => {

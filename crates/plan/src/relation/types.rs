@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tidemill_expr::ScalarExpr;
+use tidemill_expr::{ScalarExpr, WindowFunction};
 use tidemill_repr::ColumnType;
 
 use crate::relation::build::grow;
@@ -27,6 +27,7 @@ impl RelationExpr {
             RelationExpr::Reduce { group_key, aggregates, .. } => {
                 group_key.len() + aggregates.len()
             }
+            RelationExpr::Window { input, calls, .. } => grow(|| input.arity()) + calls.len(),
             RelationExpr::Filter { input, .. }
             | RelationExpr::TopK { input, .. }
             | RelationExpr::Negate { input }
@@ -98,6 +99,19 @@ impl RelationExpr {
                     typ.keys.push(group_key.clone());
                     typ.keys = tidy_keys(std::mem::take(&mut typ.keys));
                 }
+                typ
+            }
+            RelationExpr::Window { input, partition_by, calls, .. } => {
+                let mut typ = input.typ();
+                for call in calls {
+                    if call.function == WindowFunction::RowNumber {
+                        let mut key = partition_by.clone();
+                        key.push(typ.columns.len());
+                        typ.keys.push(key);
+                    }
+                    typ.columns.push(call.typ.clone());
+                }
+                typ.keys = tidy_keys(std::mem::take(&mut typ.keys));
                 typ
             }
             RelationExpr::Negate { input } => {

@@ -56,6 +56,7 @@ pub(super) fn walk_query(query: &mut QueryExpr, depth: usize, visit: &mut Visit<
             walk_query(body, depth, visit);
         }
         QueryExpr::Project { input, .. }
+        | QueryExpr::Window { input, .. }
         | QueryExpr::Distinct { input }
         | QueryExpr::Negate { input }
         | QueryExpr::Threshold { input } => walk_query(input, depth, visit),
@@ -108,6 +109,7 @@ fn walk_relations(query: &mut QueryExpr, visit: &mut dyn FnMut(&mut QueryExpr)) 
             walk_relations(body, visit);
         }
         QueryExpr::Project { input, .. }
+        | QueryExpr::Window { input, .. }
         | QueryExpr::Distinct { input }
         | QueryExpr::Negate { input }
         | QueryExpr::Threshold { input } => walk_relations(input, visit),
