@@ -31,10 +31,14 @@ pub fn statement(sql: &str) -> Option<String> {
     match words.as_slice() {
         ["INSERT" | "UPDATE" | "DELETE" | "SELECT" | "WITH" | "VALUES" | "TABLE", ..]
         | ["BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "END" | "ABORT" | "CLOSE", ..]
+        | ["SAVEPOINT" | "RELEASE" | "TRUNCATE", ..]
+        | ["ALTER", "TABLE" | "VIEW", ..]
         | ["CREATE" | "DROP", "SCHEMA", ..]
         | ["CREATE", "VIEW" | "TEMP" | "TEMPORARY", ..]
-        | ["CREATE", "OR", "REPLACE", "VIEW", ..]
-        | ["DROP", "TABLE" | "VIEW", ..] => same,
+        | ["CREATE", "OR", "REPLACE", "VIEW" | "FUNCTION", ..]
+        | ["CREATE", "FUNCTION", ..]
+        | ["DROP", "TABLE" | "VIEW" | "FUNCTION", ..] => same,
+        ["COPY", ..] => (!sql.to_uppercase().contains("SUBSCRIBE")).then_some(same)?,
         ["CREATE", "TABLE", ..] => (!sql.to_uppercase().contains("FROM SOURCE")).then_some(same)?,
         ["CREATE", "MATERIALIZED", "VIEW", "IF", ..] => None,
         ["CREATE", "MATERIALIZED", "VIEW", ..]

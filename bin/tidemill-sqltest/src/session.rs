@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use futures::StreamExt;
+use futures::{SinkExt, StreamExt};
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
@@ -109,6 +109,9 @@ impl Session {
     /// Runs statements by the simple protocol. COPY .. TO STDOUT gives a row a line.
     pub async fn run(&self, sql: &str) -> Result<Outcome, Failure> {
         let upper = sql.trim_start().get(..5).unwrap_or_default().to_uppercase();
+        if upper == "COPY " && sql.to_uppercase().contains("FROM STDIN") {
+            return self.copy_in(sql).await;
+        }
         if upper == "COPY " || upper == "COPY(" {
             return self.copy_out(sql).await;
         }
@@ -126,6 +129,20 @@ impl Session {
             }
         }
         Ok(outcome)
+    }
+
+    /// Runs a COPY .. FROM STDIN: its data are the lines after the first.
+    async fn copy_in(&self, sql: &str) -> Result<Outcome, Failure> {
+        let (sql, data) = sql.split_once('\n').unwrap_or((sql, ""));
+        let mut bytes = data.to_owned();
+        if !data.is_empty() {
+            bytes.push('\n');
+        }
+        let mut sink = pin!(self.client.copy_in::<_, bytes::Bytes>(sql).await?);
+        // What the server refuses is told by `finish`.
+        let _ = sink.send(bytes::Bytes::from(bytes)).await;
+        let count = sink.finish().await?;
+        Ok(Outcome { count, ..Outcome::default() })
     }
 
     async fn copy_out(&self, sql: &str) -> Result<Outcome, Failure> {

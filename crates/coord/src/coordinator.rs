@@ -107,6 +107,7 @@ impl Coordinator {
         ];
         let catalog = CatalogCommit {
             planned_at: snapshot.catalog_tick,
+            base: Arc::clone(&snapshot.catalog),
             next: Arc::new(snapshot.catalog.apply(&changes)?),
             changes,
             dataflows: Vec::new(),

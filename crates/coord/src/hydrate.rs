@@ -103,10 +103,8 @@ pub fn read_collection(
     let batches =
         shared.ledger.read(collection, as_of).map_err(|error| crate::ledger_error(&error))?;
     // The ledger lets go of a table after the snapshot without it was published: the reader is
-    // whole if the table is still in it. Tables of open transaction blocks are not there yet.
-    let catalog = &shared.snapshot().catalog;
-    let is_new = matches!(collection, ObjectId::User(number) if number >= catalog.next_number());
-    if catalog.item(collection).is_none() && !is_new {
+    // whole if the table is still in it.
+    if shared.snapshot().catalog.item(collection).is_none() {
         return Err(crate::sequencer::serialization_failure());
     }
     Ok(Box::new(batches.map(|batch| batch.map_err(|error| crate::ledger_error(&error)))))

@@ -19,6 +19,7 @@ use tidemill_repr::{Datum, Diff, ObjectId, RelationDesc, Row, RowBuilder, RowRef
 use crate::hydrate::Hydration;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
+use crate::statements::own::{self, OwnWrites};
 
 /// How a query is answered, and what it reads.
 #[derive(Clone, Debug)]
@@ -53,17 +54,24 @@ pub struct CatalogDefinitions<'a> {
     shared: &'a Shared,
     /// Indexes that are complete only later are left out.
     at: Tick,
+    /// Rows that only the reader sees.
+    own: Option<&'a OwnWrites>,
 }
 
 impl<'a> CatalogDefinitions<'a> {
     /// The definitions of a catalog.
     pub fn new(catalog: &'a Catalog, shared: &'a Shared) -> CatalogDefinitions<'a> {
-        CatalogDefinitions { catalog, shared, at: Tick::MAX }
+        CatalogDefinitions { catalog, shared, at: Tick::MAX, own: None }
     }
 
     /// The same for a read at a tick: without the indexes that were created after it.
     pub fn at(self, tick: Tick) -> CatalogDefinitions<'a> {
         CatalogDefinitions { at: tick, ..self }
+    }
+
+    /// The same for one who sees more than what is committed.
+    pub(crate) fn with_own(self, own: Option<&'a OwnWrites>) -> CatalogDefinitions<'a> {
+        CatalogDefinitions { own, ..self }
     }
 }
 
@@ -79,10 +87,17 @@ pub fn materialized_key(desc: &RelationDesc) -> Vec<ScalarExpr> {
 
 impl Definitions for CatalogDefinitions<'_> {
     fn view(&self, id: ObjectId) -> Option<Arc<QueryExpr>> {
+        if let Some(view) = self.own.and_then(|own| own.view(self.catalog, id)) {
+            return Some(view);
+        }
         self.catalog.item(id)?.view()?.query.clone()
     }
 
     fn indexes_on(&self, id: ObjectId) -> Vec<IndexInfo> {
+        if self.own.is_some_and(|own| own.hides_indexes(self.catalog, id)) {
+            return Vec::new();
+        }
+        let id = own::revealed(id);
         let mut found: Vec<IndexInfo> = self
             .catalog
             .indexes_on(id)
@@ -106,14 +121,20 @@ impl Definitions for CatalogDefinitions<'_> {
     }
 
     fn is_base(&self, id: ObjectId) -> bool {
+        if self.own.is_some_and(|own| own.view(self.catalog, id).is_some()) {
+            return false;
+        }
+        let id = own::revealed(id);
         self.catalog.item(id).is_some_and(|item| item.table().is_some())
     }
 
     fn arity(&self, id: ObjectId) -> usize {
+        let id = own::revealed(id);
         self.catalog.item(id).and_then(|item| item.desc()).map_or(0, RelationDesc::arity)
     }
 
     fn keys(&self, id: ObjectId) -> Vec<Vec<usize>> {
+        let id = own::revealed(id);
         self.catalog
             .item(id)
             .and_then(|item| item.desc())
@@ -134,20 +155,24 @@ pub fn bases_of(catalog: &Catalog, relation: &RelationExpr) -> BTreeSet<ObjectId
         .collect()
 }
 
-/// Decides how a query is answered, if it is read at a tick that is not before `at`.
+/// Decides how a query is answered, if it is read at a tick that is not before `at` by one who
+/// sees `own` rows too.
 ///
 /// # Errors
 /// The query has no plan.
-pub fn plan_read(
+pub(crate) fn plan_read(
     shared: &Shared,
     catalog: &Catalog,
     query: &QueryExpr,
     at: Tick,
+    own: Option<&OwnWrites>,
 ) -> Result<ReadPlan, SqlError> {
-    let definitions = CatalogDefinitions::new(catalog, shared).at(at);
-    let relation = tidemill_optimize::optimize(query, &definitions)?;
+    let definitions = CatalogDefinitions::new(catalog, shared).at(at).with_own(own);
+    let mut relation = tidemill_optimize::optimize(query, &definitions)?;
+    let peek = tidemill_optimize::peek_plan(&relation, &definitions);
+    own::reveal(&mut relation);
     let bases = bases_of(catalog, &relation);
-    let way = match tidemill_optimize::peek_plan(&relation, &definitions) {
+    let way = match peek {
         Some(peek) => Way::Peek(peek),
         None => Way::Dataflow(relation),
     };

@@ -12,7 +12,7 @@
 //! Compute runs ahead of the disk; readers and the upstream do not: they follow
 //! [`crate::clock::Completion`] and the positions told after durability.
 
-mod checks;
+pub(crate) mod checks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -78,8 +78,10 @@ pub struct Commit {
 
 /// Changes of the catalog with the dataflows that follow from them.
 pub struct CatalogCommit {
-    /// The catalog they were planned on.
+    /// The tick of the catalog they were planned on.
     pub planned_at: Tick,
+    /// That catalog.
+    pub base: Arc<tidemill_catalog::Catalog>,
     /// The changes.
     pub changes: Vec<CatalogChange>,
     /// Plans to put into the new catalog.
@@ -471,10 +473,16 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
     }
     let Some(catalog_commit) = commit.catalog else { return };
     let mut snapshot = (*shared.snapshot()).clone();
-    if snapshot.catalog_tick != catalog_commit.planned_at {
+    let next = if snapshot.catalog_tick == catalog_commit.planned_at {
+        Some(catalog_commit.next)
+    } else {
+        let CatalogCommit { base, changes, dataflows, .. } = &catalog_commit;
+        checks::rebased(base, &snapshot.catalog, changes, dataflows)
+    };
+    let Some(next) = next else {
         let _ = answer.send(Err(serialization_failure()));
         return;
-    }
+    };
     // What cannot be written must not happen.
     let changes = catalog_commit.changes.iter().cloned().map(DurableChange::Catalog);
     let durable: Result<Vec<_>, _> = changes.map(serde_json::to_value).collect();
@@ -486,7 +494,6 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         }
     };
     let tick = next_tick(&snapshot);
-    let next = catalog_commit.next;
     let volatile = builtin_changes(&snapshot.catalog, &next);
     let mut dropped = Vec::new();
     let mut columns = Vec::new();
@@ -511,7 +518,8 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         snapshot.hydrating.remove(id);
         snapshot.hydrated.remove(id);
     }
-    for (id, _) in commit.updates.iter().chain(&volatile) {
+    let parts = commit.parts.iter().map(|(id, _)| id);
+    for id in commit.updates.iter().chain(&volatile).map(|(id, _)| id).chain(parts) {
         snapshot.last_change.insert(*id, tick);
     }
     snapshot.tick = tick;
@@ -521,11 +529,12 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         catalog: durable,
         columns,
         updates: commit.updates.clone(),
+        parts: commit.parts.clone(),
         dropped: dropped.clone(),
         ..Entry::at(tick)
     };
-    let no_parts = (&[][..], PartRows::new());
-    send_updates(shared, tick, &commit.updates, no_parts, &volatile, Vec::new());
+    let parts = (&commit.parts[..], commit.loaded);
+    send_updates(shared, tick, &commit.updates, parts, &volatile, Vec::new());
     shared.publish(snapshot);
     write(shared, entry, vec![answer], Vec::new());
     for mut dataflow in catalog_commit.dataflows {

@@ -24,6 +24,7 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::statements;
+use crate::statements::transaction::{Before, Savepoint};
 use crate::statements::write::PendingWrites;
 
 /// Who the client is.
@@ -69,9 +70,9 @@ pub(crate) enum Transaction {
     /// None.
     Idle,
     /// One that goes on.
-    Open(OpenTransaction),
-    /// One that failed.
-    Failed,
+    Open(Box<OpenTransaction>),
+    /// One that failed; it can go on from a savepoint.
+    Failed(Box<OpenTransaction>),
 }
 
 /// The state of a transaction block.
@@ -87,6 +88,10 @@ pub(crate) struct OpenTransaction {
     pub read_only: bool,
     /// Whether it is the block around the statements of one simple query, not one of BEGIN.
     pub implicit: bool,
+    /// Places to come back to, the last one last.
+    pub savepoints: Vec<Savepoint>,
+    /// What the session was like when it began.
+    pub before: Option<Before>,
 }
 
 /// A cursor made by DECLARE.
@@ -208,7 +213,7 @@ impl Session {
         match self.transaction {
             Transaction::Idle => TransactionStatus::Idle,
             Transaction::Open(_) => TransactionStatus::InTransaction,
-            Transaction::Failed => TransactionStatus::Failed,
+            Transaction::Failed(_) => TransactionStatus::Failed,
         }
     }
 
@@ -259,8 +264,9 @@ impl Session {
             });
         };
         let snapshot = self.shared.snapshot();
+        self.rebase(&snapshot)?;
         let planned = self.plan(&snapshot, &statement, parameter_types);
-        if matches!(self.transaction, Transaction::Failed) {
+        if matches!(self.transaction, Transaction::Failed(_)) {
             let ends = planned.as_ref().is_ok_and(|planned| ends_transaction(&planned.plan));
             if !ends {
                 return Err(failed_transaction());
@@ -318,11 +324,15 @@ impl Session {
         let (Some(statement), Some(plan)) = (&prepared.statement, &prepared.plan) else {
             return Ok(Response::Empty);
         };
-        if matches!(self.transaction, Transaction::Failed) && !ends_transaction(plan) {
+        if matches!(self.transaction, Transaction::Failed(_)) && !ends_transaction(plan) {
             return Err(failed_transaction());
         }
         self.cancel.requested.store(false, Ordering::SeqCst);
         let snapshot = self.shared.snapshot();
+        if let Err(error) = self.rebase(&snapshot) {
+            self.fail();
+            return Err(error);
+        }
         let current;
         let (plan, fresh) = if self.is_current(prepared, &snapshot) {
             (plan, true)
@@ -343,6 +353,14 @@ impl Session {
             self.fail();
         }
         result
+    }
+
+    /// Lets what the transaction made follow what others have committed since.
+    fn rebase(&mut self, snapshot: &Snapshot) -> Result<(), SqlError> {
+        match &mut self.transaction {
+            Transaction::Open(open) => open.writes.rebase(snapshot),
+            _ => Ok(()),
+        }
     }
 
     /// Whether a plan was made on the catalog that the session sees now.
@@ -438,19 +456,32 @@ impl Session {
 
     /// An error happened: an open transaction block fails.
     pub fn fail(&mut self) {
-        if let Transaction::Open(open) = &self.transaction {
-            self.transaction = if open.implicit { Transaction::Idle } else { Transaction::Failed };
-            self.cursors.clear();
+        match std::mem::replace(&mut self.transaction, Transaction::Idle) {
+            Transaction::Open(open) if open.implicit => {
+                self.cursors.retain(|_, cursor| cursor.hold);
+                self.undo(open.before.unwrap_or_default());
+            }
+            Transaction::Open(mut open) => {
+                if open.savepoints.is_empty() {
+                    // Nothing of it will be seen again.
+                    open.writes = PendingWrites::default();
+                    open.read = None;
+                    self.cursors.retain(|_, cursor| cursor.hold);
+                }
+                self.transaction = Transaction::Failed(open);
+            }
+            other => self.transaction = other,
         }
     }
 
     /// Opens the implicit block around several statements of one simple query, unless a block is
-    /// open: they are committed together, or not at all. What cannot run in a block, or reads
-    /// what the block has written, ends it first.
+    /// open: they are committed together, or not at all. What cannot run in a block ends it
+    /// first.
     pub fn begin_implicit_block(&mut self) {
         if matches!(self.transaction, Transaction::Idle) {
-            let block = OpenTransaction { implicit: true, ..OpenTransaction::default() };
-            self.transaction = Transaction::Open(block);
+            let read_only =
+                self.settings.get("default_transaction_read_only").is_ok_and(|v| v == "on");
+            self.open_transaction(read_only, true);
         }
     }
 
@@ -477,7 +508,7 @@ impl Drop for Session {
 }
 
 fn ends_transaction(plan: &Plan) -> bool {
-    matches!(plan, Plan::Commit { .. } | Plan::Rollback { .. })
+    matches!(plan, Plan::Commit { .. } | Plan::Rollback { .. } | Plan::RollbackTo(_))
 }
 
 fn cancelled_error(why: &str) -> SqlError {

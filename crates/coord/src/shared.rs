@@ -45,6 +45,7 @@ pub struct Shared {
     published: watch::Sender<Tick>,
     requests: mpsc::Sender<Request>,
     next_transient: AtomicU64,
+    next_number: AtomicU64,
 }
 
 impl Shared {
@@ -72,6 +73,7 @@ impl Shared {
             published: watch::Sender::new(tick),
             requests,
             next_transient: AtomicU64::new(1),
+            next_number: AtomicU64::new(1),
         }
     }
 
@@ -85,6 +87,16 @@ impl Shared {
         let tick = snapshot.tick;
         self.snapshot.store(Arc::new(snapshot));
         self.published.send_replace(tick);
+    }
+
+    /// A number that no object, database or schema of this catalog has, nor any that a
+    /// transaction is about to make.
+    pub fn new_number(&self, catalog: &tidemill_catalog::Catalog) -> u64 {
+        let least = catalog.next_number();
+        let step = |next: u64| Some(next.max(least) + 1);
+        match self.next_number.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step) {
+            Ok(before) | Err(before) => before.max(least),
+        }
     }
 
     /// An identity for something that lives no longer than a statement.

@@ -21,9 +21,10 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::durable::decode_position;
-use crate::sequencer::{Commit, PartRows};
+use crate::sequencer::Commit;
 use crate::shared::{Shared, shutting_down};
 use crate::snapshot::Snapshot;
+use crate::statements::write::load_parts;
 use crate::status::StatusBoard;
 
 /// The running source tasks, and the board on which they report.
@@ -136,29 +137,6 @@ impl IngestSink for Sink {
             shared.sources.board.table_statistics(table, statistics);
         }
     }
-}
-
-/// Reads the parts that running dataflows follow, on a blocking thread.
-async fn load_parts(
-    shared: &Arc<Shared>,
-    parts: &[(ObjectId, PartName)],
-) -> Result<PartRows, SqlError> {
-    let followed = parts.iter().filter(|(id, _)| shared.dataflows.reads(*id));
-    let followed: Vec<PartName> = followed.map(|(_, part)| part.clone()).collect();
-    if followed.is_empty() {
-        return Ok(PartRows::new());
-    }
-    let shared = Arc::clone(shared);
-    let reading = tokio::task::spawn_blocking(move || {
-        let mut loaded = PartRows::new();
-        for part in followed {
-            let batches: Result<Vec<_>, LedgerError> = shared.ledger.read_part(&part).collect();
-            loaded.insert(part, batches?);
-        }
-        Ok(loaded)
-    });
-    let loaded = reading.await.map_err(SqlError::internal)?;
-    loaded.map_err(|error: LedgerError| crate::ledger_error(&error))
 }
 
 /// The parts that [`PartBulkWriter::finish`] named.

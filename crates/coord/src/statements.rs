@@ -4,6 +4,7 @@ pub(crate) mod cursor;
 pub(crate) mod ddl;
 pub(crate) mod dml;
 pub(crate) mod explain;
+pub(crate) mod own;
 pub(crate) mod replan;
 pub(crate) mod select;
 pub(crate) mod setting;
@@ -82,7 +83,43 @@ pub(crate) async fn execute(
 
 /// Whether a statement was refused only because a block is open.
 fn wants_no_block(error: &SqlError) -> bool {
-    error.code == SqlState::ACTIVE_SQL_TRANSACTION || *error == write::read_own_write()
+    error.code == SqlState::ACTIVE_SQL_TRANSACTION
+}
+
+/// What a read-only transaction must not do, by its command tag.
+fn write_tag(plan: &Plan) -> Option<&'static str> {
+    Some(match plan {
+        Plan::Insert(_) => "INSERT",
+        Plan::Update(_) => "UPDATE",
+        Plan::Delete(_) => "DELETE",
+        Plan::CreateDatabase { .. } => "CREATE DATABASE",
+        Plan::CreateSchema { .. } => "CREATE SCHEMA",
+        Plan::CreateSecret(_) => "CREATE SECRET",
+        Plan::AlterSecret { .. } => "ALTER SECRET",
+        Plan::CreateConnection { .. } => "CREATE CONNECTION",
+        Plan::CreateSource(_) => "CREATE SOURCE",
+        Plan::CreateTable(_) | Plan::CreateTableFromSource(_) => "CREATE TABLE",
+        Plan::CreateView(_) => "CREATE VIEW",
+        Plan::CreateMaterializedView(_) => "CREATE MATERIALIZED VIEW",
+        Plan::CreateIndex(_) => "CREATE INDEX",
+        Plan::Drop(drop) => drop.tag,
+        Plan::Rename(rename) => rename.tag,
+        _ => return None,
+    })
+}
+
+fn check_read_only(session: &Session, plan: &Plan) -> Result<(), SqlError> {
+    let read_only = match &session.transaction {
+        Transaction::Open(open) => open.read_only,
+        _ => session.settings.get("default_transaction_read_only")? == "on",
+    };
+    match write_tag(plan) {
+        Some(tag) if read_only => Err(SqlError::new(
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            format!("cannot execute {tag} in a read-only transaction"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 async fn dispatch(
@@ -90,6 +127,7 @@ async fn dispatch(
     execution: &Execution<'_>,
     plan: &Plan,
 ) -> Result<Response, SqlError> {
+    check_read_only(session, plan)?;
     match plan {
         Plan::Select(select) => select::select(session, execution, select).await,
         Plan::Explain(explain) => explain::explain(session, execution, explain),
@@ -109,6 +147,9 @@ async fn dispatch(
         Plan::Begin(modes) => transaction::begin(session, *modes),
         Plan::Commit { chain } => transaction::commit(session, *chain).await,
         Plan::Rollback { chain } => transaction::rollback(session, *chain),
+        Plan::Savepoint(name) => transaction::savepoint(session, name),
+        Plan::Release(name) => transaction::release(session, name),
+        Plan::RollbackTo(name) => transaction::rollback_to(session, name),
         Plan::SetTransaction { session: all, modes } => {
             transaction::set_modes(session, *all, *modes)
         }

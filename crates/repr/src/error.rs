@@ -62,7 +62,9 @@ states! {
     INVALID_PASSWORD = "28P01";
     DEPENDENT_OBJECTS_STILL_EXIST = "2BP01";
     INVALID_CURSOR_NAME = "34000";
+    INVALID_SAVEPOINT_SPECIFICATION = "3B001";
     INVALID_CATALOG_NAME = "3D000";
+    BAD_COPY_FILE_FORMAT = "22P04";
     INVALID_SCHEMA_NAME = "3F000";
     SERIALIZATION_FAILURE = "40001";
     SYNTAX_ERROR = "42601";
@@ -124,12 +126,21 @@ pub struct SqlError {
     pub hint: Option<String>,
     /// Where in the statement's text, in characters from 1.
     pub position: Option<u32>,
+    /// Where in the work of the server: the row and column that COPY was at.
+    pub context: Option<String>,
 }
 
 impl SqlError {
     /// An error with a code and a message.
     pub fn new(code: SqlState, message: impl Into<String>) -> SqlError {
-        SqlError { code, message: message.into(), detail: None, hint: None, position: None }
+        SqlError {
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+            context: None,
+        }
     }
 
     /// Adds facts.
@@ -143,6 +154,13 @@ impl SqlError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> SqlError {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds where in its work the server was.
+    #[must_use]
+    pub fn with_context(mut self, context: impl Into<String>) -> SqlError {
+        self.context = Some(context.into());
         self
     }
 

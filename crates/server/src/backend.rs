@@ -69,6 +69,7 @@ fn fields(out: &mut Vec<u8>, severity: &str, error: &SqlError) {
         (b'D', error.detail.as_deref()),
         (b'H', error.hint.as_deref()),
         (b'P', position.as_deref()),
+        (b'W', error.context.as_deref()),
     ];
     for (kind, text) in fields {
         if let Some(text) = text {

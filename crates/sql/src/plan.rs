@@ -74,6 +74,12 @@ pub enum Plan {
         /// `AND CHAIN`
         chain: bool,
     },
+    /// Remembers a place in the transaction.
+    Savepoint(String),
+    /// Forgets it.
+    Release(String),
+    /// Undoes what was done since.
+    RollbackTo(String),
     /// Sets modes of the transaction, or with `session` of those to come.
     SetTransaction {
         /// For the transactions of the session to come.

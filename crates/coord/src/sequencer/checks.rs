@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidemill_catalog::{Catalog, CatalogChange};
 use tidemill_plan::physical::DataflowDescription;
 use tidemill_repr::{ObjectId, SqlError, SqlState, Tick};
 
@@ -62,6 +63,58 @@ pub(super) fn check_history(
     .with_hint("Subscribe to an index or a materialized view, or leave AS OF out."))
 }
 
+/// The catalog after changes that were planned on an older one, if nothing that they are about
+/// has changed since.
+pub(crate) fn rebased(
+    base: &Catalog,
+    current: &Catalog,
+    changes: &[CatalogChange],
+    dataflows: &[DataflowDescription],
+) -> Option<Arc<Catalog>> {
+    // What the changes make themselves is in neither.
+    let same = |id: ObjectId| match (base.item(id), current.item(id)) {
+        (Some(base), Some(current)) => Arc::ptr_eq(base, current),
+        (None, None) => true,
+        _ => false,
+    };
+    for change in changes {
+        let fits = match change {
+            CatalogChange::PutItem(item) => {
+                same(item.id) && item.depends_on.iter().all(|id| same(*id))
+            }
+            CatalogChange::DropItem(id) => {
+                same(*id) && base.direct_dependants(*id).eq(current.direct_dependants(*id))
+            }
+            _ => true,
+        };
+        if !fits {
+            return None;
+        }
+    }
+    let next = current.apply(changes).ok()?;
+    for change in changes {
+        let fits = match change {
+            CatalogChange::PutItem(item) => {
+                let name = &item.name;
+                next.item(item.id).is_none()
+                    || next.schema(name.database.as_deref().unwrap_or(""), &name.schema).is_some()
+            }
+            CatalogChange::DropSchema { database, name } => {
+                next.items_in_schema(Some(database), name).next().is_none()
+            }
+            CatalogChange::DropDatabase { name } => {
+                next.schemas().all(|((database, _), _)| database.as_deref() != Some(name))
+            }
+            _ => true,
+        };
+        if !fits {
+            return None;
+        }
+    }
+    let mut imports = dataflows.iter().flat_map(|dataflow| &dataflow.index_imports);
+    imports.all(|import| next.item(import.index).is_some()).then(|| Arc::new(next))
+}
+
 /// The tables must be there, and those that were read must not have changed since.
 pub(super) fn check_read(
     snapshot: &Snapshot,
@@ -70,7 +123,8 @@ pub(super) fn check_read(
 ) -> Result<(), SqlError> {
     let is_gone = |id: &ObjectId| snapshot.catalog.item(*id).is_none();
     let read = commit.read.iter().flat_map(|(_, tables)| tables);
-    let written = commit.updates.iter().map(|(id, _)| id);
+    let parts = commit.parts.iter().map(|(id, _)| id);
+    let written = commit.updates.iter().map(|(id, _)| id).chain(parts);
     if commit.catalog.is_none() && read.chain(written).any(is_gone) {
         return Err(serialization_failure());
     }

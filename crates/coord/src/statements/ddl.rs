@@ -31,7 +31,7 @@ pub(crate) async fn commit(
     }
     let mut writes = PendingWrites::default();
     writes.add_catalog(&execution.snapshot, changes, dataflows)?;
-    session.commit(writes.into_commit()).await?;
+    writes.commit(session).await?;
     Ok(())
 }
 
@@ -52,10 +52,13 @@ fn new_dataflows(
     Ok(dataflows)
 }
 
-/// Gives a new object identity and owner. `number` is counted up.
-pub(crate) fn new_item(session: &Session, item: &NewItem, number: &mut u64) -> Item {
-    let id = *number;
-    *number += 1;
+/// Gives a new object identity and owner.
+pub(crate) fn new_item(session: &Session, catalog: &Catalog, item: &NewItem) -> Item {
+    numbered_item(session, item, session.shared.new_number(catalog))
+}
+
+/// Gives a new object this identity, and an owner.
+pub(crate) fn numbered_item(session: &Session, item: &NewItem, id: u64) -> Item {
     Item {
         id: ObjectId::User(id),
         oid: Catalog::oid_for(id),
@@ -75,10 +78,9 @@ pub(crate) async fn create(
     tag: &'static str,
 ) -> Result<Response, SqlError> {
     let catalog = session.catalog(&execution.snapshot);
-    let mut number = catalog.next_number();
     let mut changes = Vec::new();
     changes.extend(item.replaces.map(CatalogChange::DropItem));
-    changes.push(CatalogChange::PutItem(Box::new(new_item(session, item, &mut number))));
+    changes.push(CatalogChange::PutItem(Box::new(new_item(session, &catalog, item))));
     commit(session, execution, changes).await?;
     Ok(Response::Tag(tag.to_owned()))
 }
@@ -89,7 +91,9 @@ pub(crate) async fn create_database(
     execution: &Execution<'_>,
     name: &str,
 ) -> Result<Response, SqlError> {
-    let number = session.catalog(&execution.snapshot).next_number();
+    let catalog = session.catalog(&execution.snapshot);
+    let number = session.shared.new_number(&catalog);
+    let schema = session.shared.new_number(&catalog);
     let owner = session.user.clone();
     let changes = vec![
         CatalogChange::CreateDatabase {
@@ -99,8 +103,8 @@ pub(crate) async fn create_database(
             owner: owner.clone(),
         },
         CatalogChange::CreateSchema {
-            id: number + 1,
-            oid: Catalog::oid_for(number + 1),
+            id: schema,
+            oid: Catalog::oid_for(schema),
             database: name.to_owned(),
             name: "public".to_owned(),
             owner,
@@ -117,7 +121,7 @@ pub(crate) async fn create_schema(
     database: &str,
     name: &str,
 ) -> Result<Response, SqlError> {
-    let number = session.catalog(&execution.snapshot).next_number();
+    let number = session.shared.new_number(&session.catalog(&execution.snapshot));
     let change = CatalogChange::CreateSchema {
         id: number,
         oid: Catalog::oid_for(number),
@@ -248,7 +252,7 @@ pub(crate) fn constant(
     let definitions = read::CatalogDefinitions::new(&snapshot.catalog, &session.shared);
     let relation = tidemill_optimize::optimize(&query, &definitions)?;
     let from = relation.typ().columns.first().map(|column| column.scalar_type.clone());
-    let plan = read::plan_read(&session.shared, &snapshot.catalog, &query, Tick::MAX)?;
+    let plan = read::plan_read(&session.shared, &snapshot.catalog, &query, Tick::MAX, None)?;
     let Way::Peek(tidemill_optimize::PeekPlan::Constant { rows, mfp }) = plan.way else {
         return Err(SqlError::unsupported("a parameter that is no constant"));
     };

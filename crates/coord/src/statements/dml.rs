@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidemill_plan::QueryExpr;
-use tidemill_repr::{Diff, ObjectId, Row, RowBatch, RowRef, SqlError, SqlState, Tick};
+use tidemill_repr::{Diff, ObjectId, Row, RowBatch, RowRef, SqlError, Tick};
 use tidemill_sql::plan::{DeletePlan, InsertPlan, UpdatePlan};
 
 use super::Execution;
@@ -85,10 +85,12 @@ async fn compute(
     execution: &Execution<'_>,
     query: &QueryExpr,
 ) -> Result<Computed, SqlError> {
-    check_writable(session)?;
     let query = bound(query, execution.parameters);
     let catalog = session.catalog(&execution.snapshot);
-    let plan = plan_read(&session.shared, &catalog, &query, session.planning_tick(None))?;
+    let own = session.own_writes()?;
+    let at = session.planning_tick(None);
+    let plan = plan_read(&session.shared, &catalog, &query, at, own.as_ref())?;
+    drop(own);
     if matches!(&plan.way, Way::Peek(tidemill_optimize::PeekPlan::Constant { .. })) {
         // Nothing is read: no tick is needed.
         let none = BTreeSet::new();
@@ -103,16 +105,6 @@ async fn compute(
         return Err(crate::finish::negative_count());
     }
     Ok(Computed { rows, read: Some((tick, tables)) })
-}
-
-fn check_writable(session: &Session) -> Result<(), SqlError> {
-    match &session.transaction {
-        Transaction::Open(open) if open.read_only => Err(SqlError::new(
-            SqlState::READ_ONLY_SQL_TRANSACTION,
-            "cannot execute a write in a read-only transaction",
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// Commits at once, or leaves it to the transaction block.
@@ -131,6 +123,6 @@ async fn apply(
     }
     let mut writes = super::write::PendingWrites::default();
     writes.add(table, batch, read);
-    session.commit(writes.into_commit()).await?;
+    writes.commit(session).await?;
     Ok(())
 }

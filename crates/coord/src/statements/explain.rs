@@ -59,11 +59,11 @@ fn query_text(
         }
         ExplainStage::Optimized => {
             let relation = tidemill_optimize::optimize(query, &definitions)?;
-            let plan = read::plan_read(shared, catalog, query, Tick::MAX)?;
+            let plan = read::plan_read(shared, catalog, query, Tick::MAX, None)?;
             format!("{}{}", way_text(catalog, &plan.way), explain_relation(&relation, &namer))
         }
         ExplainStage::Physical => {
-            let plan = read::plan_read(shared, catalog, query, Tick::MAX)?;
+            let plan = read::plan_read(shared, catalog, query, Tick::MAX, None)?;
             let head = way_text(catalog, &plan.way);
             match plan.way {
                 Way::Peek(_) => {

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tidemill_catalog::Catalog;
 use tidemill_plan::{Finishing, QueryExpr};
 use tidemill_repr::{Diff, ObjectId, Row, SqlError, SqlState, Tick};
 use tidemill_sql::plan::{AsOfTick, SelectPlan};
 
 use super::Execution;
-use super::write::read_own_write;
+use super::own::OwnWrites;
+use super::write::follow_own_write;
 use crate::holds::Hold;
 use crate::lookup::{self, Lookup};
 use crate::read::{self, CachedRead, ReadPlan};
@@ -43,7 +45,9 @@ pub(crate) async fn rows(
     };
     let catalog = session.catalog(&execution.snapshot);
     let at = session.planning_tick(select.as_of);
-    let plan = read::plan_read(&session.shared, &catalog, &query, at)?;
+    let own = session.own_writes()?;
+    let plan = read::plan_read(&session.shared, &catalog, &query, at, own.as_ref())?;
+    drop(own);
     let (rows, _) = read_at(session, &execution.snapshot, &plan, select.as_of).await?;
     remember(session, execution, select, plan);
     let finishing: &Finishing = &select.finishing;
@@ -64,7 +68,7 @@ pub(crate) fn bound(query: &QueryExpr, parameters: &[Row]) -> QueryExpr {
 /// for all that are.
 fn is_plain(session: &Session, execution: &Execution<'_>, select: &SelectPlan) -> bool {
     let is_old = session.planning_tick(None) < execution.snapshot.catalog_tick;
-    !session.has_pending_catalog() && select.as_of.is_none() && !is_old
+    !session.has_own() && select.as_of.is_none() && !is_old
 }
 
 /// The rows by a plan that an earlier execution left, or by a lookup, which needs none.
@@ -103,7 +107,6 @@ async fn look_up(
     lookup: &Lookup,
 ) -> Result<Vec<(Row, Diff)>, SqlError> {
     let Some(key) = lookup.key(execution.parameters) else { return Ok(Vec::new()) };
-    session.check_readable(&lookup.bases)?;
     let (tick, snapshot, _hold) = session.pick_tick(None).await?;
     let snapshot = read::wait_hydrated(&session.shared, snapshot, &lookup.bases).await?;
     session.check_catalog(execution.snapshot.catalog_tick, &snapshot)?;
@@ -131,7 +134,6 @@ pub(crate) async fn read_at(
     plan: &ReadPlan,
     as_of: Option<AsOfTick>,
 ) -> Result<(Vec<(Row, Diff)>, Tick), SqlError> {
-    session.check_readable(&plan.bases)?;
     let hydrated = read::wait_hydrated(&session.shared, Arc::clone(snapshot), &plan.bases).await?;
     drop(hydrated);
     let planned_at = snapshot.catalog_tick;
@@ -170,7 +172,7 @@ fn check_content(
 
 impl Session {
     /// The catalog as this session's transaction sees it.
-    pub(crate) fn catalog(&self, snapshot: &Snapshot) -> Arc<tidemill_catalog::Catalog> {
+    pub(crate) fn catalog(&self, snapshot: &Snapshot) -> Arc<Catalog> {
         match &self.transaction {
             Transaction::Open(open) => {
                 Arc::clone(open.writes.catalog().unwrap_or(&snapshot.catalog))
@@ -183,28 +185,44 @@ impl Session {
         matches!(&self.transaction, Transaction::Open(open) if open.writes.catalog().is_some())
     }
 
-    /// What was planned on an older catalog is planned again where nobody sees it. A block that
-    /// made objects must not go on when others made some too: identities may be the same.
+    /// What was planned on an older catalog is planned again where nobody sees it.
     pub(crate) fn check_catalog(
         &self,
         planned_at: Tick,
         snapshot: &Snapshot,
     ) -> Result<(), SqlError> {
-        let lost = match &self.transaction {
-            Transaction::Open(open) => open.writes.is_outdated(snapshot.catalog_tick),
-            _ => planned_at != snapshot.catalog_tick,
-        };
-        if lost { Err(crate::sequencer::serialization_failure()) } else { Ok(()) }
+        let lost = !self.has_pending_catalog() && planned_at != snapshot.catalog_tick;
+        let in_block = matches!(self.transaction, Transaction::Open(_));
+        if lost && !in_block { Err(crate::sequencer::serialization_failure()) } else { Ok(()) }
     }
 
-    /// What the transaction has written cannot be read in it.
-    pub(crate) fn check_readable(&self, bases: &BTreeSet<ObjectId>) -> Result<(), SqlError> {
+    /// What the transaction has written cannot be followed in it.
+    pub(crate) fn check_followable(&self, bases: &BTreeSet<ObjectId>) -> Result<(), SqlError> {
         match &self.transaction {
-            Transaction::Open(open) if open.writes.touches(bases.iter().copied()) => {
-                Err(read_own_write())
+            Transaction::Open(open)
+                if open.writes.touches(bases.iter().copied())
+                    || !open.writes.new_tables().is_disjoint(bases) =>
+            {
+                Err(follow_own_write())
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the session sees something that is not committed.
+    pub(crate) fn has_own(&self) -> bool {
+        self.has_pending_catalog()
+            || matches!(&self.transaction, Transaction::Open(open) if open.writes.has_rows())
+    }
+
+    /// The rows that only this session sees, for planning a read.
+    pub(crate) fn own_writes(&self) -> Result<Option<OwnWrites>, SqlError> {
+        let (rows, private) = match &self.transaction {
+            Transaction::Open(open) => (open.writes.own_rows()?, open.writes.new_tables()),
+            _ => return Ok(None),
+        };
+        let nothing = rows.is_empty() && private.is_empty();
+        Ok((!nothing).then(|| OwnWrites::new(rows, private)))
     }
 
     /// The tick that a read will not be before: what is complete only later must not be planned

@@ -10,7 +10,7 @@ use tidemill_sql::plan::{CreateSourcePlan, CreateTableFromSourcePlan, NewItem};
 use tidemill_sql::sources::{self, Upstream};
 
 use super::Execution;
-use super::ddl::{check_current, commit, create, item_of, new_item};
+use super::ddl::{check_current, commit, create, item_of, new_item, numbered_item};
 use crate::response::Response;
 use crate::session::{Session, Transaction};
 use crate::shared::Shared;
@@ -74,7 +74,7 @@ pub(crate) async fn create_source(
     let connection = upstream_connection(&session.shared, &catalog, plan.connection)?;
     let described = postgres::describe(&connection, &plan.publication).await?;
     check_unchanged(session, execution)?;
-    let mut number = catalog.next_number();
+    let number = session.shared.new_number(&catalog);
     let source_id = ObjectId::User(number);
     let definition = Definition::Source(Source {
         connection: plan.connection,
@@ -92,7 +92,7 @@ pub(crate) async fn create_source(
         replaces: None,
     };
     let mut changes =
-        vec![CatalogChange::PutItem(Box::new(new_item(session, &source, &mut number)))];
+        vec![CatalogChange::PutItem(Box::new(numbered_item(session, &source, number)))];
     let tables: Vec<_> = described.tables.iter().map(to_catalog).collect();
     let upstream = Upstream { publication: &plan.publication, tables: &tables };
     let subsources = sources::subsources(&catalog, plan, source_id, &upstream)?;
@@ -100,7 +100,7 @@ pub(crate) async fn create_source(
         check_supported(table, &described.tables)?;
     }
     for table in &subsources {
-        changes.push(CatalogChange::PutItem(Box::new(new_item(session, table, &mut number))));
+        changes.push(CatalogChange::PutItem(Box::new(new_item(session, &catalog, table))));
     }
     commit(session, execution, changes).await?;
     Ok(Response::Tag("CREATE SOURCE".to_owned()))

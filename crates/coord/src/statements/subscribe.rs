@@ -24,7 +24,7 @@ pub(crate) async fn subscribe(
     let definitions = read::CatalogDefinitions::new(&catalog, shared).at(at);
     let relation = tidemill_optimize::optimize(&query, &definitions)?;
     let bases = read::bases_of(&catalog, &relation);
-    session.check_readable(&bases)?;
+    session.check_followable(&bases)?;
     let snapshot =
         read::wait_hydrated(shared, std::sync::Arc::clone(&execution.snapshot), &bases).await?;
     let object = shared.transient_id();

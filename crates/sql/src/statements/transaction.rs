@@ -1,4 +1,4 @@
-//! BEGIN, COMMIT, ROLLBACK and their modes.
+//! BEGIN, COMMIT, ROLLBACK and their modes; savepoints.
 
 use sqlparser::ast::{
     Statement, TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
@@ -26,9 +26,11 @@ pub(super) fn plan(statement: &Statement) -> Result<Planned, SqlError> {
         Statement::Rollback { chain, savepoint: None } => {
             Ok(command(Plan::Rollback { chain: *chain }))
         }
-        Statement::Rollback { savepoint: Some(_), .. } => {
-            Err(SqlError::unsupported("ROLLBACK TO SAVEPOINT"))
+        Statement::Rollback { chain: false, savepoint: Some(name) } => {
+            Ok(command(Plan::RollbackTo(name.value.clone())))
         }
+        Statement::Savepoint { name } => Ok(command(Plan::Savepoint(name.value.clone()))),
+        Statement::ReleaseSavepoint { name } => Ok(command(Plan::Release(name.value.clone()))),
         other => Err(unsupported_statement(other)),
     }
 }

@@ -1,0 +1,111 @@
+//! What a transaction sees of its own: rows that it wrote and that are not committed yet.
+//!
+//! For the optimiser a table that the transaction has written is a view: the committed table, by
+//! another identity ([`hidden`]), and the rows that came and went since. So all that reads the
+//! table, views over it too, reads both, and the committed part still uses its indexes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tidemill_catalog::{Catalog, Definition};
+use tidemill_plan::relation::RelationType;
+use tidemill_plan::{Id, QueryExpr, RelationExpr};
+use tidemill_repr::{Diff, ObjectId, Row, RowBatch};
+
+/// Rows that were written and are not committed, by table, in order.
+pub(crate) type OwnRows = BTreeMap<ObjectId, Vec<Arc<RowBatch>>>;
+
+/// What a transaction wrote, for planning its reads.
+pub(crate) struct OwnWrites {
+    rows: OwnRows,
+    /// Tables that are nowhere but here: those of the session.
+    private: BTreeSet<ObjectId>,
+    views: Mutex<BTreeMap<ObjectId, Arc<QueryExpr>>>,
+}
+
+/// The first number of identities that stand for committed tables.
+const HIDDEN: u64 = 1 << 62;
+
+/// The identity under which the committed part of a table is read.
+fn hidden(table: ObjectId) -> ObjectId {
+    ObjectId::Transient(match table {
+        ObjectId::User(number) => HIDDEN + 2 * number,
+        ObjectId::System(number) => HIDDEN + 2 * number + 1,
+        ObjectId::Transient(number) => number,
+    })
+}
+
+/// The table that such an identity stands for; others stand for themselves.
+pub(crate) fn revealed(id: ObjectId) -> ObjectId {
+    match id {
+        ObjectId::Transient(number) if number >= HIDDEN => {
+            let number = number - HIDDEN;
+            if number % 2 == 0 { ObjectId::User(number / 2) } else { ObjectId::System(number / 2) }
+        }
+        other => other,
+    }
+}
+
+/// Puts the tables back into a relation that was planned with [`OwnWrites`].
+pub(crate) fn reveal(relation: &mut RelationExpr) {
+    relation.visit_mut(&mut |relation| {
+        if let RelationExpr::Get { id: Id::Global(id), .. } = relation {
+            *id = revealed(*id);
+        }
+    });
+}
+
+impl OwnWrites {
+    /// These rows; `private` tables have no others.
+    pub(crate) fn new(rows: OwnRows, private: BTreeSet<ObjectId>) -> OwnWrites {
+        OwnWrites { rows, private, views: Mutex::default() }
+    }
+
+    /// Whether a table is read otherwise than by itself.
+    fn changes(&self, table: ObjectId) -> bool {
+        self.rows.contains_key(&table) || self.private.contains(&table)
+    }
+
+    /// Whether a relation has rows that only the transaction sees.
+    pub(crate) fn touches(&self, catalog: &Catalog, id: ObjectId) -> bool {
+        self.changes(id) || catalog.base_collections(id).into_iter().any(|base| self.changes(base))
+    }
+
+    /// The table with the rows that the transaction sees.
+    pub(crate) fn view(&self, catalog: &Catalog, table: ObjectId) -> Option<Arc<QueryExpr>> {
+        if !self.changes(table) {
+            return None;
+        }
+        if let Some(view) = self.views.lock().get(&table) {
+            return Some(Arc::clone(view));
+        }
+        let desc = catalog.item(table)?.desc()?;
+        let typ = RelationType::new(desc.columns.iter().map(|column| column.typ.clone()).collect());
+        let mut counts: BTreeMap<Row, Diff> = BTreeMap::new();
+        for batch in self.rows.get(&table).into_iter().flatten() {
+            for (row, diff) in batch.iter() {
+                *counts.entry(row.to_owned()).or_default() += diff;
+            }
+        }
+        let rows = counts.into_iter().filter(|(_, diff)| *diff != 0).collect();
+        let own = QueryExpr::Constant { rows, typ: typ.clone() };
+        let query = if self.private.contains(&table) {
+            own
+        } else {
+            let committed = QueryExpr::Get { id: Id::Global(hidden(table)), typ };
+            QueryExpr::Union { inputs: vec![committed, own] }
+        };
+        let query = Arc::new(query);
+        self.views.lock().insert(table, Arc::clone(&query));
+        Some(query)
+    }
+
+    /// Whether the relation's own arrangements must not be used.
+    pub(crate) fn hides_indexes(&self, catalog: &Catalog, id: ObjectId) -> bool {
+        match catalog.item(id).map(|item| &item.definition) {
+            Some(Definition::Table(_)) => self.changes(id),
+            _ => self.touches(catalog, id),
+        }
+    }
+}
