@@ -4,6 +4,8 @@
 //! Plans say which arrangements they use; here nothing is decided. Inside a dataflow all times
 //! of streams lie between `as_of` and `until` ([`Bounds`]); history that imported arrangements
 //! have from before is moved up to `as_of`.
+//!
+//! Operators are written for any [`time::RenderTime`]: inside a recursion times are rounds.
 
 pub mod accumulation;
 pub mod bundle;
@@ -13,20 +15,23 @@ pub mod evaluator;
 mod extreme;
 mod flat_map;
 mod join;
+mod recursion;
 mod reduce;
 pub mod subscribe;
 mod threshold;
+pub mod time;
 mod topk;
 mod window;
 
 use std::collections::BTreeMap;
 
-use tidemill_plan::Id;
 use tidemill_plan::physical::{ArrangementKey, MapFilterProject, PhysicalPlan};
+use tidemill_plan::{Id, LocalId};
 use tidemill_repr::ObjectId;
 use timely::dataflow::Scope;
 
 use crate::render::bundle::{Arrangement, Bundle, arrange_by};
+use crate::render::time::RenderTime;
 use crate::typedefs::{Errors, Rows, Time};
 
 /// The ticks a dataflow speaks of.
@@ -40,25 +45,27 @@ pub struct Bounds {
 
 impl Bounds {
     /// The time at which the dataflow sees what happened at `time`.
-    pub fn advance(self, time: Time) -> Option<Time> {
-        let time = time.max(self.as_of);
-        self.until.is_none_or(|until| time < until).then_some(time)
+    pub fn advance<T: RenderTime>(self, time: T) -> Option<T> {
+        let tick = time.tick().max(self.as_of);
+        self.until.is_none_or(|until| tick < until).then(|| time.with_tick(tick))
     }
 }
 
 /// What rendering knows: where it renders, and what is bound.
-pub struct Context<'scope> {
-    /// The scope of the dataflow.
-    pub scope: Scope<'scope, Time>,
+pub struct Context<'scope, T: RenderTime = Time> {
+    /// The scope of the dataflow, or of the recursion.
+    pub scope: Scope<'scope, T>,
+    /// How many recursions are around.
+    pub level: usize,
     /// Its ticks.
     pub bounds: Bounds,
     /// Imports, earlier objects and Let bindings.
-    pub bindings: BTreeMap<Id, Bundle<'scope>>,
+    pub bindings: BTreeMap<Id, Bundle<'scope, T>>,
 }
 
-impl<'scope> Context<'scope> {
+impl<'scope, T: RenderTime> Context<'scope, T> {
     /// Renders a plan.
-    pub fn render(&mut self, plan: &PhysicalPlan) -> Bundle<'scope> {
+    pub fn render(&mut self, plan: &PhysicalPlan) -> Bundle<'scope, T> {
         match plan {
             PhysicalPlan::Constant { rows } => constant::render(self, rows),
             PhysicalPlan::Get { id, key, literal, mfp } => {
@@ -84,16 +91,21 @@ impl<'scope> Context<'scope> {
                 let value = self.render(value);
                 let shadowed = self.bindings.insert(Id::Local(*id), value);
                 let body = self.render(body);
-                match shadowed {
-                    Some(bundle) => self.bindings.insert(Id::Local(*id), bundle),
-                    None => self.bindings.remove(&Id::Local(*id)),
-                };
+                self.restore(*id, shadowed);
                 body
             }
-            // No plan holds one yet.
-            PhysicalPlan::LetRec { .. } => {
-                let error = errors::internal("a recursion cannot be computed");
-                constant::render(self, &Err(error))
+            PhysicalPlan::LetRec { bindings, limit, body } => {
+                let values = T::render_recursion(self, bindings, *limit);
+                let ids = bindings.iter().map(|binding| binding.id);
+                let shadowed: Vec<_> = ids
+                    .zip(values)
+                    .map(|(id, value)| (id, self.bindings.insert(Id::Local(id), value)))
+                    .collect();
+                let body = self.render(body);
+                for (id, shadowed) in shadowed {
+                    self.restore(id, shadowed);
+                }
+                body
             }
             PhysicalPlan::Mfp { input, mfp } => {
                 let input = self.render(input);
@@ -139,23 +151,31 @@ impl<'scope> Context<'scope> {
         }
     }
 
+    /// Ends a binding; what it shadowed is there again.
+    fn restore(&mut self, id: LocalId, shadowed: Option<Bundle<'scope, T>>) {
+        match shadowed {
+            Some(bundle) => self.bindings.insert(Id::Local(id), bundle),
+            None => self.bindings.remove(&Id::Local(id)),
+        };
+    }
+
     /// Renders a plan and gives it as a stream.
-    pub fn stream(&mut self, plan: &PhysicalPlan) -> (Rows<'scope>, Errors<'scope>) {
+    pub fn stream(&mut self, plan: &PhysicalPlan) -> (Rows<'scope, T>, Errors<'scope, T>) {
         let bundle = self.render(plan);
         self.stream_of(&bundle)
     }
 
     /// A rendered relation as a stream.
-    pub fn stream_of(&self, bundle: &Bundle<'scope>) -> (Rows<'scope>, Errors<'scope>) {
+    pub fn stream_of(&self, bundle: &Bundle<'scope, T>) -> (Rows<'scope, T>, Errors<'scope, T>) {
         bundle.whole(self.bounds).unwrap_or_else(|| constant::nothing(self))
     }
 
     /// A rendered relation as a stream after row-wise work.
     pub fn stream_with(
         &self,
-        bundle: &Bundle<'scope>,
+        bundle: &Bundle<'scope, T>,
         mfp: &MapFilterProject,
-    ) -> (Rows<'scope>, Errors<'scope>) {
+    ) -> (Rows<'scope, T>, Errors<'scope, T>) {
         if mfp.is_identity() {
             return self.stream_of(bundle);
         }
@@ -165,10 +185,10 @@ impl<'scope> Context<'scope> {
     /// The arrangement of a relation by a key: the one that is there, or a new one.
     pub fn arranged(
         &self,
-        bundle: &Bundle<'scope>,
+        bundle: &Bundle<'scope, T>,
         key: &ArrangementKey,
         skip_null: bool,
-    ) -> Arrangement<'scope> {
+    ) -> Arrangement<'scope, T> {
         match bundle.arrangement(key) {
             Some(arrangement) => arrangement.clone(),
             None => {
@@ -179,7 +199,7 @@ impl<'scope> Context<'scope> {
     }
 
     /// What is bound to an object.
-    pub fn bound(&self, id: ObjectId) -> Bundle<'scope> {
+    pub fn bound(&self, id: ObjectId) -> Bundle<'scope, T> {
         let bundle = self.bindings.get(&Id::Global(id)).cloned();
         bundle.unwrap_or_else(|| constant::missing(self, Id::Global(id)))
     }
@@ -187,14 +207,14 @@ impl<'scope> Context<'scope> {
     /// A new arrangement of a relation by a key.
     pub fn arrange_anew(
         &self,
-        bundle: &Bundle<'scope>,
+        bundle: &Bundle<'scope, T>,
         key: &ArrangementKey,
-    ) -> Arrangement<'scope> {
+    ) -> Arrangement<'scope, T> {
         let (rows, errors) = self.stream_of(bundle);
         arrange_by(rows, errors, key, false)
     }
 
-    fn render_union(&mut self, inputs: &[PhysicalPlan]) -> Bundle<'scope> {
+    fn render_union(&mut self, inputs: &[PhysicalPlan]) -> Bundle<'scope, T> {
         let mut streams =
             inputs.iter().map(|input| self.stream(input)).collect::<Vec<_>>().into_iter();
         let Some((rows, errors)) = streams.next() else {

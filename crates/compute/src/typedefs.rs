@@ -11,6 +11,11 @@
 //!
 //! Batches are immutable and lie behind an [`Arc`], so that readers on other threads can hold
 //! the same batches as the worker's spine ([`SharedBatch`]).
+//!
+//! All of it is there for two kinds of time: ticks, and rounds inside recursions ([`Round`]).
+//! [`entered`] lets a recursion read arrangements from outside of it.
+
+pub mod entered;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +24,7 @@ use differential_dataflow::VecCollection;
 use differential_dataflow::batcher::merge::MergeBatcher;
 use differential_dataflow::batcher::merge::chunker::ContainerChunker;
 use differential_dataflow::batcher::merge::vec::VecMerger;
+use differential_dataflow::dynamic::pointstamp::PointStamp;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::cursor::{Cursor, Navigable};
 use differential_dataflow::trace::implementations::OffsetList;
@@ -28,47 +34,52 @@ use differential_dataflow::trace::implementations::spine_fueled::{Merger, Spine,
 use tidemill_expr::EvalError;
 use tidemill_repr::{Diff, Row, RowRef};
 use timely::container::PushInto;
+use timely::order::Product;
 use timely::progress::frontier::AntichainRef;
 
 use crate::render::accumulation::Accumulation;
+use crate::render::time::RenderTime;
 
 /// Ticks inside dataflows.
 pub type Time = u64;
+/// Times inside recursions: the tick, then the round of each recursion around, the outermost
+/// first.
+pub type Round = Product<Time, PointStamp<u64>>;
 /// A stream of rows.
-pub type Rows<'scope> = VecCollection<'scope, Time, Row, Diff>;
+pub type Rows<'scope, T = Time> = VecCollection<'scope, T, Row, Diff>;
 /// A stream of errors.
-pub type Errors<'scope> = VecCollection<'scope, Time, EvalError, Diff>;
+pub type Errors<'scope, T = Time> = VecCollection<'scope, T, EvalError, Diff>;
 /// A stream of (key, value).
-pub type KeyedRows<'scope> = VecCollection<'scope, Time, (Row, Row), Diff>;
+pub type KeyedRows<'scope, T = Time> = VecCollection<'scope, T, (Row, Row), Diff>;
 
 /// How rows lie in a batch.
-pub type RowLayout = (RowContainer, RowContainer, Vec<Time>, Vec<Diff>, OffsetList);
+pub type RowLayout<T = Time> = (RowContainer, RowContainer, Vec<T>, Vec<Diff>, OffsetList);
 /// A chunk of updates on the way into a batch.
-pub type RowChunk = Vec<((Row, Row), Time, Diff)>;
+pub type RowChunk<T = Time> = Vec<((Row, Row), T, Diff)>;
 /// Builds batches from sorted updates.
-pub type RowValBuilder = OrdValBuilder<RowLayout, RowChunk>;
+pub type RowValBuilder<T = Time> = OrdValBuilder<RowLayout<T>, RowChunk<T>>;
 /// Sorts and merges updates until their times are complete.
-pub type RowBatcher =
-    MergeBatcher<ContainerChunker<RowChunk>, VecMerger<(Row, Row), Time, Diff>, RowValBuilder>;
+pub type RowBatcher<T = Time> =
+    MergeBatcher<ContainerChunker<RowChunk<T>>, VecMerger<(Row, Row), T, Diff>, RowValBuilder<T>>;
 /// The trace of all arrangements of rows.
-pub type RowSpine = Spine<SharedBatch>;
+pub type RowSpine<T = Time> = Spine<SharedBatch<T>>;
 /// A handle to such a trace.
-pub type RowTrace = TraceAgent<RowSpine>;
+pub type RowTrace<T = Time> = TraceAgent<RowSpine<T>>;
 /// An arrangement of rows.
-pub type RowArranged<'scope> = Arranged<'scope, RowTrace>;
+pub type RowArranged<'scope, T = Time> = Arranged<'scope, RowTrace<T>>;
 
 /// As [`RowLayout`], with aggregates in the diff.
-pub type SumLayout = (RowContainer, RowContainer, Vec<Time>, Vec<Accumulation>, OffsetList);
+pub type SumLayout<T> = (RowContainer, RowContainer, Vec<T>, Vec<Accumulation>, OffsetList);
 /// As [`RowChunk`].
-pub type SumChunk = Vec<((Row, Row), Time, Accumulation)>;
+pub type SumChunk<T> = Vec<((Row, Row), T, Accumulation)>;
 /// As [`RowBatcher`].
-pub type SumBatcher = MergeBatcher<
-    ContainerChunker<SumChunk>,
-    VecMerger<(Row, Row), Time, Accumulation>,
-    OrdValBuilder<SumLayout, SumChunk>,
+pub type SumBatcher<T> = MergeBatcher<
+    ContainerChunker<SumChunk<T>>,
+    VecMerger<(Row, Row), T, Accumulation>,
+    OrdValBuilder<SumLayout<T>, SumChunk<T>>,
 >;
 /// As [`RowSpine`].
-pub type SumSpine = Spine<Rc<OrdValBatch<SumLayout>>>;
+pub type SumSpine<T> = Spine<Rc<OrdValBatch<SumLayout<T>>>>;
 
 /// Rows in one arena.
 #[derive(Default)]
@@ -146,27 +157,32 @@ impl BatchContainer for RowContainer {
 }
 
 /// A batch that worker and readers share.
-#[derive(Clone)]
-pub struct SharedBatch(Arc<OrdValBatch<RowLayout>>);
+pub struct SharedBatch<T: RenderTime = Time>(Arc<OrdValBatch<RowLayout<T>>>);
 
-impl SharedBatch {
+impl<T: RenderTime> Clone for SharedBatch<T> {
+    fn clone(&self) -> SharedBatch<T> {
+        SharedBatch(Arc::clone(&self.0))
+    }
+}
+
+impl<T: RenderTime> SharedBatch<T> {
     /// How many updates it holds.
     pub fn updates(&self) -> usize {
         self.0.updates
     }
 }
 
-impl From<OrdValBatch<RowLayout>> for SharedBatch {
-    fn from(batch: OrdValBatch<RowLayout>) -> SharedBatch {
+impl<T: RenderTime> From<OrdValBatch<RowLayout<T>>> for SharedBatch<T> {
+    fn from(batch: OrdValBatch<RowLayout<T>>) -> SharedBatch<T> {
         SharedBatch(Arc::new(batch))
     }
 }
 
-type Inner = <OrdValBatch<RowLayout> as Navigable>::Cursor;
+type Inner<T> = <OrdValBatch<RowLayout<T>> as Navigable>::Cursor;
 
-impl SpineBatch for SharedBatch {
-    type Time = Time;
-    type Merger = SharedMerger;
+impl<T: RenderTime> SpineBatch for SharedBatch<T> {
+    type Time = T;
+    type Merger = SharedMerger<T>;
 
     fn len(&self) -> usize {
         SpineBatch::len(&*self.0)
@@ -174,96 +190,100 @@ impl SpineBatch for SharedBatch {
 }
 
 /// Merges two shared batches into a new one.
-pub struct SharedMerger(<OrdValBatch<RowLayout> as SpineBatch>::Merger);
+pub struct SharedMerger<T: RenderTime>(<OrdValBatch<RowLayout<T>> as SpineBatch>::Merger);
 
-impl Merger<SharedBatch> for SharedMerger {
-    fn new(left: &SharedBatch, right: &SharedBatch, frontier: AntichainRef<Time>) -> SharedMerger {
+impl<T: RenderTime> Merger<SharedBatch<T>> for SharedMerger<T> {
+    fn new(
+        left: &SharedBatch<T>,
+        right: &SharedBatch<T>,
+        frontier: AntichainRef<T>,
+    ) -> SharedMerger<T> {
         SharedMerger(Merger::new(&*left.0, &*right.0, frontier))
     }
 
-    fn work(&mut self, left: &SharedBatch, right: &SharedBatch, fuel: &mut isize) {
+    fn work(&mut self, left: &SharedBatch<T>, right: &SharedBatch<T>, fuel: &mut isize) {
         self.0.work(&left.0, &right.0, fuel);
     }
 
-    fn done(self) -> Option<SharedBatch> {
+    fn done(self) -> Option<SharedBatch<T>> {
         self.0.done().map(SharedBatch::from)
     }
 }
 
-impl Navigable for SharedBatch {
-    type Cursor = SharedCursor;
+impl<T: RenderTime> Navigable for SharedBatch<T> {
+    type Cursor = SharedCursor<T>;
 
-    fn cursor(&self) -> SharedCursor {
+    fn cursor(&self) -> SharedCursor<T> {
         SharedCursor(self.0.cursor())
     }
 }
 
 /// A position in a shared batch.
-pub struct SharedCursor(Inner);
+pub struct SharedCursor<T: RenderTime = Time>(Inner<T>);
 
-impl Cursor for SharedCursor {
-    type Storage = SharedBatch;
+impl<T: RenderTime> Cursor for SharedCursor<T> {
+    type Storage = SharedBatch<T>;
     type Key<'a> = RowRef<'a>;
     type ValOwn = Row;
     type Val<'a> = RowRef<'a>;
-    type Time = Time;
-    type TimeGat<'a> = &'a Time;
+    type Time = T;
+    type TimeGat<'a> = &'a T;
     type Diff = Diff;
     type DiffGat<'a> = &'a Diff;
     type KeyContainer = RowContainer;
     type ValContainer = RowContainer;
-    type TimeContainer = Vec<Time>;
+    type TimeContainer = Vec<T>;
     type DiffContainer = Vec<Diff>;
 
-    fn key_valid(&self, storage: &SharedBatch) -> bool {
+    fn key_valid(&self, storage: &SharedBatch<T>) -> bool {
         self.0.key_valid(&storage.0)
     }
 
-    fn val_valid(&self, storage: &SharedBatch) -> bool {
+    fn val_valid(&self, storage: &SharedBatch<T>) -> bool {
         self.0.val_valid(&storage.0)
     }
 
-    fn key<'a>(&self, storage: &'a SharedBatch) -> RowRef<'a> {
+    fn key<'a>(&self, storage: &'a SharedBatch<T>) -> RowRef<'a> {
         self.0.key(&storage.0)
     }
 
-    fn val<'a>(&self, storage: &'a SharedBatch) -> RowRef<'a> {
+    fn val<'a>(&self, storage: &'a SharedBatch<T>) -> RowRef<'a> {
         self.0.val(&storage.0)
     }
 
-    fn get_key<'a>(&self, storage: &'a SharedBatch) -> Option<RowRef<'a>> {
+    fn get_key<'a>(&self, storage: &'a SharedBatch<T>) -> Option<RowRef<'a>> {
         self.0.get_key(&storage.0)
     }
 
-    fn get_val<'a>(&self, storage: &'a SharedBatch) -> Option<RowRef<'a>> {
+    fn get_val<'a>(&self, storage: &'a SharedBatch<T>) -> Option<RowRef<'a>> {
         self.0.get_val(&storage.0)
     }
 
-    fn map_times<L: FnMut(&Time, &Diff)>(&mut self, storage: &SharedBatch, logic: L) {
+    fn map_times<L: FnMut(&T, &Diff)>(&mut self, storage: &SharedBatch<T>, logic: L) {
         self.0.map_times(&storage.0, logic);
     }
 
-    fn step_key(&mut self, storage: &SharedBatch) {
+    fn step_key(&mut self, storage: &SharedBatch<T>) {
         self.0.step_key(&storage.0);
     }
 
-    fn seek_key(&mut self, storage: &SharedBatch, key: RowRef<'_>) {
+    fn seek_key(&mut self, storage: &SharedBatch<T>, key: RowRef<'_>) {
         self.0.seek_key(&storage.0, key);
     }
 
-    fn step_val(&mut self, storage: &SharedBatch) {
+    fn step_val(&mut self, storage: &SharedBatch<T>) {
         self.0.step_val(&storage.0);
     }
 
-    fn seek_val(&mut self, storage: &SharedBatch, val: RowRef<'_>) {
+    fn seek_val(&mut self, storage: &SharedBatch<T>, val: RowRef<'_>) {
         self.0.seek_val(&storage.0, val);
     }
 
-    fn rewind_keys(&mut self, storage: &SharedBatch) {
+    fn rewind_keys(&mut self, storage: &SharedBatch<T>) {
         self.0.rewind_keys(&storage.0);
     }
 
-    fn rewind_vals(&mut self, storage: &SharedBatch) {
+    fn rewind_vals(&mut self, storage: &SharedBatch<T>) {
         self.0.rewind_vals(&storage.0);
     }
 }

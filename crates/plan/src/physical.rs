@@ -5,6 +5,8 @@
 //! anyway.
 #![allow(missing_docs, reason = "an operator is described as a whole, not field by field")]
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, TableFunctionRef, WindowCall};
 use tidemill_repr::{Diff, ObjectId, Row, Tick};
@@ -221,4 +223,37 @@ pub enum Export {
         /// Whether the content at `as_of` is given first (as updates at `as_of`).
         snapshot: bool,
     },
+}
+
+impl PhysicalPlan {
+    /// Adds the imports and bindings that are read by this plan, those that it binds itself
+    /// included.
+    pub fn reads(&self, found: &mut BTreeSet<Id>) {
+        crate::relation::build::grow(|| match self {
+            PhysicalPlan::Constant { .. } => {}
+            PhysicalPlan::Get { id, .. } => {
+                found.insert(*id);
+            }
+            PhysicalPlan::Let { value, body, .. } => {
+                value.reads(found);
+                body.reads(found);
+            }
+            PhysicalPlan::LetRec { bindings, body, .. } => {
+                bindings.iter().for_each(|binding| binding.value.reads(found));
+                body.reads(found);
+            }
+            PhysicalPlan::Mfp { input, .. }
+            | PhysicalPlan::FlatMap { input, .. }
+            | PhysicalPlan::TopK { input, .. }
+            | PhysicalPlan::Negate { input }
+            | PhysicalPlan::Threshold { input, .. }
+            | PhysicalPlan::ArrangeBy { input, .. } => input.reads(found),
+            PhysicalPlan::Join(join) => {
+                join.source.reads(found);
+                join.stages.iter().for_each(|stage| stage.lookup.reads(found));
+            }
+            PhysicalPlan::Reduce(reduce) => reduce.input.reads(found),
+            PhysicalPlan::Union { inputs } => inputs.iter().for_each(|input| input.reads(found)),
+        });
+    }
 }

@@ -8,17 +8,18 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::operate::FrontierInterest;
 
-use crate::typedefs::{Errors, Time};
+use crate::render::time::RenderTime;
+use crate::typedefs::Errors;
 
 /// Where an operator's logic puts what it makes of one input: values and errors.
 pub type Emit<'a, O> = &'a mut dyn FnMut(Result<O, EvalError>);
 
 /// Applies `logic` to each update and sends values and errors separate ways.
-pub fn split_map<'scope, D, O, L>(
-    input: VecCollection<'scope, Time, D, Diff>,
+pub fn split_map<'scope, T: RenderTime, D, O, L>(
+    input: VecCollection<'scope, T, D, Diff>,
     name: &str,
     mut logic: L,
-) -> (VecCollection<'scope, Time, O, Diff>, Errors<'scope>)
+) -> (VecCollection<'scope, T, O, Diff>, Errors<'scope, T>)
 where
     D: Data,
     O: Data,
@@ -27,8 +28,8 @@ where
     let mut builder = OperatorBuilder::new(name.to_owned(), input.inner.scope());
     let mut input = builder.new_input(input.inner, Pipeline);
     builder.set_notify_for(0, FrontierInterest::Never);
-    let (values, value_stream) = builder.new_output::<Vec<(O, Time, Diff)>>();
-    let (errors, error_stream) = builder.new_output::<Vec<(EvalError, Time, Diff)>>();
+    let (values, value_stream) = builder.new_output::<Vec<(O, T, Diff)>>();
+    let (errors, error_stream) = builder.new_output::<Vec<(EvalError, T, Diff)>>();
     builder.build(move |_capabilities| {
         let mut values = OutputBuilder::from(values);
         let mut errors = OutputBuilder::from(errors);
@@ -40,8 +41,8 @@ where
                 let mut errors = errors.session(&capability);
                 for (item, time, diff) in updates.drain(..) {
                     logic(item, &mut |result| match result {
-                        Ok(value) => values.give((value, time, diff)),
-                        Err(error) => errors.give((error, time, diff)),
+                        Ok(value) => values.give((value, time.clone(), diff)),
+                        Err(error) => errors.give((error, time.clone(), diff)),
                     });
                 }
             });
@@ -51,9 +52,9 @@ where
 }
 
 /// Splits results into values and errors.
-pub fn split<'scope, O: Data>(
-    input: VecCollection<'scope, Time, Result<O, EvalError>, Diff>,
-) -> (VecCollection<'scope, Time, O, Diff>, Errors<'scope>) {
+pub fn split<'scope, T: RenderTime, O: Data>(
+    input: VecCollection<'scope, T, Result<O, EvalError>, Diff>,
+) -> (VecCollection<'scope, T, O, Diff>, Errors<'scope, T>) {
     split_map(input, "Split", |result, emit| emit(result))
 }
 

@@ -16,17 +16,18 @@ use crate::render::Context;
 use crate::render::bundle::{arrange, read_spans};
 use crate::render::errors::tag;
 use crate::render::reduce::reduce_rows;
+use crate::render::time::RenderTime;
 use crate::typedefs::{KeyedRows, RowArranged};
 
 /// Buckets of each level.
 const LEVELS: [u64; 2] = [4096, 64];
 
 /// The least or greatest value of each key; NULL only if there is nothing else.
-pub fn render<'scope>(
-    context: &Context<'scope>,
-    input: KeyedRows<'scope>,
+pub fn render<'scope, T: RenderTime>(
+    context: &Context<'scope, T>,
+    input: KeyedRows<'scope, T>,
     greatest: bool,
-) -> RowArranged<'scope> {
+) -> RowArranged<'scope, T> {
     let mut current = input;
     for buckets in LEVELS {
         // The key goes last, because its end is not marked; the bucket has a fixed length.

@@ -8,15 +8,16 @@ use tidemill_repr::{Datum, Row, RowBuilder};
 use crate::render::bundle::Bundle;
 use crate::render::errors::split_map;
 use crate::render::evaluator::{MfpEvaluator, decode, guard};
+use crate::render::time::RenderTime;
 use crate::typedefs::{Errors, Rows};
 
 /// For each input row the function's rows, then row-wise work over both.
-pub fn render<'scope>(
-    (rows, errors): (Rows<'scope>, Errors<'scope>),
+pub fn render<'scope, T: RenderTime>(
+    (rows, errors): (Rows<'scope, T>, Errors<'scope, T>),
     function: TableFunctionRef,
     arguments: &[ScalarExpr],
     mfp: &MapFilterProject,
-) -> Bundle<'scope> {
+) -> Bundle<'scope, T> {
     let arguments = arguments.to_vec();
     let mut evaluator = MfpEvaluator::new(mfp);
     let mut arena = Bump::new();

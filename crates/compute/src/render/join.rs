@@ -4,20 +4,24 @@ use differential_dataflow::AsCollection;
 use differential_dataflow::consolidation::ConsolidatingContainerBuilder;
 use differential_dataflow::operators::cursor::join::join_traces;
 use tidemill_expr::EvalError;
-use tidemill_plan::physical::{ArrangementKey, JoinStage, LinearJoin};
-use tidemill_repr::{Diff, Row};
+use tidemill_plan::physical::{ArrangementKey, JoinStage, LinearJoin, MapFilterProject};
+use tidemill_repr::{Diff, Row, RowRef};
 use timely::container::PushInto;
 
-use crate::render::Context;
-use crate::render::bundle::{Arrangement, Bundle};
+use crate::render::bundle::{ArrangedRows, Arrangement, Bundle};
 use crate::render::errors::split;
 use crate::render::evaluator::{MfpEvaluator, has_null};
-use crate::typedefs::{Errors, Rows, Time};
+use crate::render::time::RenderTime;
+use crate::render::{Bounds, Context};
+use crate::typedefs::{Errors, Rows};
 
-type JoinBuilder = ConsolidatingContainerBuilder<Vec<(Result<Row, EvalError>, Time, Diff)>>;
+type JoinBuilder<T> = ConsolidatingContainerBuilder<Vec<(Result<Row, EvalError>, T, Diff)>>;
 
 /// Joins the source with each stage in turn.
-pub fn render<'scope>(context: &mut Context<'scope>, join: &LinearJoin) -> Bundle<'scope> {
+pub fn render<'scope, T: RenderTime>(
+    context: &mut Context<'scope, T>,
+    join: &LinearJoin,
+) -> Bundle<'scope, T> {
     let source = context.render(&join.source);
     let mut current = if join.source_mfp.is_identity() {
         source
@@ -33,12 +37,12 @@ pub fn render<'scope>(context: &mut Context<'scope>, join: &LinearJoin) -> Bundl
     current
 }
 
-fn render_stage<'scope>(
-    context: &Context<'scope>,
-    stream: &Bundle<'scope>,
-    lookup: &Bundle<'scope>,
+fn render_stage<'scope, T: RenderTime>(
+    context: &Context<'scope, T>,
+    stream: &Bundle<'scope, T>,
+    lookup: &Bundle<'scope, T>,
     stage: &JoinStage,
-) -> (Rows<'scope>, Errors<'scope>) {
+) -> (Rows<'scope, T>, Errors<'scope, T>) {
     let stream_key = ArrangementKey(stage.stream_key.clone());
     let lookup_key = ArrangementKey(stage.lookup_key.clone());
     // An arrangement that is made here has no NULL keys; if both are shared ones, the join
@@ -51,28 +55,42 @@ fn render_stage<'scope>(
     (rows, left.errors.concat(right.errors).concat(errors))
 }
 
-fn join_arranged<'scope>(
-    context: &Context<'scope>,
-    left: Arrangement<'scope>,
-    right: Arrangement<'scope>,
+fn join_arranged<'scope, T: RenderTime>(
+    context: &Context<'scope, T>,
+    left: Arrangement<'scope, T>,
+    right: Arrangement<'scope, T>,
     stage: &JoinStage,
     check_null: bool,
-) -> (Rows<'scope>, Errors<'scope>) {
-    let bounds = context.bounds;
-    let mut evaluator = MfpEvaluator::new(&stage.mfp);
-    let joined = join_traces::<_, _, _, _, JoinBuilder>(
-        left.rows,
-        right.rows,
-        "Join",
-        move |key, left, right, time, left_diff, right_diff, output: &mut JoinBuilder| {
-            let Some(time) = bounds.advance(time) else { return };
-            if check_null && has_null(key) {
-                return;
-            }
-            if let Some(result) = evaluator.evaluate(&[left, right]) {
-                output.push_into((result, time, left_diff * right_diff));
-            }
-        },
-    );
+) -> (Rows<'scope, T>, Errors<'scope, T>) {
+    let (bounds, mfp) = (context.bounds, &stage.mfp);
+    let joined = match (left.rows, right.rows) {
+        (ArrangedRows::Own(left), ArrangedRows::Own(right)) => {
+            let logic = pairing(mfp, bounds, check_null);
+            join_traces::<_, _, _, _, JoinBuilder<T>>(left, right, "Join", logic)
+        }
+        (left, right) => {
+            let logic = pairing(mfp, bounds, check_null);
+            join_traces::<_, _, _, _, JoinBuilder<T>>(left.any(), right.any(), "Join", logic)
+        }
+    };
     split(joined.as_collection())
+}
+
+/// What is made of two rows with the same key.
+fn pairing<T: RenderTime>(
+    mfp: &MapFilterProject,
+    bounds: Bounds,
+    check_null: bool,
+) -> impl FnMut(RowRef<'_>, RowRef<'_>, RowRef<'_>, T, &Diff, &Diff, &mut JoinBuilder<T>) + 'static
+{
+    let mut evaluator = MfpEvaluator::new(mfp);
+    move |key, left, right, time, left_diff, right_diff, output| {
+        let Some(time) = bounds.advance(time) else { return };
+        if check_null && has_null(key) {
+            return;
+        }
+        if let Some(result) = evaluator.evaluate(&[left, right]) {
+            output.push_into((result, time, left_diff * right_diff));
+        }
+    }
 }

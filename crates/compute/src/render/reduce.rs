@@ -26,10 +26,10 @@ use crate::render::accumulation::{Accumulation, is_accumulable, results};
 use crate::render::bundle::{Bundle, arrange, read_spans};
 use crate::render::errors::{split_map, tag, untag};
 use crate::render::evaluator::{MfpEvaluator, RowEvaluator, guard};
+use crate::render::time::RenderTime;
 use crate::render::{Context, extreme};
 use crate::typedefs::{
     Errors, KeyedRows, RowArranged, RowContainer, RowSpine, RowValBuilder, SumBatcher, SumSpine,
-    Time,
 };
 
 /// Aggregates that are maintained together, by their positions in the plan.
@@ -40,7 +40,10 @@ enum Class {
 }
 
 /// Groups, aggregates, and row-wise work over (key, aggregates).
-pub fn render<'scope>(context: &mut Context<'scope>, plan: &ReducePlan) -> Bundle<'scope> {
+pub fn render<'scope, T: RenderTime>(
+    context: &mut Context<'scope, T>,
+    plan: &ReducePlan,
+) -> Bundle<'scope, T> {
     let input = context.render(&plan.input);
     let (rows, mut errors) = context.stream_with(&input, &plan.input_mfp);
     let mut key = RowEvaluator::new(&plan.key);
@@ -71,12 +74,12 @@ pub fn render<'scope>(context: &mut Context<'scope>, plan: &ReducePlan) -> Bundl
     Bundle::from_stream(rows, errors.concat(more))
 }
 
-fn reduce_classes<'scope>(
-    context: &Context<'scope>,
-    keyed: KeyedRows<'scope>,
+fn reduce_classes<'scope, T: RenderTime>(
+    context: &Context<'scope, T>,
+    keyed: KeyedRows<'scope, T>,
     plan: &ReducePlan,
-    errors: &mut Errors<'scope>,
-) -> RowArranged<'scope> {
+    errors: &mut Errors<'scope, T>,
+) -> RowArranged<'scope, T> {
     if plan.aggregates.is_empty() {
         return distinct(keyed, "Distinct");
     }
@@ -166,12 +169,12 @@ fn classes(aggregates: &[AggregateCall]) -> Vec<Class> {
     classes
 }
 
-fn render_class<'scope>(
-    context: &Context<'scope>,
-    input: KeyedRows<'scope>,
+fn render_class<'scope, T: RenderTime>(
+    context: &Context<'scope, T>,
+    input: KeyedRows<'scope, T>,
     plan: &ReducePlan,
     class: &Class,
-) -> RowArranged<'scope> {
+) -> RowArranged<'scope, T> {
     let calls = |positions: &[usize]| {
         positions.iter().map(|position| plan.aggregates[*position].clone()).collect::<Vec<_>>()
     };
@@ -189,7 +192,11 @@ fn render_class<'scope>(
 }
 
 /// The arguments at these positions.
-fn select<'scope>(keyed: &KeyedRows<'scope>, positions: &[usize], all: usize) -> KeyedRows<'scope> {
+fn select<'scope, T: RenderTime>(
+    keyed: &KeyedRows<'scope, T>,
+    positions: &[usize],
+    all: usize,
+) -> KeyedRows<'scope, T> {
     if positions.len() == all {
         return keyed.clone();
     }
@@ -209,7 +216,10 @@ fn select<'scope>(keyed: &KeyedRows<'scope>, positions: &[usize], all: usize) ->
 }
 
 /// Keys that are there, once each; the value is an empty row.
-fn distinct<'scope>(keyed: KeyedRows<'scope>, name: &str) -> RowArranged<'scope> {
+fn distinct<'scope, T: RenderTime>(
+    keyed: KeyedRows<'scope, T>,
+    name: &str,
+) -> RowArranged<'scope, T> {
     let keys = keyed.map(|(key, _)| (key, Row::default()));
     reduce_rows(arrange(keys, name), name, |_, input, output| {
         let count: Diff = input.iter().map(|(_, count)| count).sum();
@@ -222,13 +232,13 @@ fn distinct<'scope>(keyed: KeyedRows<'scope>, name: &str) -> RowArranged<'scope>
 }
 
 /// Each (key, argument) that is there, once.
-fn distinct_pairs<'scope>(
-    context: &Context<'scope>,
-    keyed: &KeyedRows<'scope>,
+fn distinct_pairs<'scope, T: RenderTime>(
+    context: &Context<'scope, T>,
+    keyed: &KeyedRows<'scope, T>,
     plan: &ReducePlan,
     position: usize,
-    errors: &mut Errors<'scope>,
-) -> KeyedRows<'scope> {
+    errors: &mut Errors<'scope, T>,
+) -> KeyedRows<'scope, T> {
     let key_columns = plan.key.len();
     let mut builder = RowBuilder::new();
     let pairs = select(keyed, &[position], plan.aggregates.len()).map(move |(key, argument)| {
@@ -261,20 +271,23 @@ pub fn split_row(row: RowRef<'_>, columns: usize) -> (Row, Row) {
     (Row::from_bytes(first), Row::from_bytes(rest))
 }
 
-fn sums<'scope>(input: KeyedRows<'scope>, kinds: Vec<AggregateKind>) -> RowArranged<'scope> {
+fn sums<'scope, T: RenderTime>(
+    input: KeyedRows<'scope, T>,
+    kinds: Vec<AggregateKind>,
+) -> RowArranged<'scope, T> {
     let slots = kinds.clone();
     let accumulated = input.inner.flat_map(move |((key, arguments), time, diff)| {
         let accumulation = Accumulation::of(&slots, arguments.iter(), diff);
         Some(((key, Row::default()), time, accumulation))
     });
-    let exchange = Exchange::new(|update: &((Row, Row), Time, Accumulation)| update.0.0.hashed());
-    let arranged = arrange_core::<_, _, SumBatcher, SumSpine>(
+    let exchange = Exchange::new(|update: &((Row, Row), T, Accumulation)| update.0.0.hashed());
+    let arranged = arrange_core::<_, _, SumBatcher<T>, SumSpine<T>>(
         accumulated.as_collection().inner,
         exchange,
         "Arrange: sums",
         SumBatcher::new,
     );
-    arranged.reduce_abelian::<_, RowValBuilder, RowSpine, RowContainer, _>(
+    arranged.reduce_abelian::<_, RowValBuilder<T>, RowSpine<T>, RowContainer, _>(
         "Reduce: sums",
         move |_, input, output| {
             let Some((_, accumulation)) = input.first() else { return };
@@ -285,7 +298,10 @@ fn sums<'scope>(input: KeyedRows<'scope>, kinds: Vec<AggregateKind>) -> RowArran
     )
 }
 
-fn basic<'scope>(input: KeyedRows<'scope>, calls: Vec<AggregateCall>) -> RowArranged<'scope> {
+fn basic<'scope, T: RenderTime>(
+    input: KeyedRows<'scope, T>,
+    calls: Vec<AggregateCall>,
+) -> RowArranged<'scope, T> {
     reduce_rows(arrange(input, "Arrange: basic"), "Reduce: basic", move |_, input, output| {
         let result = guard(|| evaluate_basic(&calls, input));
         output.push((tag(&result), 1));
@@ -309,11 +325,11 @@ fn evaluate_basic(calls: &[AggregateCall], input: &[(RowRef<'_>, Diff)]) -> Resu
 }
 
 /// Puts the results of classes side by side, in the order of the plan.
-fn combine<'scope>(
-    context: &Context<'scope>,
-    parts: Vec<(Vec<usize>, RowArranged<'scope>)>,
+fn combine<'scope, T: RenderTime>(
+    context: &Context<'scope, T>,
+    parts: Vec<(Vec<usize>, RowArranged<'scope, T>)>,
     aggregates: usize,
-) -> RowArranged<'scope> {
+) -> RowArranged<'scope, T> {
     let positions: Vec<Vec<usize>> = parts.iter().map(|(positions, _)| positions.clone()).collect();
     let mut streams = Vec::new();
     for (class, (_, reduced)) in parts.into_iter().enumerate() {
@@ -366,20 +382,24 @@ fn side_by_side(
 }
 
 /// Reduces the values of each key; `logic` is given those that are there, in order of bytes.
-pub fn reduce_rows<'scope, L>(
-    input: RowArranged<'scope>,
+pub fn reduce_rows<'scope, T: RenderTime, L>(
+    input: RowArranged<'scope, T>,
     name: &str,
     logic: L,
-) -> RowArranged<'scope>
+) -> RowArranged<'scope, T>
 where
     L: FnMut(RowRef<'_>, &[(RowRef<'_>, Diff)], &mut Vec<(Row, Diff)>) + 'static,
 {
-    input.reduce_abelian::<_, RowValBuilder, RowSpine, RowContainer, _>(name, logic, push_updates)
+    input.reduce_abelian::<_, RowValBuilder<T>, RowSpine<T>, RowContainer, _>(
+        name,
+        logic,
+        push_updates,
+    )
 }
 
-type Chunk = Vec<((Row, Row), Time, Diff)>;
+type Chunk<T> = Vec<((Row, Row), T, Diff)>;
 
-fn push_updates(chunk: &mut Chunk, key: RowRef<'_>, updates: &mut Vec<(Row, Time, Diff)>) {
+fn push_updates<T>(chunk: &mut Chunk<T>, key: RowRef<'_>, updates: &mut Vec<(Row, T, Diff)>) {
     chunk.clear();
     let updates = updates.drain(..);
     chunk.extend(updates.map(|(value, time, diff)| ((key.to_owned(), value), time, diff)));

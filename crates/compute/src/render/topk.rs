@@ -17,6 +17,7 @@ use crate::render::bundle::{Bundle, arrange, read_spans};
 use crate::render::errors::{decode_error, encode_error, split_map};
 use crate::render::evaluator::{RowEvaluator, decode, guard};
 use crate::render::reduce::reduce_rows;
+use crate::render::time::RenderTime;
 use crate::typedefs::{Errors, KeyedRows, Rows};
 
 /// Buckets of each level.
@@ -98,11 +99,11 @@ struct Sorted<'a> {
 }
 
 /// Keeps the first rows of each group.
-pub fn render<'scope>(
-    context: &Context<'scope>,
-    (rows, errors): (Rows<'scope>, Errors<'scope>),
+pub fn render<'scope, T: RenderTime>(
+    context: &Context<'scope, T>,
+    (rows, errors): (Rows<'scope, T>, Errors<'scope, T>),
     shape: &Shape,
-) -> Bundle<'scope> {
+) -> Bundle<'scope, T> {
     let columns: Vec<_> =
         shape.group_key.iter().map(|column| ScalarExpr::Column(*column)).collect();
     let mut group = RowEvaluator::new(&columns);
@@ -126,13 +127,13 @@ pub fn render<'scope>(
     Bundle::from_stream(rows, errors.concat(more).concat(late))
 }
 
-fn render_level<'scope>(
-    context: &Context<'scope>,
-    input: KeyedRows<'scope>,
+fn render_level<'scope, T: RenderTime>(
+    context: &Context<'scope, T>,
+    input: KeyedRows<'scope, T>,
     shape: &Shape,
     buckets: u64,
     keep: u64,
-) -> KeyedRows<'scope> {
+) -> KeyedRows<'scope, T> {
     let mut builder = RowBuilder::new();
     let bucketed = input.map(move |(key, row)| {
         let bucket = (row.hashed() % buckets) as u16;

@@ -10,7 +10,7 @@ use tidemill_repr::{ObjectId, Row};
 use timely::dataflow::Scope;
 use timely::worker::Worker;
 
-use crate::render::bundle::{Arrangement, Bundle, arrange, read_spans};
+use crate::render::bundle::{ArrangedRows, Arrangement, Bundle, arrange, read_spans};
 use crate::render::errors::{decode_error, encode_error};
 use crate::render::{Bounds, Context, subscribe};
 use crate::typedefs::Time;
@@ -44,7 +44,7 @@ pub fn build(
         };
         let bounds =
             Bounds { as_of: description.as_of.0, until: description.until.map(|until| until.0) };
-        let mut context = Context { scope, bounds, bindings: BTreeMap::new() };
+        let mut context = Context { scope, level: 0, bounds, bindings: BTreeMap::new() };
         for import in &description.base_imports {
             let (input, bundle) = import_base(scope, bounds.as_of);
             dataflow.inputs.insert(import.id, input);
@@ -97,6 +97,7 @@ fn import_index(
     let (_, errors) = read_spans(errors.stream, "Errors", None, context.bounds, |key, _, emit| {
         emit(Err::<Row, _>(decode_error(key)));
     });
+    let rows = ArrangedRows::Own(rows);
     let arrangement = Arrangement { key: import.key.clone(), rows, errors, imported: true };
     let on = Id::Global(import.on);
     let bundle = context.bindings.entry(on);
@@ -122,7 +123,8 @@ fn render_export(
             let errors = arrangement.errors.map(|error| (encode_error(&error), Row::default()));
             let errors = arrange(errors, "Arrange: errors");
             let as_of = context.bounds.as_of;
-            let (rows, errors) = (arrangement.rows.trace, errors.trace);
+            let ArrangedRows::Own(rows) = arrangement.rows else { return None };
+            let (rows, errors) = (rows.trace, errors.trace);
             Some((*id, ExportedIndex::new(dataflow.id, rows, errors, Arc::clone(shared), as_of)))
         }
         Export::Subscribe { id, on, snapshot } => {
