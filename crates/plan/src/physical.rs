@@ -247,6 +247,7 @@ impl PhysicalPlan {
             | PhysicalPlan::TopK { input, .. }
             | PhysicalPlan::Negate { input }
             | PhysicalPlan::Threshold { input, .. }
+            | PhysicalPlan::Window { input, .. }
             | PhysicalPlan::ArrangeBy { input, .. } => input.reads(found),
             PhysicalPlan::Join(join) => {
                 join.source.reads(found);

@@ -11,6 +11,7 @@ use crate::render::bundle::{Bundle, arrange, read_spans};
 use crate::render::errors::{split_map, tag, untag};
 use crate::render::evaluator::{RowEvaluator, guard};
 use crate::render::reduce::reduce_rows;
+use crate::render::time::RenderTime;
 use crate::typedefs::{Errors, Rows};
 
 /// The window of a plan.
@@ -40,11 +41,11 @@ impl Shape {
 }
 
 /// Puts the results of window calls behind the columns of each row.
-pub fn render<'scope>(
-    context: &Context<'scope>,
-    (rows, errors): (Rows<'scope>, Errors<'scope>),
+pub fn render<'scope, T: RenderTime>(
+    context: &Context<'scope, T>,
+    (rows, errors): (Rows<'scope, T>, Errors<'scope, T>),
     shape: Shape,
-) -> Bundle<'scope> {
+) -> Bundle<'scope, T> {
     let columns: Vec<_> =
         shape.partition_by.iter().map(|column| ScalarExpr::Column(*column)).collect();
     let mut partition = RowEvaluator::new(&columns);
