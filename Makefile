@@ -1,10 +1,11 @@
 # Everything a person or CI runs. `make help` lists it.
 
 DEMO_SECONDS ?= 20
+CORPUS ?= sql-tests/corpus
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest crash bench check clean postgres
+.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest corpus crash bench check clean postgres
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -43,6 +44,10 @@ unit: postgres ## unit and integration tests of the crates
 sqltest: postgres ## sql-tests/ against a server and a real upstream
 	cargo build --workspace --bins
 	target/debug/tidemill-sqltest --server target/debug/tidemilld sql-tests
+
+corpus: postgres ## SQLite's sqllogictest files in CORPUS, each three ways: as asked, as views, maintained
+	cargo build --release --bins
+	target/release/tidemill-sqltest --server target/release/tidemilld --timeout 600 --times --ways tables,views,materialized $(CORPUS)
 
 crash: postgres ## kill -9 of server and upstream, again and again, under load
 	cargo build --release --bins

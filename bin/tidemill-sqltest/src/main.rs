@@ -13,6 +13,7 @@ mod script;
 mod servers;
 mod session;
 mod values;
+mod ways;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use tokio::sync::Mutex;
 
 use run::{FileRun, Servers, SharedTidemill};
 use servers::{Postgres, Tidemill};
+use ways::Way;
 
 /// Runs SQL tests against a Tidemill and a real PostgreSQL.
 #[derive(Parser, Debug)]
@@ -54,6 +56,9 @@ struct Arguments {
     /// Write PostgreSQL's answers into the files.
     #[arg(long = "override")]
     rewrite: bool,
+    /// Run the .test files (SQLite's) in these ways, and PostgreSQL beside.
+    #[arg(long, value_delimiter = ',')]
+    ways: Vec<Way>,
     /// A file fails after so many seconds (ten times as many for a .test file).
     #[arg(long, default_value_t = 60)]
     timeout: u64,
@@ -102,8 +107,13 @@ async fn run_all(arguments: &Arguments) -> Result<usize> {
         Some(Arc::new(Mutex::new(Tidemill::start(&arguments.server).await?)))
     };
     let shared = Shared { postgres, tidemill, number: AtomicUsize::new(0) };
-    let runs = futures::stream::iter(&files)
-        .map(|path| run_and_report(arguments, &shared, path))
+    let ways: Vec<Option<Way>> = match arguments.ways.as_slice() {
+        [] => vec![None],
+        ways => ways.iter().copied().map(Some).collect(),
+    };
+    let runs = files.iter().flat_map(|path| ways.iter().map(move |way| (path, *way)));
+    let runs = futures::stream::iter(runs)
+        .map(|(path, way)| run_and_report(arguments, &shared, path, way))
         .buffer_unordered(arguments.jobs.max(1));
     let passes: Vec<bool> = runs.collect().await;
     let passed = passes.iter().filter(|passed| **passed).count();
@@ -113,15 +123,25 @@ async fn run_all(arguments: &Arguments) -> Result<usize> {
 }
 
 /// Runs a file and prints its failures; says whether there were none.
-async fn run_and_report(arguments: &Arguments, shared: &Shared, path: &Path) -> bool {
+async fn run_and_report(
+    arguments: &Arguments,
+    shared: &Shared,
+    path: &Path,
+    way: Option<Way>,
+) -> bool {
     let name = run::display_name(path);
     let start = Instant::now();
-    let failures = match run_file(arguments, shared, path, &name).await {
+    let result = match way {
+        None => run_file(arguments, shared, path, &name).await,
+        Some(way) => run_way(arguments, shared, path, &name, way).await,
+    };
+    let failures = match result {
         Ok(failures) => failures,
         Err(error) => vec![format!("{name}:1: {error:#}").replace('\n', " \u{21b5} ")],
     };
     if arguments.times {
-        println!("{:7.2} s  {name}", start.elapsed().as_secs_f64());
+        let way = way.map_or(String::new(), |way| format!(" ({way:?})"));
+        println!("{:7.2} s  {name}{way}", start.elapsed().as_secs_f64());
     }
     for failure in &failures {
         if arguments.verbose || failure.chars().count() <= SHORT_FAILURE {
@@ -145,6 +165,27 @@ async fn revive(arguments: &Arguments, shared: &Shared) {
     match Tidemill::start(&arguments.server).await {
         Ok(new) => *server = new,
         Err(error) => println!("and cannot be started again: {error:#}"),
+    }
+}
+
+async fn run_way(
+    arguments: &Arguments,
+    shared: &Shared,
+    path: &Path,
+    name: &str,
+    way: Way,
+) -> Result<Vec<String>> {
+    let script = script::read(path, name)?;
+    let servers = Servers {
+        tidemill: shared.tidemill.clone(),
+        postgres: Arc::clone(&shared.postgres),
+    };
+    let number = shared.number.fetch_add(1, Ordering::Relaxed) + 1;
+    let database = format!("t_{number}");
+    let run = ways::run(&servers, &script, name, &database, way);
+    match tokio::time::timeout(ways::limit(arguments.timeout), run).await {
+        Ok(failures) => failures,
+        Err(_) => Ok(vec![format!("{name}: ({way:?}) not done in time")]),
     }
 }
 

@@ -33,7 +33,8 @@ pub struct Servers {
 
 /// After so many failures the rest of a file says nothing new.
 const MAX_FAILURES: usize = 12;
-const TIDEMILL_LABELS: &[&str] = &["postgresql", "tidemill"];
+/// The names by which conditions know Tidemill.
+pub const TIDEMILL_LABELS: &[&str] = &["postgresql", "tidemill"];
 const UPSTREAM_LABELS: &[&str] = &["postgresql", "upstream"];
 
 /// What is Tidemill's default, and not PostgreSQL's.
@@ -533,7 +534,7 @@ impl<'a> FileRun<'a> {
     }
 }
 
-fn matches(wanted: &ExpectedError, failure: &Failure) -> bool {
+pub fn matches(wanted: &ExpectedError, failure: &Failure) -> bool {
     let text = failure.to_string();
     // The parser folds blanks of the expectation: fold them here too.
     let folded = text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
@@ -561,7 +562,7 @@ fn compare_results(
 
 /// Lines are the same if they differ in blanks at the end at most; SQLite's files may put the
 /// values of a row on one line or on several.
-fn same_lines(actual: &[String], expected: &[String], typed: bool) -> bool {
+pub fn same_lines(actual: &[String], expected: &[String], typed: bool) -> bool {
     if expected.iter().any(|line| line.contains(IGNORED)) {
         return has_fragments(&actual.join("\n"), &expected.join("\n"));
     }
