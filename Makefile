@@ -2,10 +2,11 @@
 
 DEMO_SECONDS ?= 20
 CORPUS ?= sql-tests/corpus
+QUERIES ?= 100000
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest corpus crash bench check clean postgres
+.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest corpus fuzz crash bench check clean postgres
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -48,6 +49,10 @@ sqltest: postgres ## sql-tests/ against a server and a real upstream
 corpus: postgres ## SQLite's sqllogictest files in CORPUS, each three ways: as asked, as views, maintained
 	cargo build --release --bins
 	target/release/tidemill-sqltest --server target/release/tidemilld --timeout 600 --times --ways tables,views,materialized $(CORPUS)
+
+fuzz: postgres ## QUERIES random queries, compared with PostgreSQL, some of them maintained (SEED=n to repeat)
+	cargo build --release --bins
+	target/release/tidemill-sqltest --server target/release/tidemilld --fuzz $(QUERIES) $(if $(SEED),--seed $(SEED))
 
 crash: postgres ## kill -9 of server and upstream, again and again, under load
 	cargo build --release --bins

@@ -6,6 +6,7 @@
 //! how the files are written.
 
 mod complete;
+mod fuzz;
 mod garbage;
 mod mirror;
 mod run;
@@ -33,8 +34,17 @@ use ways::Way;
 #[derive(Parser, Debug)]
 struct Arguments {
     /// Files, or directories that hold .slt and .test files.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "fuzz")]
     paths: Vec<PathBuf>,
+    /// Instead of files: so many random queries, compared with PostgreSQL.
+    #[arg(long)]
+    fuzz: Option<u64>,
+    /// The seed of the first random round; another one each time if it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Leave window functions out of random queries.
+    #[arg(long)]
+    no_windows: bool,
     /// The server program.
     #[arg(long, default_value = "target/debug/tidemilld")]
     server: PathBuf,
@@ -106,6 +116,16 @@ async fn run_all(arguments: &Arguments) -> Result<usize> {
     } else {
         Some(Arc::new(Mutex::new(Tidemill::start(&arguments.server).await?)))
     };
+    if let Some(queries) = arguments.fuzz {
+        let servers = Servers { tidemill, postgres };
+        let options = fuzz::Options {
+            queries,
+            seed: arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
+            jobs: arguments.jobs,
+            windows: !arguments.no_windows,
+        };
+        return fuzz::run(&servers, options).await;
+    }
     let shared = Shared { postgres, tidemill, number: AtomicUsize::new(0) };
     let ways: Vec<Option<Way>> = match arguments.ways.as_slice() {
         [] => vec![None],
@@ -176,10 +196,8 @@ async fn run_way(
     way: Way,
 ) -> Result<Vec<String>> {
     let script = script::read(path, name)?;
-    let servers = Servers {
-        tidemill: shared.tidemill.clone(),
-        postgres: Arc::clone(&shared.postgres),
-    };
+    let servers =
+        Servers { tidemill: shared.tidemill.clone(), postgres: Arc::clone(&shared.postgres) };
     let number = shared.number.fetch_add(1, Ordering::Relaxed) + 1;
     let database = format!("t_{number}");
     let run = ways::run(&servers, &script, name, &database, way);

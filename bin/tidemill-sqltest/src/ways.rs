@@ -7,9 +7,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use sqllogictest::{
-    Condition, Control, DefaultColumnType, QueryExpect, SortMode, StatementExpect,
-};
+use sqllogictest::{Condition, Control, DefaultColumnType, QueryExpect, SortMode, StatementExpect};
 
 use crate::mirror;
 use crate::run::{Servers, TIDEMILL_LABELS, matches, same_lines};
@@ -169,8 +167,14 @@ fn definitions_first(actions: &mut [Action]) {
     head.sort_by_key(|action| !is_definition(action));
 }
 
-/// Spreads the views over the file.
+/// Spreads the views over the file, as far as its tables live.
 fn choose_views(actions: &mut [Action]) {
+    let first_drop = actions.iter().position(|action| match action {
+        Action::Statement(_, sql, _) => sql.trim_start().to_uppercase().starts_with("DROP TABLE"),
+        Action::Query(_) => false,
+    });
+    let end = first_drop.unwrap_or(actions.len());
+    let actions = &mut actions[..end];
     let queries = actions.iter().filter(|action| matches!(action, Action::Query(_))).count();
     let step = queries.div_ceil(SAMPLE).max(1);
     let queries = actions.iter_mut().filter_map(|action| match action {
@@ -199,8 +203,7 @@ impl WayRun<'_> {
             let Action::Query(query) = action else { continue };
             let Some(view) = &query.view else { continue };
             let columns = columns(&query.types);
-            let create =
-                format!("CREATE MATERIALIZED VIEW {view} ({columns}) AS {}", query.sql);
+            let create = format!("CREATE MATERIALIZED VIEW {view} ({columns}) AS {}", query.sql);
             match self.ours.run(&create).await {
                 Ok(_) => {}
                 Err(failure) => {
