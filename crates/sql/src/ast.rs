@@ -6,6 +6,8 @@
 
 mod display;
 
+pub(crate) use display::query_text;
+
 use sqlparser::ast::{ColumnDef, DataType, Expr, Ident, ObjectName, Query, TableConstraint};
 
 /// A statement.

@@ -9,6 +9,7 @@ mod create;
 mod cursor;
 mod failure;
 mod options;
+mod recursion;
 mod show;
 mod tokens;
 
@@ -22,6 +23,7 @@ use tidemill_repr::{SqlError, SqlState};
 
 use crate::ast::{AsOf, QueryStatement, Statement};
 use failure::Failure;
+pub(crate) use recursion::{mutual_limit, restore, search_and_cycle};
 use tokens::{AS_OF, StatementTokens};
 
 /// How deep the parser may recurse on the stack of its thread.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use sqlparser::ast::{Expr, Ident};
+use sqlparser::ast::{Expr, Ident, Query};
 use tidemill_catalog::name::quote_literal;
 
 use super::{
@@ -13,6 +13,12 @@ use super::{
     SetValue, SetVariable, Show, ShowFilter, ShowKind, SourceTableName, SourceTables, Statement,
     Subscribe, SubscribeTarget,
 };
+use crate::parse::restore;
+
+/// Writes a query.
+pub(crate) fn query_text(query: &Query) -> String {
+    restore(query.to_string())
+}
 
 /// Writes a list with commas.
 pub(crate) fn list<T: Display>(items: &[T]) -> String {
@@ -39,7 +45,7 @@ impl Display for Statement {
         };
         match self {
             Statement::Query(statement) => statement.fmt(f),
-            Statement::Standard(statement) => statement.fmt(f),
+            Statement::Standard(statement) => f.write_str(&restore(statement.to_string())),
             Statement::CreateNamespace(statement) => statement.fmt(f),
             Statement::CreateSecret(statement) => statement.fmt(f),
             Statement::CreateConnection(statement) => statement.fmt(f),
@@ -70,7 +76,7 @@ impl Display for Statement {
 
 impl Display for QueryStatement {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.query.fmt(f)?;
+        f.write_str(&query_text(&self.query))?;
         self.as_of.as_ref().map_or(Ok(()), |as_of| write!(f, " {as_of}"))
     }
 }
@@ -208,7 +214,7 @@ impl Display for CreateView {
         }
         in_cluster(f, self.cluster.as_ref())?;
         with_options(f, &self.with)?;
-        write!(f, " AS {}", self.query)
+        write!(f, " AS {}", query_text(&self.query))
     }
 }
 
@@ -276,7 +282,7 @@ impl Display for Subscribe {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.target {
             SubscribeTarget::Object(name) => write!(f, "SUBSCRIBE TO {name}")?,
-            SubscribeTarget::Query(query) => write!(f, "SUBSCRIBE TO ({query})")?,
+            SubscribeTarget::Query(query) => write!(f, "SUBSCRIBE TO ({})", query_text(query))?,
         }
         with_options(f, &self.options)?;
         if let Some(as_of) = &self.as_of {

@@ -85,7 +85,7 @@ fn near(position: u64, parser: &Parser<'_>, text: &str) -> SqlError {
     syntax_error(&shown, position)
 }
 
-fn syntax_error(token: &str, position: u64) -> SqlError {
+pub(super) fn syntax_error(token: &str, position: u64) -> SqlError {
     SqlError::new(SqlState::SYNTAX_ERROR, format!("syntax error at or near \"{token}\""))
         .at(u32::try_from(position).unwrap_or(u32::MAX))
 }

@@ -11,7 +11,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 use tidemill_repr::{SqlError, SqlState};
 
-use super::failure;
+use super::{failure, recursion};
 
 /// Stands for `AS OF`.
 pub(super) const AS_OF: Token = Token::Char('\u{1}');
@@ -121,13 +121,13 @@ fn push(
     };
     let bytes = positions.byte(first.span.start.column)..positions.byte(last.span.end.column);
     check_operators(&tokens)?;
-    let tokens = normalize(tokens);
+    let tokens = normalize(tokens)?;
     statements.push(StatementTokens { tokens, ends_at, bytes });
     Ok(())
 }
 
 /// Folds words, forgets keywords that are none, joins `AS OF`.
-fn normalize(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+fn normalize(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError> {
     let mut result: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut first = true;
     for mut token in tokens {
@@ -145,7 +145,8 @@ fn normalize(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         result.push(token);
     }
     join_as_of(&mut result);
-    result
+    recursion::mark(&mut result)?;
+    Ok(result)
 }
 
 fn join_as_of(tokens: &mut Vec<TokenWithSpan>) {
@@ -163,7 +164,7 @@ fn join_as_of(tokens: &mut Vec<TokenWithSpan>) {
     }
 }
 
-fn is_word(token: &Token, expected: &str) -> bool {
+pub(super) fn is_word(token: &Token, expected: &str) -> bool {
     matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value == expected)
 }
 

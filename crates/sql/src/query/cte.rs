@@ -1,18 +1,24 @@
 //! WITH: names for queries.
 //!
 //! A query that is named and read becomes a Let. One that uses rows of the queries around it is
-//! put in place of its name instead, so that each reading sees the rows it should.
+//! put in place of its name instead, so that each reading sees the rows it should. Queries that
+//! name themselves ([`recursive`]) or one another ([`mutual`]) become a LetRec.
+
+mod mutual;
+mod recursive;
+mod reference;
 
 use std::rc::Rc;
 
-use sqlparser::ast::{Query, With};
-use tidemill_plan::{Id, LocalId, QueryExpr, RelationType};
+use sqlparser::ast::{Cte as CteTree, With};
+use tidemill_plan::{Id, LocalId, QueryExpr, RecursionLimit, RecursiveBinding, RelationType};
 use tidemill_repr::{SqlError, SqlState};
 
 use super::error::name_of;
 use super::order::{self, OutputColumn};
 use super::scope::Scope;
 use super::{QueryContext, walk};
+use crate::parse::{mutual_limit, search_and_cycle};
 
 /// The WITH queries that can be named, the latest first.
 pub(super) type CteList = Option<Rc<Cte>>;
@@ -26,6 +32,8 @@ pub(super) struct Cte {
     columns: Vec<OutputColumn>,
     /// Whether it is put in place of its name, and how many scopes are around its definition.
     in_place: Option<usize>,
+    /// Whether it is read from its own recursive term.
+    pub recursive: bool,
     next: CteList,
 }
 
@@ -67,70 +75,111 @@ impl Cte {
     }
 }
 
+/// What is bound around the body of a query with WITH.
+pub(super) enum Binding {
+    Plain(Rc<Cte>),
+    Recursive(Vec<RecursiveBinding<QueryExpr>>, RecursionLimit),
+}
+
 /// Plans the queries of a WITH; the result is the surroundings in which they can be named, and
 /// the bindings to put around the body.
 pub(super) fn plan_with(
     ctx: &QueryContext<'_>,
     with: &With,
     around: &Rc<Scope>,
-) -> Result<(Rc<Scope>, Vec<Rc<Cte>>), SqlError> {
+) -> Result<(Rc<Scope>, Vec<Binding>), SqlError> {
+    if let Some(limit) = mutual_limit(with)? {
+        return mutual::plan_mutual_with(ctx, with, limit, around);
+    }
     if with.recursive {
-        return Err(ctx.unsupported("WITH RECURSIVE", with.with_token.0.span));
+        return recursive::plan_recursive_with(ctx, with, around);
     }
     let mut scope = Rc::clone(around);
-    let mut bindings: Vec<Rc<Cte>> = Vec::new();
+    let mut bindings = Vec::new();
+    refuse_duplicates(ctx, &with.cte_tables)?;
     for cte in &with.cte_tables {
-        let span = cte.alias.name.span;
-        let name = name_of(&cte.alias.name);
-        if bindings.iter().any(|binding| binding.name == name) {
-            return Err(ctx.error(
-                SqlState::DUPLICATE_ALIAS,
-                format!("WITH query name \"{name}\" specified more than once"),
-                span,
-            ));
-        }
-        let (value, columns) = plan_cte(ctx, &cte.query, &scope)?;
-        let columns = super::from::rename_columns(
-            ctx,
-            columns,
-            &cte.alias,
-            &format!("WITH query \"{name}\""),
-        )?;
-        let in_place = walk::is_correlated(&value).then(|| scope.depth());
-        let binding = Rc::new(Cte {
-            name,
-            id: ctx.fresh_local(),
-            value,
-            columns,
-            in_place,
-            next: scope.ctes.clone(),
-        });
-        bindings.push(Rc::clone(&binding));
+        refuse_clauses(ctx, cte, false)?;
+        let (value, columns) = plan_cte(ctx, cte, &scope)?;
+        let binding = plain(ctx, &scope, name_of(&cte.alias.name), value, columns);
+        bindings.push(Binding::Plain(Rc::clone(&binding)));
         scope = Rc::new(Scope { ctes: Some(binding), ..(*scope).clone() });
     }
     Ok((scope, bindings))
 }
 
+fn refuse_duplicates(ctx: &QueryContext<'_>, ctes: &[CteTree]) -> Result<(), SqlError> {
+    for (at, cte) in ctes.iter().enumerate() {
+        let name = name_of(&cte.alias.name);
+        if ctes.iter().take(at).any(|other| name_of(&other.alias.name) == name) {
+            return Err(ctx.error(
+                SqlState::DUPLICATE_ALIAS,
+                format!("WITH query name \"{name}\" specified more than once"),
+                cte.alias.name.span,
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// SEARCH and CYCLE.
+fn refuse_clauses(ctx: &QueryContext<'_>, cte: &CteTree, recursive: bool) -> Result<(), SqlError> {
+    let span = cte.alias.name.span;
+    match &cte.from {
+        None => Ok(()),
+        Some(_) if search_and_cycle(cte).is_some() && !recursive => {
+            Err(ctx.error(SqlState::SYNTAX_ERROR, "WITH query is not recursive", span))
+        }
+        Some(_) if search_and_cycle(cte).is_some() => {
+            Err(ctx.unsupported("SEARCH or CYCLE of WITH RECURSIVE", span))
+        }
+        Some(from) => Err(ctx.unsupported("FROM after a query of WITH", from.span)),
+    }
+}
+
 fn plan_cte(
     ctx: &QueryContext<'_>,
-    query: &Query,
+    cte: &CteTree,
     scope: &Rc<Scope>,
 ) -> Result<(QueryExpr, Vec<OutputColumn>), SqlError> {
-    let parts = order::plan_query(ctx, query, scope)?;
-    order::into_subquery(ctx, parts)
+    let parts = order::plan_query(ctx, &cte.query, scope)?;
+    let (value, columns) = order::into_subquery(ctx, parts)?;
+    let what = format!("WITH query \"{}\"", name_of(&cte.alias.name));
+    let columns = super::from::rename_columns(ctx, columns, &cte.alias, &what)?;
+    Ok((value, columns))
+}
+
+/// A query that can be named from now on.
+fn plain(
+    ctx: &QueryContext<'_>,
+    scope: &Scope,
+    name: String,
+    value: QueryExpr,
+    columns: Vec<OutputColumn>,
+) -> Rc<Cte> {
+    let in_place = walk::is_correlated(&value).then(|| scope.depth());
+    let (id, next) = (ctx.fresh_local(), scope.ctes.clone());
+    Rc::new(Cte { name, id, value, columns, in_place, recursive: false, next })
 }
 
 /// Puts the bindings that are read around a body.
-pub(super) fn bind(bindings: Vec<Rc<Cte>>, mut body: QueryExpr) -> QueryExpr {
+pub(super) fn bind(bindings: Vec<Binding>, mut body: QueryExpr) -> QueryExpr {
     for binding in bindings.into_iter().rev() {
-        if binding.in_place.is_none() && walk::reads_local(&body, binding.id) {
-            body = QueryExpr::Let {
-                id: binding.id,
-                name: binding.name.clone(),
-                value: Box::new(binding.value.clone()),
-                body: Box::new(body),
-            };
-        }
+        body = match binding {
+            Binding::Plain(cte) if cte.in_place.is_none() && walk::reads_local(&body, cte.id) => {
+                QueryExpr::Let {
+                    id: cte.id,
+                    name: cte.name.clone(),
+                    value: Box::new(cte.value.clone()),
+                    body: Box::new(body),
+                }
+            }
+            Binding::Recursive(bindings, limit)
+                if bindings.iter().any(|binding| walk::reads_local(&body, binding.id)) =>
+            {
+                QueryExpr::LetRec { bindings, limit, body: Box::new(body) }
+            }
+            _ => body,
+        };
     }
     body
 }

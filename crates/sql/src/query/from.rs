@@ -441,7 +441,8 @@ pub(super) fn plan_named(
     {
         let (expr, columns) = cte.read(ctx, around.depth());
         let columns = columns.into_iter().map(|column| (column.name, column.typ));
-        return Ok((expr, Scope::of_table(table_name(name), columns)));
+        let table = TableName { recursive: cte.recursive, ..table_name(name) };
+        return Ok((expr, Scope::of_table(table, columns)));
     }
     let relation = ctx.relations.relation(parts)?;
     let (expr, relation) = catalog_functions::of_database(ctx, relation)?;
@@ -455,7 +456,14 @@ pub(super) fn plan_named(
 }
 
 fn table_name(name: &str) -> TableName {
-    TableName { schema: None, name: name.to_owned(), object: None, covered: false, function: false }
+    TableName {
+        schema: None,
+        name: name.to_owned(),
+        object: None,
+        covered: false,
+        function: false,
+        recursive: false,
+    }
 }
 
 /// Gives the one table of a scope another name, and names to its first columns.

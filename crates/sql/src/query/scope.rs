@@ -57,6 +57,8 @@ pub(super) struct TableName {
     pub covered: bool,
     /// A function's result, whose name may stand for its one column.
     pub function: bool,
+    /// The recursive query in its own recursive term.
+    pub recursive: bool,
 }
 
 /// The scope of the rows of one relation, under a name.
@@ -68,6 +70,7 @@ pub fn table_scope(desc: &RelationDesc, alias: &str) -> Scope {
         object: None,
         covered: false,
         function: false,
+        recursive: false,
     };
     Scope::of_table(table, columns)
 }

@@ -70,6 +70,12 @@ pub(super) fn plan_select(
     };
     let mut sort = plan_sort(&planner, order_by, &outputs)?;
     let mut distinct_on = plan_distinct_on(&planner, select, &outputs)?;
+    if !collector.is_empty() && scope.tables.iter().any(|table| table.recursive) {
+        return Err(SqlError::new(
+            SqlState::INVALID_RECURSION,
+            "aggregate functions are not allowed in a recursive query's recursive term",
+        ));
+    }
     let grouped = has_group_by(select) || having.is_some() || !collector.is_empty();
     if grouped {
         let grouping = Grouping { scope: &scope, collector: &collector, keys: &keys };

@@ -53,7 +53,7 @@ impl Planning<'_> {
                 format!("infinite recursion detected in the definition of \"{}\"", name.item),
             ));
         }
-        let query_sql = canonical.to_string();
+        let query_sql = crate::ast::query_text(&canonical);
         let view = View { desc, query_sql, query: Some(Arc::new(query)) };
         let cluster = self.cluster(statement.cluster.as_ref())?;
         let create_sql = CreateView {
