@@ -116,6 +116,9 @@ pub struct SourceTable {
     pub text_columns: Vec<i16>,
     /// Whether it was made by `FOR TABLES` (a subsource) rather than by `CREATE TABLE`.
     pub subsource: bool,
+    /// How often a RESYNC was asked for.
+    #[serde(default)]
+    pub resyncs: u32,
 }
 
 /// A table upstream, as its catalog describes it.
@@ -136,6 +139,21 @@ pub struct UpstreamTable {
     /// The publication's row filter, as SQL.
     #[serde(default)]
     pub row_filter: Option<String>,
+    /// Attribute numbers of the replica identity, where that is an index.
+    #[serde(default)]
+    pub identity: Vec<i16>,
+    /// Whether the publication publishes inserts and no other changes.
+    #[serde(default)]
+    pub insert_only: bool,
+    /// What changes when the publication is changed, or has the table anew.
+    #[serde(default)]
+    pub membership: Option<String>,
+    /// Whether it is the root of partitions.
+    #[serde(default)]
+    pub partitioned: bool,
+    /// The oids of its partitions.
+    #[serde(default)]
+    pub partitions: Vec<u32>,
 }
 
 /// A column upstream.

@@ -160,6 +160,8 @@ fn recover(recovered: &Recovered) -> Result<Snapshot, SqlError> {
         catalog_tick: recovered.upper,
         last_change: imbl::HashMap::new(),
         table_errors: imbl::HashMap::new(),
+        repaired: imbl::HashMap::new(),
+        resynced: imbl::HashMap::new(),
         hydrating: imbl::HashSet::new(),
         hydrated: imbl::HashMap::new(),
     };
@@ -182,6 +184,11 @@ fn recover(recovered: &Recovered) -> Result<Snapshot, SqlError> {
             DurableChange::TableError(id, error) => {
                 snapshot.table_errors.insert(id, (recovered.upper, error));
             }
+            DurableChange::Resynced(id, number) => {
+                snapshot.table_errors.remove(&id);
+                snapshot.hydrating.remove(&id);
+                snapshot.resynced.insert(id, number);
+            }
         }
     }
     snapshot.catalog = Arc::new(crate::statements::replan::replan(catalog)?);
@@ -200,6 +207,7 @@ fn note_table(snapshot: &mut Snapshot, catalog: &Catalog, change: &CatalogChange
         CatalogChange::DropItem(id) => {
             snapshot.hydrating.remove(id);
             snapshot.table_errors.remove(id);
+            snapshot.resynced.remove(id);
         }
         _ => {}
     }

@@ -59,10 +59,8 @@ impl Hydration {
             }
         }
         let snapshot = self.shared.snapshot();
-        let errors = match snapshot.table_errors.get(&collection) {
-            Some((tick, error)) if *tick <= as_of => vec![(error.clone(), 1)],
-            _ => Vec::new(),
-        };
+        let error = snapshot.table_error_at(collection, as_of);
+        let errors = error.map(|error| (error.clone(), 1)).into_iter().collect();
         self.send(collection, Arc::default(), errors, true);
         Ok(())
     }

@@ -27,7 +27,7 @@ use tidemill_repr::{Diff, Lsn, ObjectId, RowBatch, SqlError, SqlState, Tick};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::wall_tick;
-use crate::durable::{DurableChange, encode_position};
+use crate::durable::{DurableChange, SourcePosition, encode_position};
 use crate::hydrate::Hydration;
 use crate::sequencer::checks::{check_history, check_read, check_size, leave_out_dropped};
 use crate::shared::Shared;
@@ -70,8 +70,10 @@ pub struct Commit {
     pub snapshot_done: Vec<ObjectId>,
     /// Tables that cannot be followed any further.
     pub table_errors: Vec<(ObjectId, EvalError)>,
+    /// Tables whose content is right again, by which RESYNC.
+    pub resynced: Vec<(ObjectId, u32)>,
     /// The position of a source that this reaches, and who is told when it is durable.
-    pub position: Option<(ObjectId, Lsn, watch::Sender<Lsn>)>,
+    pub position: Option<(ObjectId, SourcePosition, watch::Sender<Lsn>)>,
     /// Tables that were read for this at a tick: if one changed since, nothing is committed.
     pub read: Option<(Tick, Vec<ObjectId>)>,
 }
@@ -266,7 +268,8 @@ struct Group {
     durable: Vec<DurableChange>,
     snapshot_done: Vec<ObjectId>,
     table_errors: Vec<(ObjectId, EvalError)>,
-    positions: HashMap<ObjectId, (Lsn, watch::Sender<Lsn>)>,
+    resynced: Vec<(ObjectId, u32)>,
+    positions: HashMap<ObjectId, (SourcePosition, watch::Sender<Lsn>)>,
     answers: Vec<(Answer, bool)>,
     bytes: usize,
 }
@@ -278,6 +281,7 @@ impl Group {
             || self.parts.iter().any(|(changed, _)| *changed == id)
             || self.volatile.iter().any(|(changed, _)| *changed == id)
             || self.table_errors.iter().any(|(changed, _)| *changed == id)
+            || self.resynced.iter().any(|(changed, _)| *changed == id)
     }
 
     fn is_full(&self) -> bool {
@@ -297,6 +301,10 @@ impl Group {
         for (table, error) in commit.table_errors {
             self.durable.push(DurableChange::TableError(table, error.clone()));
             self.table_errors.push((table, error));
+        }
+        for (table, number) in commit.resynced {
+            self.durable.push(DurableChange::Resynced(table, number));
+            self.resynced.push((table, number));
         }
         if let Some((source, position, told)) = commit.position {
             self.positions.insert(source, (position, told));
@@ -328,6 +336,16 @@ impl Group {
                 errors.push((table, error, 1));
             }
         }
+        for (table, number) in self.resynced {
+            snapshot.resynced.insert(table, number);
+            if snapshot.hydrating.remove(&table).is_some() {
+                snapshot.hydrated.insert(table, tick);
+            }
+            if let Some((since, error)) = snapshot.table_errors.remove(&table) {
+                snapshot.repaired.insert(table, (since, tick, error.clone()));
+                errors.push((table, error, -1));
+            }
+        }
         let changed = updates.iter().map(|(id, _)| *id).chain(self.parts.iter().map(|(id, _)| *id));
         for id in changed.chain(self.volatile.iter().map(|(id, _)| *id)) {
             snapshot.last_change.insert(id, tick);
@@ -336,7 +354,7 @@ impl Group {
             snapshot.last_change.insert(*id, tick);
         }
         let positions =
-            self.positions.iter().map(|(id, (position, _))| (*id, encode_position(*position)));
+            self.positions.iter().map(|(id, (position, _))| (*id, encode_position(position)));
         let entry = Entry {
             catalog: self
                 .durable
@@ -348,7 +366,11 @@ impl Group {
             positions: positions.collect(),
             ..Entry::at(tick)
         };
-        let told: Vec<(Lsn, watch::Sender<Lsn>)> = self.positions.into_values().collect();
+        let told: Vec<(Lsn, watch::Sender<Lsn>)> = self
+            .positions
+            .into_values()
+            .map(|(position, told)| (position.position, told))
+            .collect();
         let mut late = Vec::new();
         let mut early = Vec::new();
         for (answer, is_early) in self.answers {
@@ -515,6 +537,8 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
     for id in &dropped {
         snapshot.last_change.remove(id);
         snapshot.table_errors.remove(id);
+        snapshot.repaired.remove(id);
+        snapshot.resynced.remove(id);
         snapshot.hydrating.remove(id);
         snapshot.hydrated.remove(id);
     }

@@ -20,6 +20,10 @@ pub struct Snapshot {
     pub last_change: HashMap<ObjectId, Tick>,
     /// Tables that cannot be followed any further, since when and why.
     pub table_errors: HashMap<ObjectId, (Tick, EvalError)>,
+    /// Tables that were repaired: from when to when they had which error, the last time.
+    pub repaired: HashMap<ObjectId, (Tick, Tick, EvalError)>,
+    /// The number of the last RESYNC that was done, of tables that had one.
+    pub resynced: HashMap<ObjectId, u32>,
     /// Tables that wait for their first content.
     pub hydrating: HashSet<ObjectId>,
     /// When tables got their first content, since the server started.
@@ -27,6 +31,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The error that a table has at a tick.
+    pub fn table_error_at(&self, table: ObjectId, at: Tick) -> Option<&EvalError> {
+        if let Some((since, error)) = self.table_errors.get(&table)
+            && *since <= at
+        {
+            return Some(error);
+        }
+        let (since, until, error) = self.repaired.get(&table)?;
+        (*since <= at && at < *until).then_some(error)
+    }
+
     /// The first tick at which none of these tables is without content any more, as far as they
     /// are not hydrating still.
     pub fn settled(&self, collections: impl IntoIterator<Item = ObjectId>) -> Tick {

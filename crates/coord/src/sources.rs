@@ -1,6 +1,6 @@
 //! The running sources: which tasks there are, and what they hand over.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
@@ -12,15 +12,16 @@ use tidemill_ingest::postgres::{
     TableSnapshot,
 };
 use tidemill_ingest::{
-    BulkWriter, IngestCommit, IngestSink, SourceStatistics, SourceStatus, TableStatistics,
+    BulkWriter, IngestCommit, IngestSink, Rows, SourceStatistics, SourceStatus, TableStatistics,
 };
 use tidemill_ledger::{LedgerError, PartName, PartWriter};
 use tidemill_repr::{ColumnType, Lsn, ObjectId, RowBatch, SqlError, Tick};
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::durable::decode_position;
+use crate::durable::{SourcePosition, decode_position};
+use crate::hydrate::{Batches, read_collection};
 use crate::sequencer::Commit;
 use crate::shared::{Shared, shutting_down};
 use crate::snapshot::Snapshot;
@@ -43,6 +44,7 @@ pub struct Sources {
 /// Hands what a source reads to the sequencer.
 struct Sink {
     shared: Weak<Shared>,
+    slot: String,
     durable: watch::Sender<Lsn>,
     /// Commits that were handed over and have no tick yet, oldest first.
     queued: tokio::sync::Mutex<VecDeque<oneshot::Receiver<Result<Tick, SqlError>>>>,
@@ -56,6 +58,48 @@ impl Sink {
     fn shared(&self) -> Result<Arc<Shared>, SqlError> {
         self.shared.upgrade().ok_or_else(shutting_down)
     }
+
+    /// Waits until all but `most` of what was handed over have their ticks.
+    async fn wait(
+        &self,
+        queued: &mut VecDeque<oneshot::Receiver<Result<Tick, SqlError>>>,
+        most: usize,
+    ) -> Result<(), SqlError> {
+        while let Some(oldest) = queued.front_mut() {
+            match oldest.try_recv() {
+                Ok(answer) => {
+                    answer?;
+                    queued.pop_front();
+                }
+                Err(TryRecvError::Closed) => return Err(shutting_down()),
+                Err(TryRecvError::Empty) if queued.len() > most => {
+                    if let Some(oldest) = queued.pop_front() {
+                        oldest.await.map_err(|_| shutting_down())??;
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads batches on a thread of its own, as they are asked for.
+fn send_rows(open: impl FnOnce() -> Result<Batches, SqlError> + Send + 'static) -> Rows {
+    let (sender, receiver) = mpsc::channel(4);
+    tokio::task::spawn_blocking(move || match open() {
+        Ok(batches) => {
+            for batch in batches {
+                if sender.blocking_send(batch).is_err() {
+                    return;
+                }
+            }
+        }
+        Err(error) => {
+            let _ = sender.blocking_send(Err(error));
+        }
+    });
+    receiver
 }
 
 #[async_trait]
@@ -92,32 +136,57 @@ impl IngestSink for Sink {
                     (id, EvalError::Table { message: error.message, hint: error.hint })
                 })
                 .collect(),
-            position: Some((commit.source, commit.position, self.durable.clone())),
+            resynced: commit.resynced.into_iter().filter(|(id, _)| known(id)).collect(),
+            position: Some((
+                commit.source,
+                SourcePosition {
+                    position: commit.position,
+                    timeline: commit.timeline,
+                    slot: Some(self.slot.clone()),
+                },
+                self.durable.clone(),
+            )),
             ..Commit::default()
         };
         // What begins or ends the following of a table is waited for.
         let wait = !request.snapshot_done.is_empty()
             || !request.table_errors.is_empty()
+            || !request.resynced.is_empty()
             || !request.parts.is_empty();
         let most = if wait { 0 } else { QUEUED_COMMITS };
         let mut queued = self.queued.lock().await;
         queued.push_back(shared.queue_commit(request, true).await?);
-        while let Some(oldest) = queued.front_mut() {
-            match oldest.try_recv() {
-                Ok(answer) => {
-                    answer?;
-                    queued.pop_front();
-                }
-                Err(TryRecvError::Closed) => return Err(shutting_down()),
-                Err(TryRecvError::Empty) if queued.len() > most => {
-                    if let Some(oldest) = queued.pop_front() {
-                        oldest.await.map_err(|_| shutting_down())??;
-                    }
-                }
-                Err(TryRecvError::Empty) => break,
-            }
+        self.wait(&mut queued, most).await
+    }
+
+    async fn content(&self, table: ObjectId) -> Result<Rows, SqlError> {
+        let mut queued = self.queued.lock().await;
+        self.wait(&mut queued, 0).await?;
+        let shared = self.shared()?;
+        let tick = shared.snapshot().tick;
+        // Nobody may fold what is being opened.
+        let hold = shared.holds.hold(tick);
+        Ok(send_rows(move || {
+            let batches = read_collection(&shared, table, tick);
+            drop(hold);
+            batches
+        }))
+    }
+
+    fn read_parts(&self, parts: Vec<String>) -> Rows {
+        let shared = self.shared();
+        send_rows(move || {
+            let shared = shared?;
+            let names = part_names(&parts)?;
+            let read = names.into_iter().flat_map(move |name| shared.ledger.read_part(&name));
+            Ok(Box::new(read.map(|batch| batch.map_err(|error| crate::ledger_error(&error)))))
+        })
+    }
+
+    fn discard_parts(&self, parts: Vec<String>) {
+        if let (Ok(shared), Ok(names)) = (self.shared(), part_names(&parts)) {
+            shared.ledger.discard_parts(&names);
         }
-        Ok(())
     }
 
     fn status(&self, id: ObjectId, status: SourceStatus) {
@@ -146,11 +215,13 @@ fn read_part_names(
 ) -> Result<Vec<(ObjectId, PartName)>, SqlError> {
     let mut parts = Vec::new();
     for (id, names) in bulk.into_iter().filter(|(id, _)| known(id)) {
-        for name in names {
-            parts.push((id, serde_json::from_str(&name).map_err(SqlError::internal)?));
-        }
+        parts.extend(part_names(&names)?.into_iter().map(|name| (id, name)));
     }
     Ok(parts)
+}
+
+fn part_names(names: &[String]) -> Result<Vec<PartName>, SqlError> {
+    names.iter().map(|name| serde_json::from_str(name).map_err(SqlError::internal)).collect()
 }
 
 /// Writes parts on blocking threads, one batch behind its caller: while one is written the
@@ -227,25 +298,48 @@ impl Sources {
                 _ => {}
             }
         }
+        let mut started = HashSet::new();
         for item in catalog.items() {
-            if let Definition::Source(source) = &item.definition
-                && !running.contains_key(&item.id)
-            {
-                match start(shared, &snapshot, item, source, &recovered) {
-                    Ok(handle) => {
-                        recovered.remove(&item.id);
-                        running.insert(item.id, handle);
-                    }
-                    Err(error) => {
-                        shared.sources.board.status(item.id, SourceStatus::Failed { error });
-                    }
+            let Definition::Source(source) = &item.definition else { continue };
+            let is_new = match old.item(item.id).map(|old| &old.definition) {
+                Some(Definition::Source(old)) => old.slot != source.slot,
+                _ => true,
+            };
+            if running.contains_key(&item.id) && !is_new {
+                continue;
+            }
+            running.remove(&item.id);
+            started.insert(item.id);
+            match start(shared, &snapshot, item, source, &recovered) {
+                Ok(handle) => {
+                    recovered.remove(&item.id);
+                    running.insert(item.id, handle);
                 }
-            } else if let Some(source) = item.table().and_then(|table| table.source.as_ref())
-                && old.item(item.id).is_none()
-                && old.item(source.source).is_some()
-                && let Some(handle) = running.get(&source.source)
-            {
-                handle.add_table(table_config(item, source, TableSnapshot::Wanted));
+                Err(error) => {
+                    shared.sources.board.status(item.id, SourceStatus::Failed { error });
+                }
+            }
+        }
+        for item in catalog.items() {
+            let Some(follows) = item.table().and_then(|table| table.source.as_ref()) else {
+                continue;
+            };
+            let asked = |item: &Item| item.table()?.source.as_ref().map(|source| source.resyncs);
+            let old = old.item(item.id);
+            let is_same = old.is_some_and(|old| asked(old) == Some(follows.resyncs));
+            if is_same || started.contains(&follows.source) {
+                continue;
+            }
+            let mut wanted = wanted_snapshot(&snapshot, item.id, follows, true);
+            if let TableSnapshot::Again { live, .. } = &mut wanted {
+                let form = |item: &Item| {
+                    let source = item.table()?.source.as_ref()?;
+                    Some((source.upstream.oid, source.columns.clone()))
+                };
+                *live &= old.is_some_and(|old| form(old) == form(item));
+            }
+            if let Some(handle) = running.get(&follows.source) {
+                handle.add_table(table_config(item, follows, wanted));
             }
         }
     }
@@ -289,16 +383,22 @@ fn start(
 ) -> Result<SourceHandle, SqlError> {
     let catalog = &snapshot.catalog;
     let connection = upstream_connection(shared, catalog, source.connection)?;
-    let position = positions.get(&item.id).and_then(|bytes| decode_position(bytes));
+    let reached = positions.get(&item.id).and_then(|bytes| decode_position(bytes));
+    // The position of a slot before is worth nothing.
+    let reached =
+        reached.filter(|reached| reached.slot.as_ref().is_none_or(|slot| *slot == source.slot));
+    let position = reached.as_ref().map(|reached| reached.position);
+    let created_on = source.timeline.and_then(|timeline| u32::try_from(timeline).ok());
+    let timeline = reached.map(|reached| reached.timeline).filter(|timeline| *timeline != 0);
     let tables = catalog
         .items()
         .filter_map(|table| Some((table, table.table()?.source.as_ref()?)))
         .filter(|(_, follows)| follows.source == item.id)
-        .filter(|(table, _)| !snapshot.table_errors.contains_key(&table.id))
-        .map(|(table, follows)| {
-            let wanted = snapshot.hydrating.contains(&table.id);
-            let snapshot = if wanted { TableSnapshot::Wanted } else { TableSnapshot::Done };
-            table_config(table, follows, snapshot)
+        .filter_map(|(table, follows)| {
+            let wanted = wanted_snapshot(snapshot, table.id, follows, position.is_some());
+            let failed = snapshot.table_errors.contains_key(&table.id);
+            let again = matches!(wanted, TableSnapshot::Again { .. });
+            (again || !failed).then(|| table_config(table, follows, wanted))
         })
         .collect();
     let durable = watch::Sender::new(position.unwrap_or_default());
@@ -310,15 +410,34 @@ fn start(
         slot: source.slot.clone(),
         system_identifier: source.system_identifier.clone(),
         position,
+        timeline: timeline.or(created_on),
         tables,
     };
     let told = durable.subscribe();
     let sink = Arc::new(Sink {
         shared: Arc::downgrade(shared),
+        slot: source.slot.clone(),
         durable,
         queued: tokio::sync::Mutex::default(),
     });
     Ok(postgres::start(config, sink, told))
+}
+
+/// Whether a table's content is to be read, and how.
+fn wanted_snapshot(
+    snapshot: &Snapshot,
+    id: ObjectId,
+    follows: &SourceTable,
+    has_position: bool,
+) -> TableSnapshot {
+    let done = snapshot.resynced.get(&id).copied().unwrap_or(0);
+    let hydrating = snapshot.hydrating.contains(&id);
+    if follows.resyncs > done {
+        let failed = snapshot.table_errors.contains_key(&id);
+        let live = has_position && !hydrating && !failed;
+        return TableSnapshot::Again { number: follows.resyncs, live };
+    }
+    if hydrating { TableSnapshot::Wanted } else { TableSnapshot::Done }
 }
 
 fn table_config(item: &Item, source: &SourceTable, snapshot: TableSnapshot) -> TableConfig {

@@ -6,6 +6,7 @@ pub(crate) mod dml;
 pub(crate) mod explain;
 pub(crate) mod own;
 pub(crate) mod replan;
+mod resync;
 pub(crate) mod select;
 pub(crate) mod setting;
 pub(crate) mod source;
@@ -164,6 +165,7 @@ async fn dispatch(
         }
         Plan::CreateSecret(secret) => ddl::create_secret(session, execution, secret).await,
         Plan::AlterSecret { id, value } => ddl::alter_secret(session, execution, *id, value).await,
+        Plan::Resync(id) => resync::resync(session, execution, *id).await,
         Plan::CreateConnection { item, validate } => {
             source::create_connection(session, execution, item, *validate).await
         }

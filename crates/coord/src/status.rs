@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tidemill_catalog::builtin::mz_internal;
 use tidemill_catalog::{Catalog, Definition};
 use tidemill_ingest::{SourceStatistics, SourceStatus, TableStatistics};
-use tidemill_repr::{Datum, ObjectId, Row, RowBatch};
+use tidemill_repr::{Datum, ObjectId, Row, RowBatch, SqlError};
 use tokio::sync::Notify;
 
 use crate::clock::wall_timestamp;
@@ -78,6 +78,15 @@ impl StatusBoard {
     pub fn table_statistics(&self, id: ObjectId, statistics: TableStatistics) {
         self.reports.lock().entry(id).or_default().table = Some(statistics);
         self.changed.notify_one();
+    }
+
+    /// Why a source or table has ended, if it has.
+    pub fn failure(&self, id: ObjectId) -> Option<SqlError> {
+        let reports = self.reports.lock();
+        match &reports.get(&id)?.status.as_ref()?.0 {
+            SourceStatus::Failed { error } => Some(error.clone()),
+            _ => None,
+        }
     }
 
     /// The source or table is gone.

@@ -35,6 +35,11 @@ pub fn to_catalog(table: &UpstreamTable) -> catalog::UpstreamTable {
             })
             .collect(),
         row_filter: table.row_filter.clone(),
+        identity: table.identity.clone(),
+        insert_only: table.insert_only,
+        membership: table.membership.clone(),
+        partitioned: table.partitioned,
+        partitions: table.partitions.clone(),
         primary_key: primary_key.map(|key| key.attnums.clone()).unwrap_or_default(),
     }
 }
@@ -74,10 +79,16 @@ pub fn to_ingest(table: &catalog::UpstreamTable) -> UpstreamTable {
             })
             .collect(),
         keys: if table.primary_key.is_empty() { Vec::new() } else { vec![key] },
+        identity: table.identity.clone(),
         row_filter: table.row_filter.clone(),
+        insert_only: table.insert_only,
+        membership: table.membership.clone(),
+        partitions: table.partitions.clone(),
+        odd_partition: None,
+        partitioned: table.partitioned,
+        schema_usable: true,
         readable: true,
         row_security: false,
-        partitioned: false,
         estimated_rows: None,
     }
 }

@@ -16,5 +16,5 @@ pub mod postgres;
 pub mod sink;
 
 pub use sink::{
-    BulkWriter, IngestCommit, IngestSink, SourceStatistics, SourceStatus, TableStatistics,
+    BulkWriter, IngestCommit, IngestSink, Rows, SourceStatistics, SourceStatus, TableStatistics,
 };

@@ -1,9 +1,11 @@
 //! Where a source hands over what it read: the traits that the coordinator implements.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tidemill_repr::{ColumnType, Lsn, ObjectId, RowBatch, SqlError};
+use tokio::sync::mpsc;
 
 /// One upstream transaction (or several, or only a position), to be made part of the log whole.
 #[derive(Clone, Debug)]
@@ -12,6 +14,8 @@ pub struct IngestCommit {
     pub source: ObjectId,
     /// All upstream changes up to here are in this commit and those before it.
     pub position: Lsn,
+    /// The upstream's timeline on which that position is.
+    pub timeline: u32,
     /// Changes of tables, each table at most once.
     pub updates: Vec<(ObjectId, RowBatch)>,
     /// Changes of tables that were written as parts before ([`BulkWriter::finish`]).
@@ -20,18 +24,23 @@ pub struct IngestCommit {
     pub table_errors: Vec<(ObjectId, SqlError)>,
     /// Tables whose first content is whole with this commit: they are followed from here on.
     pub snapshot_done: Vec<ObjectId>,
+    /// Tables whose content is right again with this commit, whatever was wrong with them, and
+    /// the number of the RESYNC that did it.
+    pub resynced: Vec<(ObjectId, u32)>,
 }
 
 impl IngestCommit {
     /// A commit that only moves the position.
-    pub fn position(source: ObjectId, position: Lsn) -> IngestCommit {
+    pub fn position(source: ObjectId, position: Lsn, timeline: u32) -> IngestCommit {
         IngestCommit {
             source,
             position,
+            timeline,
             updates: Vec::new(),
             bulk: Vec::new(),
             table_errors: Vec::new(),
             snapshot_done: Vec::new(),
+            resynced: Vec::new(),
         }
     }
 
@@ -41,6 +50,7 @@ impl IngestCommit {
             && self.bulk.is_empty()
             && self.table_errors.is_empty()
             && self.snapshot_done.is_empty()
+            && self.resynced.is_empty()
     }
 }
 
@@ -54,6 +64,9 @@ pub trait BulkWriter: Send {
     /// A writer that is dropped without this leaves nothing behind.
     async fn finish(self: Box<Self>) -> Result<Vec<String>, SqlError>;
 }
+
+/// Rows of a collection, in batches whose sum is its content. An error ends them.
+pub type Rows = mpsc::Receiver<Result<Arc<RowBatch>, SqlError>>;
 
 /// The coordinator, as sources see it.
 #[async_trait]
@@ -69,6 +82,15 @@ pub trait IngestSink: Send + Sync {
     /// when it is durable; waiting here is the back pressure. An error, of this commit or of one
     /// before it, ends the source task.
     async fn commit(&self, commit: IngestCommit) -> Result<(), SqlError>;
+
+    /// The content of a table, with all that was handed over so far.
+    async fn content(&self, table: ObjectId) -> Result<Rows, SqlError>;
+
+    /// The rows of parts that are not committed yet.
+    fn read_parts(&self, parts: Vec<String>) -> Rows;
+
+    /// Removes parts that will not be committed.
+    fn discard_parts(&self, parts: Vec<String>);
 
     /// Where a source, or one of its tables, stands.
     fn status(&self, id: ObjectId, status: SourceStatus);

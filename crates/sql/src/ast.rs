@@ -334,6 +334,8 @@ pub enum AlterAction {
     Rename(Ident),
     /// `AS value` (of a secret)
     SecretValue(Expr),
+    /// `RESYNC` (of a table that follows a source, or a source)
+    Resync,
     /// Anything else: its first words, in capitals.
     Other(String),
 }

@@ -118,6 +118,8 @@ pub enum Plan {
         /// Its new value.
         value: SecretValue,
     },
+    /// Reads a table that follows a source once more, or all of a source's tables.
+    Resync(ObjectId),
     /// Makes a connection.
     CreateConnection {
         /// The connection.

@@ -361,16 +361,6 @@ fn new_table(
             ),
         ));
     }
-    if upstream.replica_identity == 'n' {
-        return Err(SqlError::new(
-            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-            format!("table {} has replica identity NOTHING", shown(upstream)),
-        )
-        .with_hint(format!(
-            "Run ALTER TABLE {} REPLICA IDENTITY FULL upstream.",
-            shown(upstream)
-        )));
-    }
     let mut desc = RelationDesc::default();
     let mut columns = Vec::new();
     for column in &upstream.columns {
@@ -382,6 +372,7 @@ fn new_table(
         desc.columns.push(Column { name: column.name.clone(), typ });
         columns.push(column.attnum);
     }
+    check_identity(upstream, &columns)?;
     let key: Option<Vec<usize>> = upstream
         .primary_key
         .iter()
@@ -398,9 +389,150 @@ fn new_table(
         columns,
         text_columns: choice.text.to_vec(),
         subsource,
+        resyncs: 0,
     };
     let definition = Definition::Table(Table { desc, defaults, source: Some(source_table) });
     Ok(NewItem { name, create_sql, depends_on: vec![source], definition, replaces: None })
+}
+
+/// Without FULL, old rows are found by the columns of the replica identity: they must be here.
+fn check_identity(upstream: &UpstreamTable, columns: &[i16]) -> Result<(), SqlError> {
+    let left_out = |attnum: &&i16| !columns.contains(attnum);
+    let keyed = matches!(upstream.replica_identity, 'd' | 'i') && !upstream.insert_only;
+    let Some(attnum) = upstream.identity.iter().find(left_out).filter(|_| keyed) else {
+        return Ok(());
+    };
+    let column = upstream.columns.iter().find(|column| column.attnum == *attnum);
+    let column = column.map_or("", |column| &column.name);
+    Err(SqlError::new(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("column \"{column}\" of the replica identity of {} is left out", shown(upstream)),
+    )
+    .with_detail("Updates and deletes tell the old row by it.")
+    .with_hint(format!(
+        "Carry the column, or run ALTER TABLE {} REPLICA IDENTITY FULL on the upstream database.",
+        shown(upstream)
+    )))
+}
+
+/// A table of a source as it is upstream now, for a RESYNC. Its columns keep their names and
+/// types here.
+///
+/// # Errors
+/// The upstream's table is not in the publication any more, lacks a column, or has one of a type
+/// that does not fit.
+pub fn resynced(
+    name: &QualifiedName,
+    table: &Table,
+    upstream: &Upstream<'_>,
+) -> Result<Table, SqlError> {
+    let Some(source) = &table.source else {
+        return Err(SqlError::new(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("table {} follows no source", name.item),
+        ));
+    };
+    let old = &source.upstream;
+    let by_oid = upstream.tables.iter().find(|found| found.oid == old.oid);
+    let by_name = || {
+        upstream.tables.iter().find(|found| found.name == old.name && found.schema == old.schema)
+    };
+    let Some(found) = by_oid.or_else(by_name) else {
+        return Err(SqlError::new(
+            SqlState::UNDEFINED_TABLE,
+            format!("table {} is not in publication \"{}\"", shown(old), upstream.publication),
+        )
+        .with_hint("Put it back with ALTER PUBLICATION .. ADD TABLE on the upstream database."));
+    };
+    let mut columns = Vec::with_capacity(source.columns.len());
+    let mut text_columns = Vec::new();
+    for (attnum, here) in source.columns.iter().zip(&table.desc.columns) {
+        let was = old.columns.iter().find(|column| column.attnum == *attnum);
+        let was_name = was.map_or(here.name.as_str(), |column| &column.name);
+        let same = found.columns.iter().find(|c| c.attnum == *attnum && found.oid == old.oid);
+        let now = same.or_else(|| found.columns.iter().find(|column| column.name == was_name));
+        let Some(now) = now else {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{was_name}\" of {} is not there any more", shown(found)),
+            )
+            .with_hint("Add the column again upstream, or drop the table here."));
+        };
+        let text = source.text_columns.contains(attnum);
+        check_type(found, now, was, &here.typ, text)?;
+        if text {
+            text_columns.push(now.attnum);
+        }
+        columns.push(now.attnum);
+    }
+    check_identity(found, &columns)?;
+    check_key(table, found, &columns)?;
+    let source = SourceTable {
+        upstream: found.clone(),
+        columns,
+        text_columns,
+        resyncs: source.resyncs.saturating_add(1),
+        ..source.clone()
+    };
+    Ok(Table { source: Some(source), ..table.clone() })
+}
+
+/// The column's values must have the type that the column has here.
+fn check_type(
+    table: &UpstreamTable,
+    now: &UpstreamColumn,
+    was: Option<&UpstreamColumn>,
+    here: &ColumnType,
+    text: bool,
+) -> Result<(), SqlError> {
+    let typ = if text { Some(ScalarType::Text) } else { scalar_type(now.type_oid) };
+    let unchanged = was.is_some_and(|was| was.type_oid == now.type_oid);
+    if typ.as_ref() != Some(&here.scalar_type) && !unchanged {
+        return Err(SqlError::new(
+            SqlState::DATATYPE_MISMATCH,
+            format!(
+                "column \"{}\" of {} has type {}, and {} here",
+                now.name,
+                shown(table),
+                now.type_name,
+                here.sql_name()
+            ),
+        )
+        .with_hint("Give it its type back upstream, or drop the table here and create it again."));
+    }
+    if !here.nullable && !now.not_null {
+        let column = quote_identifier(&now.name);
+        return Err(SqlError::new(
+            SqlState::NOT_NULL_VIOLATION,
+            format!("column \"{}\" of {} is not NOT NULL any more", now.name, shown(table)),
+        )
+        .with_hint(format!(
+            "Run ALTER TABLE {} ALTER COLUMN {column} SET NOT NULL on the upstream database.",
+            shown(table)
+        )));
+    }
+    Ok(())
+}
+
+/// Views may rely on the key that the table had.
+fn check_key(table: &Table, found: &UpstreamTable, columns: &[i16]) -> Result<(), SqlError> {
+    let key: Option<Vec<usize>> = found
+        .primary_key
+        .iter()
+        .map(|attnum| columns.iter().position(|column| column == attnum))
+        .collect();
+    let holds = |wanted: &Vec<usize>| {
+        key.as_ref()
+            .is_some_and(|key| !key.is_empty() && key.iter().all(|column| wanted.contains(column)))
+    };
+    if table.desc.keys.iter().all(holds) {
+        return Ok(());
+    }
+    Err(SqlError::new(
+        SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("table {} does not have the primary key any more that it had", shown(found)),
+    )
+    .with_hint("Give it its primary key back upstream, or drop the table here."))
 }
 
 /// The type of a column here.
@@ -481,6 +613,11 @@ mod tests {
                 })
                 .collect(),
             row_filter: None,
+            identity: Vec::new(),
+            insert_only: false,
+            membership: None,
+            partitioned: false,
+            partitions: Vec::new(),
             primary_key: vec![1],
         }
     }

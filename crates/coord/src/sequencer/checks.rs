@@ -17,15 +17,16 @@ const COMMIT_BYTES: usize = 1 << 29;
 /// Takes out what a source says of tables that were dropped while it said it: the ledger would
 /// take it for new collections.
 pub(super) fn leave_out_dropped(shared: &Shared, commit: &mut Commit) {
-    let Some((source, ..)) = commit.position else { return };
+    let Some((source, ..)) = &commit.position else { return };
     let catalog = Arc::clone(&shared.snapshot().catalog);
     let known = |id: &ObjectId| catalog.item(*id).is_some();
-    if !known(&source) {
+    if !known(source) {
         commit.position = None;
     }
     commit.updates.retain(|(id, _)| known(id));
     commit.snapshot_done.retain(known);
     commit.table_errors.retain(|(id, _)| known(id));
+    commit.resynced.retain(|(id, _)| known(id));
     for (_, part) in commit.parts.extract_if(.., |(id, _)| !known(id)) {
         shared.ledger.discard_parts(&[part]);
     }

@@ -11,7 +11,7 @@ use tidemill_sql::sources::{self, Upstream};
 
 use super::Execution;
 use super::ddl::{check_current, commit, create, item_of, new_item, numbered_item};
-use crate::response::Response;
+use crate::response::{Notice, Response};
 use crate::session::{Session, Transaction};
 use crate::shared::Shared;
 use crate::sources::{open_connection, upstream_connection};
@@ -37,7 +37,10 @@ pub(crate) async fn create_connection(
 }
 
 /// The upstream took its time: the catalog must still be the one that was planned on.
-fn check_unchanged(session: &Session, execution: &Execution<'_>) -> Result<(), SqlError> {
+pub(super) fn check_unchanged(
+    session: &Session,
+    execution: &Execution<'_>,
+) -> Result<(), SqlError> {
     check_current(session, execution.snapshot.catalog_tick)
 }
 
@@ -103,6 +106,7 @@ pub(crate) async fn create_source(
         changes.push(CatalogChange::PutItem(Box::new(new_item(session, &catalog, table))));
     }
     commit(session, execution, changes).await?;
+    tell_insert_only(session, &plan.publication, &subsources);
     Ok(Response::Tag("CREATE SOURCE".to_owned()))
 }
 
@@ -114,6 +118,27 @@ fn check_supported(item: &NewItem, tables: &[postgres::UpstreamTable]) -> Result
         Some(table) => table.check_supported(),
         None => Ok(()),
     }
+}
+
+/// Says which tables will never see updates and deletes.
+fn tell_insert_only(session: &mut Session, publication: &str, tables: &[NewItem]) {
+    let insert_only = |item: &&NewItem| match &item.definition {
+        Definition::Table(table) => {
+            table.source.as_ref().is_some_and(|source| source.upstream.insert_only)
+        }
+        _ => false,
+    };
+    let names: Vec<&str> =
+        tables.iter().filter(insert_only).map(|item| item.name.item.as_str()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let message = format!("publication \"{publication}\" publishes inserts only");
+    let notice = SqlError::new(SqlState("00000"), message).with_detail(format!(
+        "Updates, deletes and TRUNCATE upstream will not be seen in {}.",
+        names.join(", ")
+    ));
+    session.notice(Notice { severity: "NOTICE", message: notice });
 }
 
 /// Executes CREATE TABLE .. FROM SOURCE.
@@ -137,7 +162,9 @@ pub(crate) async fn create_table(
     let upstream = Upstream { publication: &source.publication, tables: &tables };
     let table = sources::table_from_source(&catalog, plan, &upstream)?;
     check_supported(&table, &described.tables)?;
-    create(session, execution, &table, "CREATE TABLE").await
+    let response = create(session, execution, &table, "CREATE TABLE").await?;
+    tell_insert_only(session, &source.publication, std::slice::from_ref(&table));
+    Ok(response)
 }
 
 /// Drops a slot upstream; the task that held it is just being stopped.

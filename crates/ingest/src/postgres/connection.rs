@@ -25,6 +25,8 @@ pub(crate) enum Next {
     Retry,
     /// Wait for a person.
     Stop,
+    /// The same, and changes are lost: no table can be followed any further.
+    Lost,
 }
 
 /// An error of a source, and what to do about it. Errors of one table are data, not this.
@@ -37,6 +39,10 @@ pub(crate) struct SourceError {
 impl SourceError {
     pub(crate) fn stop(error: SqlError) -> SourceError {
         SourceError { error, next: Next::Stop }
+    }
+
+    pub(crate) fn lost(error: SqlError) -> SourceError {
+        SourceError { error, next: Next::Lost }
     }
 }
 

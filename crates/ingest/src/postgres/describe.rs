@@ -40,13 +40,26 @@ pub struct UpstreamTable {
     pub columns: Vec<UpstreamColumn>,
     /// Its primary key and unique constraints.
     pub keys: Vec<UpstreamKey>,
+    /// The columns of its replica identity, unless that is FULL or NOTHING.
+    pub identity: Vec<i16>,
     /// The publication's row filter, as SQL.
     pub row_filter: Option<String>,
+    /// Whether the publication publishes its inserts, and no other changes.
+    pub insert_only: bool,
+    /// What changes when the table is taken out of the publication and put back, or the
+    /// publication is changed: changes may be missing from the stream then.
+    pub membership: Option<String>,
+    /// The partitions that hold its rows, when it is a root.
+    pub partitions: Vec<u32>,
+    /// A partition whose replica identity is not that of the root.
+    pub odd_partition: Option<String>,
     /// Whether it is the root of partitions (`relkind` p).
     pub partitioned: bool,
     /// How many rows the upstream believes it has; None if it never looked.
     pub estimated_rows: Option<u64>,
-    /// Whether the user may read it (USAGE of the schema and SELECT).
+    /// Whether the user may use its schema.
+    pub schema_usable: bool,
+    /// Whether the user may read its published columns.
     pub readable: bool,
     /// Whether row-level security hides rows from the user.
     pub row_security: bool,
@@ -145,38 +158,62 @@ impl UpstreamTable {
     /// Says why this table cannot be followed yet, if so, with the way out.
     ///
     /// # Errors
-    /// Its replica identity is not FULL, or it is the root of partitions.
+    /// It cannot be read whole, or its old rows cannot be found.
     pub fn check_supported(&self) -> Result<(), SqlError> {
         let name = self.sql_name();
-        if !self.readable {
-            let message = format!("permission denied for table {name}");
-            return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message).with_hint(
+        let denied = |message: String| SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message);
+        let schema = quote_identifier(&self.schema);
+        if !self.schema_usable {
+            return Err(denied(format!("permission denied for schema {schema}")).with_hint(
                 format!(
-                    "Run GRANT USAGE ON SCHEMA {} and GRANT SELECT ON {name}, to the user of the \
-                 connection, on the upstream database.",
-                    quote_identifier(&self.schema)
+                    "Run GRANT USAGE ON SCHEMA {schema}, to the user of the connection, on the \
+                 upstream database."
                 ),
             ));
         }
+        if !self.readable {
+            return Err(denied(format!("permission denied for table {name}")).with_hint(format!(
+                "Run GRANT SELECT ON {name}, to the user of the connection, on the upstream \
+                 database."
+            )));
+        }
         if self.row_security {
             let message = format!("row-level security of table {name} applies to the user");
-            return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
+            return Err(denied(message)
                 .with_detail("The snapshot would lack the rows that are hidden.")
                 .with_hint("Give the user of the connection BYPASSRLS on the upstream database."));
         }
-        if self.partitioned {
-            return Err(SqlError::unsupported(format!("following the partitioned table {name}"))
-                .with_hint(
-                    "Publish the partitions themselves (publish_via_partition_root = false).",
-                ));
+        if self.insert_only {
+            return Ok(());
         }
-        if self.replica_identity != ReplicaIdentity::Full {
-            let message = format!("table {name} does not have REPLICA IDENTITY FULL");
-            return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
-                .with_detail("Without it, updates and deletes do not carry the old row.")
-                .with_hint(replica_identity_hint(&name)));
+        let unusable = |message: String, detail: &str| {
+            Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+                .with_detail(detail)
+                .with_hint(replica_identity_hint(&name)))
+        };
+        let missing = "Without it, updates and deletes do not carry the old row.";
+        match self.replica_identity {
+            ReplicaIdentity::Nothing => {
+                return unusable(format!("table {name} has replica identity NOTHING"), missing);
+            }
+            ReplicaIdentity::Default | ReplicaIdentity::Index if self.identity.is_empty() => {
+                let message =
+                    format!("table {name} does not have REPLICA IDENTITY FULL or a primary key");
+                return unusable(message, missing);
+            }
+            _ => {}
         }
-        Ok(())
+        match &self.odd_partition {
+            Some(partition) if self.partitioned => {
+                let message =
+                    format!("partition {partition} has another replica identity than {name}");
+                let hint = replica_identity_hint(partition);
+                Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+                    .with_detail("Its updates and deletes would not carry the old row.")
+                    .with_hint(hint))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -237,8 +274,11 @@ pub async fn describe(
 ) -> Result<UpstreamDescription, SqlError> {
     let client = connection.connect().await?;
     let server_version = check_server(&client).await?;
-    check_publication(&client, publication).await?;
-    let tables = read_tables(&client, server_version, publication).await?;
+    let insert_only = check_publication(&client, publication).await?;
+    let mut tables = read_tables(&client, server_version, publication).await?;
+    for table in &mut tables {
+        table.insert_only = insert_only;
+    }
     let system = ReplicationSession::connect(connection).await?.identify_system().await?;
     Ok(UpstreamDescription {
         server_version,
@@ -249,7 +289,7 @@ pub async fn describe(
     })
 }
 
-async fn query(
+pub(crate) async fn query(
     client: &Client,
     sql: &str,
     parameters: &[&(dyn ToSql + Sync)],
@@ -257,8 +297,10 @@ async fn query(
     client.query(sql, parameters).await.map_err(|error| sql_error(&error))
 }
 
-async fn check_publication(client: &Client, publication: &str) -> Result<(), SqlError> {
-    let sql = "SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate \
+/// Checks that the publication is there, and whole; says whether it publishes inserts only.
+async fn check_publication(client: &Client, publication: &str) -> Result<bool, SqlError> {
+    let sql = "SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate, \
+                      pubinsert AND NOT (pubupdate OR pubdelete OR pubtruncate) \
                FROM pg_publication WHERE pubname = $1";
     let rows = query(client, sql, &[&publication]).await?;
     let Some(row) = rows.first() else {
@@ -275,8 +317,8 @@ async fn check_publication(client: &Client, publication: &str) -> Result<(), Sql
             names => error.with_detail(format!("The upstream database has: {}.", names.join(", "))),
         });
     };
-    if row.get(0) {
-        return Ok(());
+    if row.get(0) || row.get(1) {
+        return Ok(row.get(1));
     }
     let message = format!("publication \"{publication}\" does not publish all changes");
     let name = quote_identifier(publication);
@@ -299,21 +341,32 @@ async fn read_tables(
     };
     let sql = format!(
         "SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.relkind::text, \
-                c.reltuples::float8, \
-                has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'), \
-                row_security_active(c.oid), {filters} \
+                c.reltuples::float8, has_schema_privilege(n.oid, 'USAGE'), \
+                (SELECT bool_and(has_column_privilege(c.oid, a.attnum, 'SELECT')) \
+                 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 \
+                 AND NOT a.attisdropped AND ({published})), \
+                row_security_active(c.oid), {filters}, {membership}, {partitions}, {odd} \
          FROM pg_publication_tables p \
          JOIN pg_namespace n ON n.nspname = p.schemaname \
          JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename \
-         WHERE p.pubname = $1 ORDER BY 2, 3"
+         JOIN pg_publication pub ON pub.pubname = p.pubname \
+         WHERE p.pubname = $1 ORDER BY 2, 3",
+        published = if server_version >= 150_000 { "a.attname = ANY (p.attnames)" } else { "true" },
+        membership = membership_sql(server_version),
+        partitions = partitions_sql(server_version, "array_agg(t.relid::oid ORDER BY 1)"),
+        odd = partitions_sql(
+            server_version,
+            "min(t.relid::regclass::text) FILTER (WHERE l.relreplident <> c.relreplident)"
+        ),
     );
     let rows = query(client, &sql, &[&publication]).await?;
     let oids: Vec<u32> = rows.iter().map(|row| row.get(0)).collect();
     let mut columns = read_columns(client, server_version, &oids).await?;
     let mut keys = read_keys(client, &oids).await?;
+    let mut identities = read_identities(client, &oids).await?;
     let tables = rows.iter().map(|row| {
         let oid: u32 = row.get(0);
-        let listed: Option<Vec<String>> = row.get(9);
+        let listed: Option<Vec<String>> = row.get(10);
         let mut columns = columns.remove(&oid).unwrap_or_default();
         if let Some(listed) = listed {
             for column in &mut columns {
@@ -328,15 +381,67 @@ async fn read_tables(
             replica_identity: ReplicaIdentity::from_code(row.get(3)),
             columns,
             keys: keys.remove(&oid).unwrap_or_default(),
-            row_filter: row.get(8),
+            identity: identities.remove(&oid).unwrap_or_default(),
+            row_filter: row.get(9),
+            insert_only: false,
+            membership: row.get(11),
+            partitions: row.get::<_, Option<Vec<u32>>>(12).unwrap_or_default(),
+            odd_partition: row.get(13),
             partitioned: row.get::<_, &str>(4) == "p",
             // -1: never analysed (since version 14; 0 before).
             estimated_rows: (reltuples > 0.0).then_some(reltuples as u64),
-            readable: row.get(6),
-            row_security: row.get(7),
+            schema_usable: row.get(6),
+            readable: row.get::<_, Option<bool>>(7).unwrap_or(true),
+            row_security: row.get(8),
         }
     });
     Ok(tables.collect())
+}
+
+/// What tells that the publication `pub` has table `c` without break, as an SQL expression.
+pub(crate) fn membership_sql(server_version: u32) -> String {
+    // Taking a table out of a publication and putting it back makes a new row, with a new oid.
+    let table = if server_version >= 120_000 {
+        "r.prrelid = c.oid OR r.prrelid IN (SELECT relid FROM pg_partition_ancestors(c.oid))"
+    } else {
+        "r.prrelid = c.oid"
+    };
+    let schema = if server_version >= 150_000 {
+        "(SELECT max(s.oid)::text FROM pg_publication_namespace s \
+          WHERE s.pnpubid = pub.oid AND s.pnnspid = c.relnamespace)"
+    } else {
+        "NULL"
+    };
+    format!(
+        "concat_ws(',', 'publication', pub.oid, pub.xmin, 'tables', \
+         (SELECT string_agg(r.oid::text, ' ' ORDER BY r.oid) FROM pg_publication_rel r \
+          WHERE r.prpubid = pub.oid AND ({table})), 'schema', {schema})"
+    )
+}
+
+/// An aggregate over the partitions `t` (`l` in `pg_class`) that hold rows of root `c`.
+pub(crate) fn partitions_sql(server_version: u32, aggregate: &str) -> String {
+    if server_version < 130_000 {
+        return "NULL".to_owned();
+    }
+    format!(
+        "CASE WHEN c.relkind = 'p' THEN (SELECT {aggregate} FROM pg_partition_tree(c.oid) t \
+         JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf AND l.relkind = 'r') END"
+    )
+}
+
+/// The columns of each table's replica identity, where that is an index.
+async fn read_identities(
+    client: &Client,
+    tables: &[u32],
+) -> Result<HashMap<u32, Vec<i16>>, SqlError> {
+    let sql = "SELECT i.indrelid, i.indkey::int2[] FROM pg_index i \
+               JOIN pg_class c ON c.oid = i.indrelid \
+               WHERE c.oid = ANY ($1) AND i.indisvalid AND i.indimmediate \
+               AND CASE c.relreplident WHEN 'd' THEN i.indisprimary \
+                                       WHEN 'i' THEN i.indisreplident ELSE false END";
+    let rows = query(client, sql, &[&tables]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 async fn read_columns(

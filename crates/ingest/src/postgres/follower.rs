@@ -1,50 +1,54 @@
 //! What a source knows of its tables, and what it does with each message of the stream.
 //!
-//! A table is pending (its snapshot is wanted, being read, or waits for the stream to reach it),
-//! live, or failed. Changes of a pending table are kept back; see [`super`] for how they join.
+//! A table is waiting for its first content, live, stale (it has content, but what came after it
+//! is missing), or failed. One that is [`Catching`] up has a snapshot read meanwhile, and the
+//! stream's changes kept for it; see [`super`] for how they join.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidemill_repr::{ColumnType, Lsn, ObjectId, Oid, RowBatch, SqlError, SqlState};
+use tidemill_repr::{ColumnType, Lsn, ObjectId, Oid, SqlError, SqlState};
 
 use crate::sink::{IngestCommit, IngestSink, SourceStatistics, SourceStatus, TableStatistics};
 
-use super::connection::SourceError;
+use super::catching::{Catching, CaughtUp};
+use super::connection::{Next, SourceError};
 use super::pgoutput::{self, Message, Relation};
 use super::source::{TableConfig, TableSnapshot};
-use super::table::{TableBinding, column_decoders, truncated};
+use super::streamed::Streamed;
+use super::table::column_decoders;
 use super::transaction::Transaction;
+use super::watch::{Found, Watch, no_publication};
+use super::work::{Base, Form, TableWork, Target, difference};
 
 /// A table of a source.
 struct Followed {
-    config: TableConfig,
+    work: TableWork,
     state: State,
-    /// How tuples of this session's stream become rows.
-    binding: Option<TableBinding>,
+    catching: Option<Catching>,
     statistics: TableStatistics,
     told: TableStatistics,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Pending(Pending),
+    /// Its first content is not committed yet.
+    Waiting,
+    /// It follows.
     Live,
+    /// It has content, but does not follow: all of it is read once more.
+    Stale,
+    /// It cannot be followed.
     Failed,
 }
 
-/// A table whose first content is not committed yet.
-#[derive(Default)]
-struct Pending {
-    /// Whether a snapshot task reads it.
-    reading: bool,
-    /// The position of the snapshot.
-    snapshot: Option<Lsn>,
-    /// The parts that hold the snapshot, when it is read.
-    parts: Option<Vec<String>>,
-    rows: u64,
-    /// Changes of the stream, by the end of their transaction.
-    kept: Vec<(Lsn, Result<RowBatch, SqlError>)>,
+/// What is known of a table that the stream described.
+enum Described {
+    /// What it said.
+    Told(Relation),
+    /// With the catalog's columns.
+    Whole(Arc<Form>),
 }
 
 /// All tables of a source, and where it stands.
@@ -54,10 +58,16 @@ pub(crate) struct Follower {
     tables: BTreeMap<ObjectId, Followed>,
     by_oid: HashMap<Oid, Vec<ObjectId>>,
     /// What this session's stream said of tables.
-    relations: HashMap<Oid, Relation>,
-    transaction: Option<Transaction>,
+    described: HashMap<Oid, Described>,
+    watch: Watch,
+    /// The open transaction, and where its commit stands.
+    transaction: Option<(Transaction, Lsn)>,
+    /// Transactions that the upstream sends before they commit.
+    streamed: Streamed,
     /// All upstream changes up to here were received.
     pub(crate) position: Lsn,
+    /// The upstream's timeline.
+    pub(crate) timeline: u32,
     /// All upstream changes up to here were handed over.
     committed: Lsn,
     committed_at: Instant,
@@ -66,15 +76,23 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    pub(crate) fn new(source: ObjectId, sink: Arc<dyn IngestSink>, position: Lsn) -> Follower {
+    pub(crate) fn new(
+        source: ObjectId,
+        sink: Arc<dyn IngestSink>,
+        watch: Watch,
+        (position, timeline): (Lsn, u32),
+    ) -> Follower {
         Follower {
             source,
             sink,
             tables: BTreeMap::new(),
             by_oid: HashMap::new(),
-            relations: HashMap::new(),
+            described: HashMap::new(),
+            watch,
             transaction: None,
+            streamed: Streamed::default(),
             position,
+            timeline,
             committed: position,
             committed_at: Instant::now(),
             statistics: SourceStatistics::default(),
@@ -84,83 +102,94 @@ impl Follower {
 
     /// Forgets what belongs to the session that ended.
     pub(crate) fn begin_session(&mut self) {
-        self.relations.clear();
-        self.transaction = None;
+        self.described.clear();
+        self.streamed = Streamed::default();
+        let broken = self.transaction.take();
         for table in self.tables.values_mut() {
-            table.binding = None;
+            table.work.binding = None;
+            if let Some(catching) = &mut table.catching {
+                catching.transaction_breaks();
+            }
+        }
+        if let Some((transaction, _)) = broken {
+            for id in transaction.touched() {
+                if let Some(table) = self.tables.get_mut(&id) {
+                    table.work.content = None;
+                }
+            }
+            transaction.discard(&self.sink);
         }
     }
 
     pub(crate) fn add_table(&mut self, config: TableConfig) {
-        let state = match config.snapshot {
-            TableSnapshot::Wanted => State::Pending(Pending::default()),
-            TableSnapshot::Done => State::Live,
+        let (state, status) = match config.snapshot {
+            TableSnapshot::Wanted => (State::Waiting, SourceStatus::Starting),
+            TableSnapshot::Done | TableSnapshot::Again { live: true, .. } => {
+                (State::Live, SourceStatus::Running)
+            }
+            TableSnapshot::Again { live: false, .. } => (State::Stale, SourceStatus::Starting),
         };
-        let status = match state {
-            State::Live => SourceStatus::Running,
-            _ => SourceStatus::Starting,
-        };
+        self.drop_table(config.id);
+        self.watch.forget(config.upstream.oid);
         self.sink.status(config.id, status);
         self.by_oid.entry(config.upstream.oid).or_default().push(config.id);
         let statistics = TableStatistics {
-            snapshot_committed: config.snapshot == TableSnapshot::Done,
+            snapshot_committed: state == State::Live,
             ..TableStatistics::default()
         };
+        let catching = (config.snapshot != TableSnapshot::Done).then(Catching::default);
+        let id = config.id;
         let told = TableStatistics::default();
-        self.tables.insert(config.id, Followed { config, state, binding: None, statistics, told });
+        let work = TableWork::new(config);
+        self.tables.insert(id, Followed { work, state, catching, statistics, told });
     }
 
     pub(crate) fn drop_table(&mut self, id: ObjectId) {
         let Some(table) = self.tables.remove(&id) else { return };
-        if let Some(ids) = self.by_oid.get_mut(&table.config.upstream.oid) {
+        if let Some(ids) = self.by_oid.get_mut(&table.work.config.upstream.oid) {
             ids.retain(|other| *other != id);
         }
-        if let Some(transaction) = &mut self.transaction {
-            transaction.forget(id);
+        if let Some((transaction, _)) = &mut self.transaction {
+            transaction.forget(&self.sink, id);
         }
     }
 
     /// Whether all columns of all tables can come in binary.
     pub(crate) fn takes_binary(&self) -> bool {
         self.tables.values().all(|table| {
-            column_decoders(&table.config)
+            column_decoders(&table.work.config)
                 .is_ok_and(|decoders| decoders.iter().all(|decoder| decoder.takes_binary()))
         })
     }
 
     pub(crate) fn has_live_tables(&self) -> bool {
-        self.tables.values().any(|table| matches!(table.state, State::Live))
+        self.tables.values().any(|table| table.state == State::Live)
     }
 
-    fn pending(&mut self, id: ObjectId) -> Option<&mut Pending> {
-        match &mut self.tables.get_mut(&id)?.state {
-            State::Pending(pending) => Some(pending),
-            _ => None,
-        }
+    fn catching(&mut self, id: ObjectId) -> Option<&mut Catching> {
+        self.tables.get_mut(&id)?.catching.as_mut()
     }
 
     /// The tables whose snapshot is wanted; from now on they count as being read.
     pub(crate) fn begin_snapshot(&mut self) -> Vec<TableConfig> {
+        // A transaction that is open now was committed upstream before the snapshot will be taken.
         let mut wanted = Vec::new();
         for (id, table) in &mut self.tables {
-            let State::Pending(pending) = &mut table.state else { continue };
-            if !pending.reading && pending.parts.is_none() {
-                *pending = Pending { reading: true, ..Pending::default() };
+            let Some(catching) = &mut table.catching else { continue };
+            if !catching.reading && catching.parts.is_none() {
+                *catching = Catching::default();
+                catching.reading = true;
                 self.sink.status(*id, SourceStatus::Snapshotting);
-                wanted.push(table.config.clone());
+                wanted.push(table.work.config.clone());
             }
         }
         wanted
     }
 
     pub(crate) fn snapshot_taken(&mut self, position: Lsn) {
-        for table in self.tables.values_mut() {
-            if let State::Pending(pending) = &mut table.state
-                && pending.reading
-                && pending.snapshot.is_none()
-            {
-                pending.snapshot = Some(position);
-                pending.kept.retain(|(end, _)| *end > position);
+        for catching in self.tables.values_mut().filter_map(|table| table.catching.as_mut()) {
+            if catching.reading && catching.snapshot.is_none() {
+                catching.snapshot = Some(position);
             }
         }
     }
@@ -176,13 +205,19 @@ impl Follower {
             table.statistics.snapshot_records_known = known;
             table.statistics.snapshot_records_staged = rows;
             table.statistics.bytes_received = bytes;
+            if let Some(catching) = &mut table.catching {
+                catching.bytes = bytes;
+            }
         }
     }
 
     pub(crate) fn snapshot_done(&mut self, id: ObjectId, parts: Vec<String>, rows: u64) {
-        if let Some(pending) = self.pending(id) {
-            pending.parts = Some(parts);
-            pending.rows = rows;
+        match self.catching(id) {
+            Some(catching) if catching.reading => {
+                catching.parts = Some(parts);
+                catching.rows = rows;
+            }
+            _ => self.sink.discard_parts(parts),
         }
         if let Some(table) = self.tables.get_mut(&id) {
             table.statistics.snapshot_records_known = Some(rows);
@@ -192,44 +227,63 @@ impl Follower {
 
     /// Where the stream may start when no table is live: nothing before it is needed.
     pub(crate) fn skip_to_snapshot(&mut self) {
-        let snapshots = self.tables.values().filter_map(|table| match &table.state {
-            State::Pending(pending) if pending.parts.is_some() => pending.snapshot,
-            _ => None,
-        });
-        if let Some(snapshot) = snapshots.min() {
+        let catching = self.tables.values().filter_map(|table| table.catching.as_ref());
+        let read = catching.filter(|catching| catching.parts.is_some());
+        if let Some(snapshot) = read.filter_map(|catching| catching.snapshot).min() {
             self.position = self.position.max(snapshot);
         }
     }
 
     /// The snapshot task ended: tables that it left unread are wanted again.
     pub(crate) fn snapshot_ended(&mut self) {
-        for table in self.tables.values_mut() {
-            if let State::Pending(pending) = &mut table.state
-                && pending.reading
-                && pending.parts.is_none()
-            {
-                *pending = Pending::default();
+        for catching in self.tables.values_mut().filter_map(|table| table.catching.as_mut()) {
+            if catching.reading && catching.parts.is_none() {
+                *catching = Catching::default();
             }
         }
     }
 
-    /// A table's snapshot failed for a reason that lies with the table.
+    /// A table's snapshot cannot be read, for a reason that lies with the table.
     pub(crate) async fn snapshot_failed(
         &mut self,
         id: ObjectId,
         error: SqlError,
     ) -> Result<(), SourceError> {
-        let mut commit = IngestCommit::position(self.source, self.committed);
+        let mut commit = self.new_commit(self.committed);
         self.fail(id, error, &mut commit);
+        if let Some(table) = self.tables.get_mut(&id) {
+            table.catching = None;
+        }
         self.hand_over(commit).await
+    }
+
+    fn new_commit(&self, position: Lsn) -> IngestCommit {
+        IngestCommit::position(self.source, position, self.timeline)
     }
 
     fn fail(&mut self, id: ObjectId, error: SqlError, commit: &mut IngestCommit) {
         let Some(table) = self.tables.get_mut(&id) else { return };
-        tracing::warn!(table = %table.config.upstream.sql_name(), %error, "table failed");
+        tracing::warn!(table = %table.work.config.upstream.sql_name(), %error, "table failed");
+        if table.state == State::Waiting {
+            table.catching = None;
+        }
         table.state = State::Failed;
+        table.work.content = None;
         self.sink.status(id, SourceStatus::Failed { error: error.clone() });
         commit.table_errors.push((id, error));
+    }
+
+    /// No table can be followed any further.
+    pub(crate) async fn fail_all(&mut self, error: &SqlError) -> Result<(), SourceError> {
+        let mut commit = self.new_commit(self.committed);
+        let ids: Vec<ObjectId> = self.tables.keys().copied().collect();
+        for id in ids {
+            let failed = self.tables.get(&id).is_some_and(|table| table.state == State::Failed);
+            if !failed {
+                self.fail(id, error.clone(), &mut commit);
+            }
+        }
+        if commit.is_empty() { Ok(()) } else { self.hand_over(commit).await }
     }
 
     /// Whether the stream is inside a transaction.
@@ -239,25 +293,43 @@ impl Follower {
 
     /// Takes one message of the stream.
     pub(crate) async fn message(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+        if self.streamed.take(bytes)? {
+            return Ok(());
+        }
         let message = pgoutput::decode(bytes)
             .map_err(|error| SqlError::new(SqlState::PROTOCOL_VIOLATION, error.to_string()))?;
         match message {
-            Message::Begin { .. } => self.transaction = Some(Transaction::default()),
-            Message::Commit { end_lsn, .. } => self.commit_transaction(end_lsn).await?,
-            Message::Relation(relation) => self.relation(relation),
-            Message::Insert { table, new } => {
-                self.change(table, bytes.len(), |binding, out| binding.insert(&new, out));
+            Message::StreamCommit { xid, commit_lsn, end_lsn } => {
+                let Some(mut changes) = self.streamed.commit(xid) else { return Ok(()) };
+                self.transaction = Some((Transaction::default(), commit_lsn));
+                while let Some(bytes) = changes.next()? {
+                    self.change(bytes).await?;
+                }
+                self.commit_transaction(end_lsn).await
             }
-            Message::Update { table, old, new } => {
-                self.change(table, bytes.len(), |binding, out| {
-                    binding.update(old.as_ref(), &new, out)
-                });
+            _ => self.change(bytes).await,
+        }
+    }
+
+    /// Takes one message that belongs to a transaction as a whole.
+    async fn change(&mut self, bytes: &[u8]) -> Result<(), SourceError> {
+        let message = pgoutput::decode(bytes)
+            .map_err(|error| SqlError::new(SqlState::PROTOCOL_VIOLATION, error.to_string()))?;
+        match &message {
+            Message::Begin { final_lsn, .. } => {
+                self.transaction = Some((Transaction::default(), *final_lsn));
             }
-            Message::Delete { table, old } => {
-                self.change(table, bytes.len(), |binding, out| binding.delete(&old, out));
+            Message::Commit { end_lsn, .. } => self.commit_transaction(*end_lsn).await?,
+            Message::Relation(relation) => self.relation(relation.clone()).await?,
+            Message::Insert { table, .. }
+            | Message::Update { table, .. }
+            | Message::Delete { table, .. } => self.table_changed(*table, &message, bytes).await?,
+            Message::Truncate { tables } => {
+                for table in tables {
+                    self.table_changed(*table, &message, bytes).await?;
+                }
             }
-            Message::Truncate { tables } => self.truncate(&tables),
-            Message::Origin { .. } | Message::Type { .. } | Message::Message { .. } => {}
+            _ => {}
         }
         self.spill_if_large().await
     }
@@ -266,112 +338,133 @@ impl Follower {
         self.by_oid.get(&oid).cloned().unwrap_or_default()
     }
 
-    fn relation(&mut self, relation: Relation) {
+    /// The stream says what a table looks like now.
+    async fn relation(&mut self, relation: Relation) -> Result<(), SourceError> {
         let oid = relation.oid;
-        self.relations.insert(oid, relation);
-        for id in self.ids(oid) {
-            if let Some(table) = self.tables.get_mut(&id) {
-                table.binding = None;
-            }
-            // An error shows at once.
-            self.change_one(id, oid, 0, |_, _| Ok(()));
-        }
-    }
-
-    fn change(
-        &mut self,
-        oid: Oid,
-        bytes: usize,
-        change: impl Fn(&mut TableBinding, &mut RowBatch) -> Result<(), SqlError>,
-    ) {
-        self.statistics.messages_received += 1;
-        self.statistics.bytes_received += bytes as u64;
-        let count = self.by_oid.get(&oid).map_or(0, Vec::len);
-        for index in 0..count {
-            if let Some(id) = self.by_oid.get(&oid).and_then(|ids| ids.get(index)).copied() {
-                self.change_one(id, oid, bytes, &change);
+        let again = self.described.insert(oid, Described::Told(relation)).is_some();
+        let ids = self.ids(oid);
+        for id in &ids {
+            if let Some(table) = self.tables.get_mut(id) {
+                table.work.binding = None;
             }
         }
+        // Something was done to the table that may not show in its form.
+        if again && !ids.is_empty() {
+            let problems = self.look(|config| config.upstream.oid == oid).await?;
+            if let Some((transaction, _)) = &mut self.transaction {
+                for (id, error) in problems {
+                    transaction.fail(&self.sink, id, error);
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn change_one(
-        &mut self,
-        id: ObjectId,
-        oid: Oid,
-        bytes: usize,
-        change: impl Fn(&mut TableBinding, &mut RowBatch) -> Result<(), SqlError>,
-    ) {
-        let (Some(table), Some(transaction)) =
-            (self.tables.get_mut(&id), self.transaction.as_mut())
-        else {
-            return;
+    /// The form of a table with the catalog's columns.
+    async fn form(&mut self, oid: Oid) -> Result<Option<Arc<Form>>, SourceError> {
+        let relation = match self.described.get(&oid) {
+            None => return Ok(None),
+            Some(Described::Whole(form)) => return Ok(Some(Arc::clone(form))),
+            Some(Described::Told(relation)) => relation.clone(),
         };
-        if matches!(table.state, State::Failed) {
-            return;
-        }
-        if bytes > 0 {
-            table.statistics.messages_received += 1;
-            table.statistics.bytes_received += bytes as u64;
-        }
-        if table.binding.is_none() {
-            let bound = match self.relations.get(&oid) {
-                Some(relation) => TableBinding::new(&table.config, relation),
-                None => Err(SqlError::internal("a change of a table that was not introduced")),
-            };
-            match bound {
-                Ok(binding) => table.binding = Some(binding),
-                Err(error) => return transaction.fail(id, error),
-            }
-        }
-        if let Some(binding) = &mut table.binding {
-            transaction.change(id, bytes, |out| change(binding, out));
+        let attributes = self.watch.attributes(oid).await?;
+        let form = Arc::new(Form { relation, attributes });
+        self.described.insert(oid, Described::Whole(Arc::clone(&form)));
+        Ok(Some(form))
+    }
+
+    /// Looks into the upstream's catalog whether these tables can still be followed.
+    async fn look(
+        &mut self,
+        which: impl Fn(&TableConfig) -> bool,
+    ) -> Result<Vec<(ObjectId, SqlError)>, SourceError> {
+        let tables: Vec<TableConfig> = self
+            .tables
+            .values()
+            .filter(|table| matches!(table.state, State::Live | State::Waiting))
+            .map(|table| &table.work.config)
+            .filter(|config| which(config))
+            .cloned()
+            .collect();
+        match self.watch.look(&tables).await? {
+            Found::Tables(problems) => Ok(problems),
+            Found::NoPublication(error) => Err(SourceError::lost(error)),
         }
     }
 
-    fn truncate(&mut self, oids: &[Oid]) {
-        for oid in oids {
-            for id in self.ids(*oid) {
-                let Some(table) = self.tables.get(&id) else { continue };
-                if matches!(table.state, State::Failed) {
-                    continue;
-                }
-                if let Some(transaction) = &mut self.transaction {
-                    transaction.fail(id, truncated(&table.config));
-                }
+    /// Looks into the upstream's catalog now and then.
+    pub(crate) async fn look_at_all(&mut self) -> Result<(), SourceError> {
+        if self.in_transaction() {
+            return Ok(());
+        }
+        let problems = match self.look(|_| true).await {
+            Ok(problems) => problems,
+            Err(lost) if lost.next == Next::Lost => return Err(lost),
+            Err(failed) => {
+                // The stream goes on without it, as far as it can.
+                tracing::debug!(error = %failed.error, "the upstream's catalog cannot be read");
+                return Ok(());
+            }
+        };
+        let mut commit = self.new_commit(self.committed);
+        for (id, error) in problems {
+            self.fail(id, error, &mut commit);
+        }
+        if commit.is_empty() { Ok(()) } else { self.hand_over(commit).await }
+    }
+
+    async fn table_changed(
+        &mut self,
+        oid: Oid,
+        message: &Message<'_>,
+        bytes: &[u8],
+    ) -> Result<(), SourceError> {
+        self.statistics.messages_received += 1;
+        self.statistics.bytes_received += bytes.len() as u64;
+        let ids = self.ids(oid);
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let form = self.form(oid).await?;
+        for id in ids {
+            let Some((transaction, commit)) = &mut self.transaction else { return Ok(()) };
+            let Some(table) = self.tables.get_mut(&id) else { continue };
+            table.statistics.messages_received += 1;
+            table.statistics.bytes_received += bytes.len() as u64;
+            if let Some(catching) = table.catching.as_mut().filter(|catching| catching.reading) {
+                catching.keep(*commit, form.as_ref(), bytes)?;
+            }
+            if table.state == State::Live {
+                let change = (message, bytes.len());
+                let form = form.as_deref();
+                let base = &mut Base::Ledger;
+                table.work.change(&self.sink, transaction, base, form, change).await?;
             }
         }
+        Ok(())
     }
 
     async fn spill_if_large(&mut self) -> Result<(), SourceError> {
-        let Some(transaction) = self.transaction.as_mut().filter(|t| t.is_large()) else {
+        let Some((transaction, _)) = self.transaction.as_mut().filter(|(t, _)| t.is_large()) else {
             return Ok(());
         };
         let tables = &self.tables;
-        // Changes of pending tables may be left out at the end: they stay in memory.
-        let columns = |id: ObjectId| -> Option<Vec<ColumnType>> {
-            let table = tables.get(&id)?;
-            let live = matches!(table.state, State::Live);
-            live.then(|| table.config.columns.iter().map(|c| c.typ.clone()).collect())
-        };
+        let columns =
+            |id: ObjectId| -> Option<Vec<ColumnType>> { Some(tables.get(&id)?.work.types()) };
         Ok(transaction.spill(&self.sink, columns).await?)
     }
 
     async fn commit_transaction(&mut self, end: Lsn) -> Result<(), SourceError> {
-        let transaction = self.transaction.take().unwrap_or_default();
+        let (transaction, _) = self.transaction.take().unwrap_or_default();
         self.position = self.position.max(end);
-        let mut commit = IngestCommit::position(self.source, self.position);
+        let mut commit = self.new_commit(self.position);
         for changes in transaction.finish().await? {
             let id = changes.table;
             let Some(table) = self.tables.get_mut(&id) else { continue };
-            match (&mut table.state, changes.outcome) {
-                (State::Failed, _) => {}
-                (State::Pending(pending), outcome) => {
-                    if pending.reading && pending.snapshot.is_none_or(|snapshot| end > snapshot) {
-                        pending.kept.push((end, outcome));
-                    }
-                }
-                (State::Live, Err(error)) => self.fail(id, error, &mut commit),
-                (State::Live, Ok(batch)) => {
+            match changes.outcome {
+                _ if table.state != State::Live => self.sink.discard_parts(changes.parts),
+                Err(error) => self.fail(id, error, &mut commit),
+                Ok(batch) => {
                     table.statistics.updates_committed += batch.len() as u64;
                     if !batch.is_empty() {
                         commit.updates.push((id, batch));
@@ -382,65 +475,86 @@ impl Follower {
                 }
             }
         }
-        self.release(&mut commit);
-        if commit.is_empty() {
-            return Ok(());
+        for catching in self.tables.values_mut().filter_map(|table| table.catching.as_mut()) {
+            catching.transaction_ends();
         }
-        self.statistics.transactions_committed += 1;
-        self.hand_over(commit).await
+        if !commit.is_empty() {
+            self.statistics.transactions_committed += 1;
+            self.hand_over(commit).await?;
+        }
+        if self.waits_for_position() { self.release_ready().await } else { Ok(()) }
     }
 
-    /// Adds the first content of the tables whose snapshot is read and reached by the stream.
-    fn release(&mut self, commit: &mut IngestCommit) {
+    /// The tables whose snapshot is read and reached by the stream. Those that have old content
+    /// come together, so that no transaction shows in one and not in the other.
+    fn ready(&self) -> Vec<ObjectId> {
         let position = self.position;
-        let mut failed = Vec::new();
-        for (id, table) in &mut self.tables {
-            let State::Pending(pending) = &mut table.state else { continue };
-            let Some(snapshot) = pending.snapshot.filter(|snapshot| *snapshot <= position) else {
-                continue;
-            };
-            let Some(parts) = pending.parts.take() else { continue };
-            let mut later = RowBatch::new();
-            let kept = std::mem::take(&mut pending.kept);
-            let kept = kept.into_iter().filter(|(end, _)| *end > snapshot);
-            let outcome = kept.map(|(_, outcome)| outcome).try_for_each(|outcome| {
-                later.append(&outcome?);
-                Ok::<(), SqlError>(())
-            });
-            if let Err(error) = outcome {
-                failed.push((*id, error));
-                continue;
-            }
-            table.statistics.updates_committed += pending.rows + later.len() as u64;
-            table.statistics.snapshot_committed = true;
-            if !later.is_empty() {
-                commit.updates.push((*id, later));
-            }
-            commit.bulk.push((*id, parts));
-            commit.snapshot_done.push(*id);
-            table.state = State::Live;
-            self.sink.status(*id, SourceStatus::Running);
-        }
-        for (id, error) in failed {
-            self.fail(id, error, commit);
-        }
+        let is_ready = |table: &Followed| {
+            table.catching.as_ref().is_some_and(|catching| catching.is_ready(position))
+        };
+        let held = self.tables.values().any(|table| {
+            table.state == State::Stale && table.catching.is_some() && !is_ready(table)
+        });
+        let ready = self.tables.iter().filter(|(_, table)| is_ready(table));
+        ready.filter(|(_, table)| table.state != State::Stale || !held).map(|(id, _)| *id).collect()
     }
 
-    /// Commits what is ready outside of transactions.
+    /// Hands over the content of tables that have caught up.
     pub(crate) async fn release_ready(&mut self) -> Result<(), SourceError> {
         if self.in_transaction() {
             return Ok(());
         }
-        let mut commit = IngestCommit::position(self.source, self.position);
-        self.release(&mut commit);
+        let mut commit = self.new_commit(self.position);
+        for id in self.ready() {
+            self.release(id, &mut commit).await?;
+        }
         if commit.is_empty() { Ok(()) } else { self.hand_over(commit).await }
+    }
+
+    async fn release(
+        &mut self,
+        id: ObjectId,
+        commit: &mut IngestCommit,
+    ) -> Result<(), SourceError> {
+        let Some(table) = self.tables.get_mut(&id) else { return Ok(()) };
+        let Some(catching) = table.catching.take() else { return Ok(()) };
+        let (rows_read, bytes) = (catching.rows, catching.bytes);
+        let caught_up = catching.catch_up(&self.sink, &table.work.config).await?;
+        let CaughtUp { work, mut parts, mut rows } = match caught_up {
+            Ok(caught_up) => caught_up,
+            Err(error) => {
+                self.fail(id, error, commit);
+                return Ok(());
+            }
+        };
+        match work.config.snapshot {
+            TableSnapshot::Again { number, .. } => {
+                let target = Target { parts, rows, bytes };
+                (parts, rows) = difference(&self.sink, &work, &target).await?;
+                self.sink.discard_parts(target.parts);
+                commit.resynced.push((id, number));
+            }
+            _ => commit.snapshot_done.push(id),
+        }
+        table.statistics.updates_committed += rows_read + rows.len() as u64;
+        table.statistics.snapshot_committed = true;
+        if !rows.is_empty() {
+            commit.updates.push((id, rows));
+        }
+        if !parts.is_empty() {
+            commit.bulk.push((id, parts));
+        }
+        table.work = work;
+        table.work.binding = None;
+        table.state = State::Live;
+        self.sink.status(id, SourceStatus::Running);
+        Ok(())
     }
 
     /// Whether a snapshot waits for the stream to reach it.
     pub(crate) fn waits_for_position(&self) -> bool {
-        self.tables
-            .values()
-            .any(|table| matches!(&table.state, State::Pending(pending) if pending.parts.is_some()))
+        let mut catching = self.tables.values().filter_map(|table| table.catching.as_ref());
+        catching.any(|catching| catching.parts.is_some())
     }
 
     /// The upstream says that all that was committed before `end` has been sent.
@@ -463,10 +577,16 @@ impl Follower {
         if self.in_transaction() || !due || self.position <= self.committed {
             return Ok(());
         }
-        self.hand_over(IngestCommit::position(self.source, self.position)).await
+        self.hand_over(self.new_commit(self.position)).await
     }
 
-    pub(crate) async fn hand_over(&mut self, commit: IngestCommit) -> Result<(), SourceError> {
+    /// The slot was created here.
+    pub(crate) async fn start_at(&mut self, position: Lsn) -> Result<(), SourceError> {
+        self.position = position;
+        self.hand_over(self.new_commit(position)).await
+    }
+
+    async fn hand_over(&mut self, commit: IngestCommit) -> Result<(), SourceError> {
         let position = commit.position;
         self.sink.commit(commit).await.map_err(SourceError::stop)?;
         self.committed = position;
@@ -488,5 +608,10 @@ impl Follower {
                 self.sink.table_statistics(*id, table.statistics);
             }
         }
+    }
+
+    /// The error of a stream that no longer finds its publication.
+    pub(crate) fn no_publication(publication: &str) -> SourceError {
+        SourceError::lost(no_publication(publication))
     }
 }

@@ -1,4 +1,4 @@
-//! Reads the messages of the `pgoutput` plugin, protocol version 1, without copying.
+//! Reads the messages of the `pgoutput` plugin, protocol versions 1 and 2, without copying.
 //!
 //! ```text
 //! B  Begin     final LSN (8)  commit time (8)  xid (4)
@@ -11,16 +11,21 @@
 //! D  Delete    oid (4)  K tuple | O tuple
 //! T  Truncate  count (4)  flags (1)  [oid (4)]
 //! M  Message   flags (1)  LSN (8)  prefix  length (4)  content
+//! S  Stream start   xid (4)  first (1)
+//! E  Stream stop
+//! c  Stream commit  xid (4)  flags (1)  LSN (8)  end LSN (8)  commit time (8)
+//! A  Stream abort   xid (4)  subtransaction's xid (4)
 //!
 //! tuple        count (2)  [n | u | t length (4) bytes | b length (4) bytes]
 //! ```
 //!
-//! Names end with a zero byte. The messages of streamed and two-phase transactions (protocol 2
-//! and later) are not asked for, and refused.
+//! Names end with a zero byte. Between stream start and stop the messages of tables have a
+//! transaction's number after their first byte ([`split_streamed`]). The messages of two-phase
+//! transactions (protocol 3) are not asked for, and refused.
 
 use tidemill_repr::{Lsn, Oid};
 
-/// Bytes that are no message of protocol version 1.
+/// Bytes that are no message of protocol version 2.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("bad replication message: {0}")]
 pub struct DecodeError(pub &'static str);
@@ -92,6 +97,29 @@ pub enum Message<'a> {
         /// The tables.
         tables: Vec<Oid>,
     },
+    /// Changes of a transaction that has not committed yet follow.
+    StreamStart {
+        /// The transaction.
+        xid: u32,
+    },
+    /// They end for now.
+    StreamStop,
+    /// Such a transaction commits.
+    StreamCommit {
+        /// The transaction.
+        xid: u32,
+        /// Where its commit record starts.
+        commit_lsn: Lsn,
+        /// Where its commit record ends.
+        end_lsn: Lsn,
+    },
+    /// Such a transaction, or part of it, is undone.
+    StreamAbort {
+        /// The transaction.
+        xid: u32,
+        /// The part; the same number for all of it.
+        subtransaction: u32,
+    },
     /// A message of `pg_logical_emit_message`.
     Message {
         /// Whether it belongs to the transaction.
@@ -140,6 +168,15 @@ pub enum OldTuple<'a> {
     Key(Tuple<'a>),
     /// The whole row.
     Full(Tuple<'a>),
+}
+
+impl<'a> OldTuple<'a> {
+    /// The values.
+    pub fn tuple(&self) -> &Tuple<'a> {
+        match self {
+            OldTuple::Key(tuple) | OldTuple::Full(tuple) => tuple,
+        }
+    }
 }
 
 /// A row in a message; its form was checked when the message was read.
@@ -349,6 +386,20 @@ impl<'a> Cursor<'a> {
                 Ok(Message::Delete { table, old: self.old_tuple(kind)? })
             }
             b'T' => self.truncate(),
+            b'S' => {
+                let xid = self.u32()?;
+                self.u8()?;
+                Ok(Message::StreamStart { xid })
+            }
+            b'E' => Ok(Message::StreamStop),
+            b'c' => {
+                let xid = self.u32()?;
+                self.u8()?;
+                let (commit_lsn, end_lsn) = (self.lsn()?, self.lsn()?);
+                self.i64()?;
+                Ok(Message::StreamCommit { xid, commit_lsn, end_lsn })
+            }
+            b'A' => Ok(Message::StreamAbort { xid: self.u32()?, subtransaction: self.u32()? }),
             b'M' => Ok(Message::Message {
                 transactional: self.u8()? & 1 == 1,
                 lsn: self.lsn()?,
@@ -360,10 +411,29 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Whether a message begins, interrupts or undoes a transaction that is sent before it commits.
+pub fn is_of_streaming(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(b'S' | b'E' | b'A'))
+}
+
+/// A message between stream start and stop: the transaction's number, and the message as it is
+/// elsewhere. None for the stop itself.
+pub fn split_streamed(bytes: &[u8]) -> Option<(u32, Vec<u8>)> {
+    let (kind, rest) = bytes.split_first()?;
+    if !matches!(kind, b'R' | b'Y' | b'I' | b'U' | b'D' | b'T' | b'M') {
+        return None;
+    }
+    let (xid, rest) = rest.split_first_chunk::<4>()?;
+    let mut message = Vec::with_capacity(1 + rest.len());
+    message.push(*kind);
+    message.extend_from_slice(rest);
+    Some((u32::from_be_bytes(*xid), message))
+}
+
 /// Reads one message.
 ///
 /// # Errors
-/// The bytes are no message of protocol version 1, or there are bytes behind it.
+/// The bytes are no message of protocol version 2, or there are bytes behind it.
 pub fn decode(bytes: &[u8]) -> Result<Message<'_>, DecodeError> {
     let mut cursor = Cursor { bytes };
     let message = cursor.message()?;

@@ -46,6 +46,17 @@ pub(crate) struct ReplicationSession {
     reader: Reader,
     writer: Writer,
     messages: MessageReader,
+    /// The server's process.
+    process: Option<i32>,
+}
+
+/// How a stream comes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamOptions {
+    /// Values in binary.
+    pub(crate) binary: bool,
+    /// Large transactions before they commit.
+    pub(crate) streaming: bool,
 }
 
 /// The answer of `IDENTIFY_SYSTEM`.
@@ -95,7 +106,8 @@ impl ReplicationSession {
     ) -> Result<ReplicationSession, SqlError> {
         let (reader, writer) = tokio::io::split(connection.open().await?);
         let reader = BufReader::with_capacity(READ_BUFFER_BYTES, reader);
-        let mut session = ReplicationSession { reader, writer, messages: MessageReader::new() };
+        let mut session =
+            ReplicationSession { reader, writer, messages: MessageReader::new(), process: None };
         session.start_up(connection).await.map_err(|error| connection.explain(error))?;
         Ok(session)
     }
@@ -124,10 +136,19 @@ impl ReplicationSession {
             match message.0 {
                 b'R' => self.authenticate(&connection.user, password, &message.1).await?,
                 b'E' => return Err(server_error(&message.1)),
+                b'K' => {
+                    let process = message.1.split_first_chunk::<4>();
+                    self.process = process.map(|(process, _)| i32::from_be_bytes(*process));
+                }
                 b'Z' => return Ok(()),
                 _ => {}
             }
         }
+    }
+
+    /// The server's process that serves this session.
+    pub(crate) fn process(&self) -> Option<i32> {
+        self.process
     }
 
     async fn read(&mut self) -> Result<(u8, Bytes), SqlError> {
@@ -231,6 +252,21 @@ impl ReplicationSession {
         })
     }
 
+    /// Which timelines a timeline came from, and where each was left.
+    pub(crate) async fn timeline_history(
+        &mut self,
+        timeline: u32,
+    ) -> Result<Vec<(u32, Lsn)>, SqlError> {
+        let rows = self.command(&format!("TIMELINE_HISTORY {timeline}")).await?;
+        let content = rows.first().and_then(|row| row.get(1)).cloned().flatten();
+        let content = content.ok_or_else(|| protocol_error("bad answer to TIMELINE_HISTORY"))?;
+        let line = |line: &str| {
+            let mut fields = line.split_whitespace();
+            Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+        };
+        Ok(content.lines().filter_map(line).collect())
+    }
+
     /// Creates a slot. Waits until all transactions that are open upstream have ended.
     pub(crate) async fn create_slot(
         &mut self,
@@ -263,15 +299,17 @@ impl ReplicationSession {
         slot: &str,
         position: Lsn,
         publication: &str,
-        binary: bool,
+        options: StreamOptions,
         durable: watch::Receiver<Lsn>,
     ) -> Result<ReplicationStream, SqlError> {
         // The list of publications is parsed as identifiers inside a string.
         let names = always_quote(publication).replace('\'', "''");
-        let binary = if binary { ", binary 'true'" } else { "" };
+        let binary = if options.binary { ", binary 'true'" } else { "" };
+        let (version, streaming) =
+            if options.streaming { (2, ", streaming 'on'") } else { (1, "") };
         let sql = format!(
             "START_REPLICATION SLOT {} LOGICAL {position} \
-             (proto_version '1', publication_names '{names}'{binary})",
+             (proto_version '{version}', publication_names '{names}'{binary}{streaming})",
             always_quote(slot),
         );
         write_query(&mut self.writer, &sql).await.map_err(wire_error)?;

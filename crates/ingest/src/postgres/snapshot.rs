@@ -20,8 +20,9 @@ use crate::sink::{BulkWriter, IngestSink};
 use super::connection::{PostgresConnection, sql_error};
 use super::describe::always_quote;
 use super::replication::{ReplicationSession, SlotLife};
+use super::slot_wait::SlotWait;
 use super::source::TableConfig;
-use super::table::{ColumnDecoder, column_decoders, upstream_column};
+use super::table::{Attribute, ColumnDecoder, RESYNC_HINT, snapshot_columns};
 
 /// How many tables are read at once.
 const SESSIONS: usize = 2;
@@ -33,6 +34,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// What a snapshot tells the source task.
 #[derive(Debug)]
 pub(crate) enum SnapshotEvent {
+    /// It waits for something upstream.
+    Waiting(SqlError),
     /// The snapshot is of this position.
     Taken(Lsn),
     /// How far a table is.
@@ -74,7 +77,11 @@ pub(crate) async fn run(
 async fn read_all(connection: &PostgresConnection, shared: &Arc<Shared>) -> Result<(), SqlError> {
     let mut replication = ReplicationSession::connect(connection).await?;
     let slot = format!("materialize_snapshot_{:016x}", rand::random::<u64>());
-    let created = replication.create_slot(&slot, SlotLife::Session).await?;
+    let waits = SlotWait::new(connection, replication.process());
+    let tell = |error| {
+        let _ = shared.events.send(SnapshotEvent::Waiting(error));
+    };
+    let created = waits.during(replication.create_slot(&slot, SlotLife::Session), tell).await?;
     let snapshot = created
         .snapshot
         .ok_or_else(|| SqlError::internal("the temporary slot exported no snapshot"))?;
@@ -142,7 +149,7 @@ fn upstream_error(table: &TableConfig, error: &tokio_postgres::Error) -> ReadErr
     }
     let message = format!("table {} cannot be read: {}", table.upstream.sql_name(), ours.message);
     ReadError::Table(SqlError { message, ..ours }.with_hint(
-        "Put it right on the upstream database, then drop the table here and create it again.",
+        "Put it right on the upstream database, then run ALTER TABLE .. RESYNC for the table here.",
     ))
 }
 
@@ -152,12 +159,16 @@ async fn read_table(
     shared: &Shared,
 ) -> Result<SnapshotEvent, ReadError> {
     let failed = |error: tokio_postgres::Error| upstream_error(table, &error);
-    let name =
-        format!("{}.{}", always_quote(&table.upstream.schema), always_quote(&table.upstream.name));
-    let decoders = column_decoders(table).map_err(ReadError::Table)?;
-    let lock = format!("LOCK TABLE ONLY {name} IN ACCESS SHARE MODE");
+    let name = current_name(client, table).await?;
+    let only = if table.upstream.partitioned { "" } else { "ONLY " };
+    let name = format!("{only}{name}");
+    let lock = format!("LOCK TABLE {name} IN ACCESS SHARE MODE");
     client.batch_execute(&lock).await.map_err(failed)?;
     let known = check_unchanged(client, table).await?;
+    let columns = read_attributes(client, table).await?;
+    let columns = snapshot_columns(table, &columns).map_err(ReadError::Table)?;
+    let copy = copy_statement(table, &name, &columns);
+    let decoders = columns.into_iter().map(|(_, decoder)| decoder).collect();
     let types: Vec<ColumnType> = table.columns.iter().map(|column| column.typ.clone()).collect();
     let writer = shared.sink.part_writer(table.id, &types).await.map_err(ReadError::Session)?;
     let mut reader = TableReader {
@@ -171,7 +182,6 @@ async fn read_table(
         events: &shared.events,
     };
     reader.tell();
-    let copy = copy_statement(table, &name, &decoders).map_err(ReadError::Table)?;
     let stream = client.copy_out(copy.as_str()).await.map_err(failed)?;
     let mut stream = std::pin::pin!(stream);
     let mut copied = CopyDecoder::new(decoders);
@@ -194,70 +204,66 @@ async fn read_table(
     Ok(SnapshotEvent::TableDone { table: table.id, parts, rows })
 }
 
-/// Checks that the table is still the one that was described, in its old storage (a rewrite
-/// since the snapshot would make it look empty). Gives the number of rows it should have.
+fn dropped(table: &TableConfig) -> ReadError {
+    let message = format!("table {} was dropped upstream", table.upstream.sql_name());
+    ReadError::Table(SqlError::new(SqlState::UNDEFINED_TABLE, message).with_hint(RESYNC_HINT))
+}
+
+/// What the table is called now.
+async fn current_name(client: &Client, table: &TableConfig) -> Result<String, ReadError> {
+    let sql = "SELECT n.nspname::text, c.relname::text \
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
+    let row = client.query_opt(sql, &[&table.upstream.oid.0]).await;
+    let row = row.map_err(|error| upstream_error(table, &error))?.ok_or_else(|| dropped(table))?;
+    Ok(format!("{}.{}", always_quote(row.get(0)), always_quote(row.get(1))))
+}
+
+/// Checks that the table is in its old storage (a rewrite since the snapshot would make it look
+/// empty). Gives the number of rows it should have.
 async fn check_unchanged(client: &Client, table: &TableConfig) -> Result<Option<u64>, ReadError> {
     let failed = |error: tokio_postgres::Error| upstream_error(table, &error);
-    let sql = "SELECT c.relname::text, n.nspname::text, c.reltuples::float8, \
-                      c.relfilenode = pg_relation_filenode(c.oid) OR c.relfilenode = 0 \
-               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
+    let sql = "SELECT c.reltuples::float8, c.relfilenode = 0 \
+                      OR c.relfilenode = pg_relation_filenode(c.oid) \
+               FROM pg_class c WHERE c.oid = $1";
     let row = client.query_opt(sql, &[&table.upstream.oid.0]).await.map_err(failed)?;
-    let name = table.upstream.sql_name();
-    let same = row.as_ref().is_some_and(|row| {
-        row.get::<_, &str>(0) == table.upstream.name
-            && row.get::<_, &str>(1) == table.upstream.schema
-    });
-    let Some(row) = row.filter(|_| same) else {
-        let message = format!("table {name} was dropped, recreated or renamed upstream");
-        return Err(ReadError::Table(
-            SqlError::new(SqlState::UNDEFINED_TABLE, message)
-                .with_hint("Drop the table here and create it again."),
-        ));
-    };
-    if !row.get::<_, Option<bool>>(3).unwrap_or(false) {
+    let row = row.ok_or_else(|| dropped(table))?;
+    if !row.get::<_, Option<bool>>(1).unwrap_or(false) {
+        let name = table.upstream.sql_name();
         let message = format!("table {name} was rewritten upstream while its snapshot was taken");
         return Err(ReadError::Session(SqlError::new(SqlState::SERIALIZATION_FAILURE, message)));
     }
-    let attributes = "SELECT attnum, attname::text, atttypid, atttypmod FROM pg_attribute \
-                      WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped";
-    let rows = client.query(attributes, &[&table.upstream.oid.0]).await.map_err(failed)?;
-    for column in &table.columns {
-        let upstream = upstream_column(table, column.attnum).map_err(ReadError::Table)?;
-        let same = rows.iter().any(|row| {
-            row.get::<_, i16>(0) == column.attnum
-                && row.get::<_, &str>(1) == upstream.name
-                && row.get::<_, u32>(2) == upstream.type_oid.0
-                && row.get::<_, i32>(3) == upstream.typmod
-        });
-        if !same {
-            let message =
-                format!("column \"{}\" of table {name} was changed upstream", upstream.name);
-            return Err(ReadError::Table(
-                SqlError::new(SqlState::UNDEFINED_COLUMN, message)
-                    .with_hint("Drop the table here and create it again."),
-            ));
-        }
-    }
-    let tuples: f64 = row.get(2);
+    let tuples: f64 = row.get(0);
     Ok((tuples > 0.0).then_some(tuples as u64))
 }
 
-fn copy_statement(
+async fn read_attributes(
+    client: &Client,
     table: &TableConfig,
-    name: &str,
-    decoders: &[ColumnDecoder],
-) -> Result<String, SqlError> {
-    let mut columns = Vec::with_capacity(decoders.len());
-    for (column, decoder) in table.columns.iter().zip(decoders) {
-        let upstream = upstream_column(table, column.attnum)?;
+) -> Result<Vec<Attribute>, ReadError> {
+    let sql = "SELECT attnum, attname::text, atttypid, atttypmod FROM pg_attribute \
+               WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped";
+    let rows = client.query(sql, &[&table.upstream.oid.0]).await;
+    let rows = rows.map_err(|error| upstream_error(table, &error))?;
+    let attribute = |row: &tokio_postgres::Row| Attribute {
+        attnum: row.get(0),
+        name: row.get(1),
+        type_oid: row.get(2),
+        typmod: row.get(3),
+    };
+    Ok(rows.iter().map(attribute).collect())
+}
+
+fn copy_statement(table: &TableConfig, name: &str, columns: &[(String, ColumnDecoder)]) -> String {
+    let column = |(name, decoder): &(String, ColumnDecoder)| {
         let cast = if decoder.copies_text() { "::text" } else { "" };
-        columns.push(format!("{}{cast}", always_quote(&upstream.name)));
-    }
+        format!("{}{cast}", always_quote(name))
+    };
+    let columns: Vec<String> = columns.iter().map(column).collect();
     let columns = columns.join(", ");
     // The stream applies the publication's filter: so must the snapshot.
     let filter = table.upstream.row_filter.as_ref();
     let filter = filter.map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
-    Ok(format!("COPY (SELECT {columns} FROM ONLY {name}{filter}) TO STDOUT (FORMAT binary)"))
+    format!("COPY (SELECT {columns} FROM {name}{filter}) TO STDOUT (FORMAT binary)")
 }
 
 /// Rows of one table on their way to the writer.

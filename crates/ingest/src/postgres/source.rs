@@ -7,16 +7,23 @@ use tidemill_repr::{ColumnType, Lsn, ObjectId, SqlError, SqlState};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::sink::{IngestCommit, IngestSink, SourceStatus};
+use crate::sink::{IngestSink, SourceStatus};
 
 use super::connection::{Next, PostgresConnection, SourceError, drop_slot};
 use super::describe::UpstreamTable;
 use super::follower::Follower;
-use super::replication::{ReplicationSession, ReplicationStream, SlotLife, StreamMessage};
+use super::replication::{
+    ReplicationSession, ReplicationStream, SlotLife, StreamMessage, StreamOptions,
+};
+use super::slot_wait::SlotWait;
 use super::snapshot::{self, SnapshotEvent};
+use super::watch::Watch;
 
 /// How often counts are reported and waiting things looked at.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How often the upstream's catalog is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// All that a source task needs to start, or to go on after a restart.
 #[derive(Clone, Debug)]
@@ -31,8 +38,10 @@ pub struct SourceConfig {
     pub slot: String,
     /// The cluster's identity when the source was created; another one is an error.
     pub system_identifier: Option<String>,
-    /// The position in the ledger; None before the first commit of this source.
+    /// The position in the ledger; None before the first commit of this source's slot.
     pub position: Option<Lsn>,
+    /// The cluster's timeline on which that position is; None: it is not known.
+    pub timeline: Option<u32>,
     /// The tables to follow.
     pub tables: Vec<TableConfig>,
 }
@@ -68,6 +77,13 @@ pub enum TableSnapshot {
     Wanted,
     /// It is in the ledger.
     Done,
+    /// It is in the ledger, but may be wrong: all is read once more, and the differences applied.
+    Again {
+        /// Which RESYNC of the table this is.
+        number: u32,
+        /// Whether the table can be followed meanwhile.
+        live: bool,
+    },
 }
 
 /// A name for the slot of a source: `materialize_` and something that no other has.
@@ -93,7 +109,8 @@ pub(crate) enum SourceCommand {
 }
 
 impl SourceHandle {
-    /// Follows one more table, after its snapshot. The others are not delayed.
+    /// Follows one more table, after its snapshot, or one that is followed already in another
+    /// way. The others are not delayed.
     pub fn add_table(&self, table: TableConfig) {
         let _ = self.commands.send(SourceCommand::AddTable(Box::new(table)));
     }
@@ -140,12 +157,16 @@ struct Task {
     follower: Follower,
     /// Whether the slot exists: there is a position.
     has_slot: bool,
+    /// The upstream's process that served the stream last.
+    slot_process: Option<i32>,
     events: mpsc::UnboundedReceiver<SnapshotEvent>,
     event_sender: mpsc::UnboundedSender<SnapshotEvent>,
     /// The snapshot that is being read.
     snapshot: Option<JoinSet<()>>,
     snapshot_failures: u32,
     snapshot_not_before: Instant,
+    /// Whether the snapshot was said to wait.
+    waits: bool,
 }
 
 /// Why a session ended without an error.
@@ -163,14 +184,16 @@ impl Task {
         durable: watch::Receiver<Lsn>,
         commands: mpsc::UnboundedReceiver<SourceCommand>,
     ) -> Task {
-        let position = config.position.unwrap_or_default();
-        let mut follower = Follower::new(config.source, Arc::clone(&sink), position);
+        let reached = (config.position.unwrap_or_default(), config.timeline.unwrap_or(0));
+        let watch = Watch::new(config.connection.clone(), config.publication.clone());
+        let mut follower = Follower::new(config.source, Arc::clone(&sink), watch, reached);
         for table in &config.tables {
             follower.add_table(table.clone());
         }
         let (event_sender, events) = mpsc::unbounded_channel();
         Task {
             has_slot: config.position.is_some(),
+            slot_process: None,
             config,
             sink,
             durable,
@@ -181,6 +204,7 @@ impl Task {
             snapshot: None,
             snapshot_failures: 0,
             snapshot_not_before: Instant::now(),
+            waits: false,
         }
     }
 
@@ -194,8 +218,14 @@ impl Task {
                 Err(failed) => failed,
             };
             let SourceError { error, next } = failed;
-            if next == Next::Stop {
+            if next != Next::Retry {
                 tracing::error!(source = %self.config.source, %error, "source failed");
+                self.follower.begin_session();
+                if next == Next::Lost
+                    && let Err(failed) = self.follower.fail_all(&error).await
+                {
+                    tracing::error!(source = %self.config.source, error = %failed.error, "source");
+                }
                 self.sink.status(self.config.source, SourceStatus::Failed { error });
                 return;
             }
@@ -215,37 +245,59 @@ impl Task {
     async fn session(&mut self) -> Result<SessionEnd, SourceError> {
         self.sink.status(self.config.source, SourceStatus::Starting);
         self.follower.begin_session();
-        let mut replication = connect(&self.config).await?;
+        let mut replication = self.connect().await?;
         if !self.has_slot {
             self.create_slot(&mut replication).await?;
         }
+        self.follower.look_at_all().await?;
         if !self.follower.has_live_tables() && self.begin_snapshot() {
             // Nothing needs the stream yet: it waits upstream instead of in memory here.
             drop(replication);
             if self.first_snapshot().await? {
                 return Ok(SessionEnd::Closed);
             }
-            replication = connect(&self.config).await?;
+            replication = self.connect().await?;
         }
         let version = replication.command("SELECT current_setting('server_version_num')").await?;
         let version = version.first().and_then(|row| row.first()).cloned().flatten();
         let version: u32 = version.and_then(|text| text.parse().ok()).unwrap_or(0);
         let binary = version >= 140_000 && self.follower.takes_binary();
-        let stream = replication
+        let process = replication.process();
+        let options = StreamOptions { binary, streaming: version >= 140_000 };
+        let started = replication
             .stream(
                 &self.config.slot,
                 self.follower.position,
                 &self.config.publication,
-                binary,
+                options,
                 self.durable.clone(),
             )
-            .await
-            .map_err(|error| slot_error(&self.config, error))?;
+            .await;
+        let stream = match started {
+            Ok(stream) => stream,
+            Err(error) => return Err(self.slot_refused(error).await),
+        };
+        self.slot_process = process;
         self.sink.status(self.config.source, SourceStatus::Running);
         self.follow(stream, binary).await.map_err(|failed| match failed.next {
-            Next::Retry => slot_error(&self.config, failed.error),
-            Next::Stop => failed,
+            Next::Retry => self.slot_error(failed.error),
+            _ => failed,
         })
+    }
+
+    /// The slot cannot be used. If it is our own connection, lost on the way, that holds it, that
+    /// is ended.
+    async fn slot_refused(&mut self, error: SqlError) -> SourceError {
+        if error.code == SqlState::OBJECT_IN_USE
+            && let Some(process) = self.slot_process
+            && error.message.ends_with(&format!(" {process}"))
+            && let Ok(client) = self.config.connection.connect().await
+        {
+            let sql = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots \
+                       WHERE slot_name = $1 AND active_pid = $2";
+            let _ = client.query(sql, &[&self.config.slot, &process]).await;
+        }
+        self.slot_error(error)
     }
 
     /// Creates the source's slot; its position becomes that of the source.
@@ -259,17 +311,22 @@ impl Task {
             )));
         }
         let slot = &self.config.slot;
-        let created = match session.create_slot(slot, SlotLife::Permanent).await {
+        let waits = SlotWait::new(&self.config.connection, session.process());
+        let tell = |error| {
+            let status = SourceStatus::Stalled { error, retry_in: Duration::ZERO };
+            self.sink.status(self.config.source, status);
+        };
+        let created = match waits.during(session.create_slot(slot, SlotLife::Permanent), tell).await
+        {
             // Created by an earlier run that ended before its position was committed.
             Err(error) if error.code == SqlState::DUPLICATE_OBJECT => {
                 drop_slot(&self.config.connection, slot).await?;
-                session.create_slot(slot, SlotLife::Permanent).await?
+                let waits = SlotWait::new(&self.config.connection, session.process());
+                waits.during(session.create_slot(slot, SlotLife::Permanent), tell).await?
             }
             created => created?,
         };
-        self.follower.position = created.consistent_point;
-        let commit = IngestCommit::position(self.config.source, created.consistent_point);
-        self.follower.hand_over(commit).await?;
+        self.follower.start_at(created.consistent_point).await?;
         self.has_slot = true;
         Ok(())
     }
@@ -328,7 +385,21 @@ impl Task {
 
     async fn event(&mut self, event: SnapshotEvent) -> Result<(), SourceError> {
         match event {
-            SnapshotEvent::Taken(position) => self.follower.snapshot_taken(position),
+            SnapshotEvent::Waiting(error) => {
+                let status = SourceStatus::Stalled { error, retry_in: Duration::ZERO };
+                self.sink.status(self.config.source, status);
+                self.waits = true;
+            }
+            SnapshotEvent::Taken(position) => {
+                if std::mem::take(&mut self.waits) {
+                    let status = match self.follower.has_live_tables() {
+                        true => SourceStatus::Running,
+                        false => SourceStatus::Snapshotting,
+                    };
+                    self.sink.status(self.config.source, status);
+                }
+                self.follower.snapshot_taken(position);
+            }
             SnapshotEvent::Progress { table, known, rows, bytes } => {
                 self.follower.snapshot_progress(table, known, rows, bytes);
             }
@@ -364,6 +435,7 @@ impl Task {
         binary: bool,
     ) -> Result<SessionEnd, SourceError> {
         let mut ticks = tokio::time::interval(TICK);
+        let mut looked = Instant::now();
         loop {
             tokio::select! {
                 message = stream.next() => match message? {
@@ -395,6 +467,10 @@ impl Task {
                     self.begin_snapshot();
                     self.follower.tell_statistics();
                     self.follower.commit_position(Duration::from_secs(3)).await?;
+                    if looked.elapsed() >= LOOK_INTERVAL {
+                        self.follower.look_at_all().await?;
+                        looked = Instant::now();
+                    }
                     if self.follower.waits_for_position() {
                         stream.ask_position();
                     }
@@ -402,21 +478,66 @@ impl Task {
             }
         }
     }
-}
 
-/// Connects, and checks that the upstream is still the same.
-async fn connect(config: &SourceConfig) -> Result<ReplicationSession, SourceError> {
-    let mut session = ReplicationSession::connect(&config.connection).await?;
-    let found = session.identify_system().await?.system_identifier;
-    match &config.system_identifier {
-        Some(expected) if *expected != found => {
+    /// Connects, and checks that the upstream is still the same, and has gone on from where we
+    /// stand.
+    async fn connect(&mut self) -> Result<ReplicationSession, SourceError> {
+        let mut session = ReplicationSession::connect(&self.config.connection).await?;
+        let system = session.identify_system().await?;
+        let found = system.system_identifier;
+        if let Some(expected) = self.config.system_identifier.as_ref().filter(|e| **e != found) {
             let message = "the upstream is another database cluster than the one followed so far";
             let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
                 .with_detail(format!("Its system identifier is {found}, not {expected}."))
-                .with_hint("Point the connection to the right server, or create the source again.");
-            Err(SourceError::stop(error))
+                .with_hint(
+                    "Point the connection to the right server, or run ALTER SOURCE .. RESYNC to \
+                     follow this one.",
+                );
+            return Err(SourceError::stop(error));
         }
-        _ => Ok(session),
+        let (known, now) = (self.follower.timeline, system.timeline);
+        if self.has_slot && known != 0 && known != now {
+            let history = session.timeline_history(now).await?;
+            check_timeline(known, now, self.follower.position, &history)?;
+        }
+        self.follower.timeline = now;
+        Ok(session)
+    }
+
+    /// What an error of the stream means, as far as the slot is concerned.
+    fn slot_error(&self, error: SqlError) -> SourceError {
+        let again = "Run ALTER SOURCE .. RESYNC: it makes a new slot, reads the tables again and \
+                     applies the differences.";
+        let slot_gone = error.code == SqlState::UNDEFINED_OBJECT && error.message.contains("slot");
+        let publication_gone =
+            error.code == SqlState::UNDEFINED_OBJECT && error.message.contains("publication");
+        let changes_gone =
+            error.message.contains("can no longer get changes from replication slot")
+                || error.message.contains("has already been removed")
+                || error.message.contains("can no longer access replication slot");
+        if slot_gone || changes_gone {
+            let wanted = format!(
+                "The source stands at {}; the upstream no longer has what came after it.",
+                self.follower.position
+            );
+            let error = match &error.detail {
+                Some(detail) => {
+                    let detail = format!("{detail} {wanted}");
+                    error.with_detail(detail)
+                }
+                None => error.with_detail(wanted),
+            };
+            return SourceError::lost(error.with_hint(again));
+        }
+        if publication_gone {
+            return Follower::no_publication(&self.config.publication);
+        }
+        if error.code == SqlState::OBJECT_IN_USE {
+            let hint = "Another connection holds the slot; the source goes on when it is gone \
+                        (see pg_stat_activity of the upstream database).";
+            return SourceError::from(error.with_hint(hint));
+        }
+        SourceError::from(self.config.connection.explain(error))
     }
 }
 
@@ -427,31 +548,46 @@ fn backoff(failures: u32) -> Duration {
     Duration::from_millis(longest / 2 + rand::random_range(0..=longest / 2))
 }
 
-/// What an error of the stream means, as far as the slot is concerned.
-fn slot_error(config: &SourceConfig, error: SqlError) -> SourceError {
-    let again = "Drop the source and create it again: changes were lost upstream, so its tables \
-                 need new snapshots.";
-    let slot_gone = error.code == SqlState::UNDEFINED_OBJECT && error.message.contains("slot");
-    let publication_gone =
-        error.code == SqlState::UNDEFINED_OBJECT && error.message.contains("publication");
-    let changes_gone = error.message.contains("can no longer get changes from replication slot")
-        || error.message.contains("has already been removed")
-        || error.message.contains("can no longer access replication slot");
-    if slot_gone || changes_gone {
-        return SourceError::stop(error.with_hint(again));
-    }
-    if publication_gone {
-        let hint = format!(
-            "Create the publication \"{}\" again on the upstream database, then create the source \
-             again.",
-            config.publication
+/// Whether a timeline that the upstream is on now goes on from where we stand on the one `known`.
+fn check_timeline(
+    known: u32,
+    now: u32,
+    position: Lsn,
+    history: &[(u32, Lsn)],
+) -> Result<(), SourceError> {
+    let switched = history.iter().find(|(timeline, _)| *timeline == known).map(|(_, lsn)| *lsn);
+    let detail = match switched {
+        Some(switched) if position <= switched => return Ok(()),
+        Some(switched) => format!(
+            "Timeline {now} left timeline {known} at {switched}, before {position}, where the \
+             source stands."
+        ),
+        None => format!("Timeline {known}, on which the source stands, is not in its history."),
+    };
+    let message = format!("the upstream is on timeline {now}, which does not go on from here");
+    let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+        .with_detail(detail)
+        .with_hint(
+            "Run ALTER SOURCE .. RESYNC: it makes a new slot, reads the tables again and applies \
+             the differences.",
         );
-        return SourceError::stop(error.with_hint(hint));
+    Err(SourceError::lost(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeline_goes_on_from_before_its_start() {
+        let history = [(1, Lsn(100)), (2, Lsn(200))];
+        let check = |known, position| check_timeline(known, 3, Lsn(position), &history);
+        assert!(check(1, 100).is_ok());
+        assert!(check(2, 200).is_ok());
+        assert!(check(2, 150).is_ok());
+        let error = check(1, 101).unwrap_err();
+        assert_eq!(error.next, Next::Lost);
+        assert!(error.error.hint.is_some_and(|hint| hint.contains("RESYNC")));
+        assert!(check(4, 1).is_err());
     }
-    if error.code == SqlState::OBJECT_IN_USE {
-        let hint = "Another connection holds the slot; the source goes on when it is gone \
-                    (see pg_stat_activity of the upstream database).";
-        return SourceError::from(error.with_hint(hint));
-    }
-    SourceError::from(config.connection.explain(error))
 }

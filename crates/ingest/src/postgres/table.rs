@@ -1,22 +1,29 @@
 //! Tuples of a table upstream to row bytes here, and what makes a table's form not fit any more.
 
+use std::ops::RangeInclusive;
+
 use tidemill_repr::text::TextSettings;
 use tidemill_repr::{
-    ColumnType, Datum, RowBatch, RowBuilder, RowRef, ScalarType, SqlError, SqlState, binary, text,
+    ColumnType, Datum, Oid, Row, RowBatch, RowBuilder, RowRef, ScalarType, SqlError, SqlState,
+    binary, text,
 };
 
 use super::describe::{TypeKind, UpstreamColumn, replica_identity_hint};
-use super::pgoutput::{OldTuple, Relation, Tuple, TupleValue};
+use super::keyed::KeyedContent;
+use super::pgoutput::{Message, OldTuple, Relation, RelationColumn, Tuple, TupleValue};
 use super::source::TableConfig;
 
 /// Turns one column's values into row bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct ColumnDecoder {
     name: String,
+    /// The type of the values that come.
     typ: ColumnType,
     as_text: bool,
     /// What the binary form is, when it is not that of `typ`.
     source: BinaryForm,
+    /// The values that the column here can hold, if the upstream's holds more by now.
+    range: Option<RangeInclusive<i64>>,
 }
 
 /// What the binary form of a column's upstream type is.
@@ -47,7 +54,48 @@ impl ColumnDecoder {
                 _ => BinaryForm::Unknown,
             }
         };
-        ColumnDecoder { name: upstream.name.clone(), typ: typ.clone(), as_text, source }
+        ColumnDecoder {
+            name: upstream.name.clone(),
+            typ: typ.clone(),
+            as_text,
+            source,
+            range: None,
+        }
+    }
+
+    /// The decoder of a column whose type `was` narrower when the table was made.
+    fn widened(
+        now: &UpstreamColumn,
+        was: &UpstreamColumn,
+        typ: &ColumnType,
+        as_text: bool,
+    ) -> ColumnDecoder {
+        if as_text {
+            return ColumnDecoder::new(now, typ, true);
+        }
+        let wide = ScalarType::from_oid(now.base_type_oid);
+        let wide = wide.map_or_else(|| typ.clone(), ColumnType::new).nullable(typ.nullable);
+        let range = match was.type_oid.0 {
+            21 => Some(i64::from(i16::MIN)..=i64::from(i16::MAX)),
+            23 => Some(i64::from(i32::MIN)..=i64::from(i32::MAX)),
+            _ => None,
+        };
+        ColumnDecoder { range, ..ColumnDecoder::new(now, &wide, false) }
+    }
+
+    /// Holds the value that was appended last against what the column here can hold.
+    fn check_range(&self, row: &RowBuilder, start: usize) -> Result<(), SqlError> {
+        let Some(range) = &self.range else { return Ok(()) };
+        let value = row.bytes().get(start..).map(RowRef::from_bytes);
+        match value.and_then(|value| value.iter().next()) {
+            Some(Datum::Int(value)) if !range.contains(&value) => {
+                let message = format!("value {value} of column \"{}\" is out of range", self.name);
+                Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
+                    .with_detail("The column has a wider type upstream than here.")
+                    .with_hint("Drop the table here and create it again with the new type."))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether this column can be read in binary.
@@ -65,7 +113,11 @@ impl ColumnDecoder {
         if !self.typ.nullable {
             let message = format!("column \"{}\" is NULL but was declared NOT NULL", self.name);
             return Err(SqlError::new(SqlState::NOT_NULL_VIOLATION, message)
-                .with_detail("Its NOT NULL was dropped on the upstream database."));
+                .with_detail("Its NOT NULL was dropped on the upstream database.")
+                .with_hint(
+                    "Put the value and NOT NULL back on the upstream database, then run ALTER \
+                     TABLE .. RESYNC for the table here.",
+                ));
         }
         row.push(Datum::Null);
         Ok(())
@@ -88,15 +140,20 @@ impl ColumnDecoder {
             row.push(Datum::Text(text));
             return Ok(());
         }
+        let start = row.bytes().len();
         text::parse_into(&self.typ, text, &TextSettings::default(), row)
-            .map_err(|error| self.not_carried(error))
+            .map_err(|error| self.not_carried(error))?;
+        self.check_range(row, start)
     }
 
     /// Appends a value in its binary form.
     pub(crate) fn binary(&self, bytes: &[u8], row: &mut RowBuilder) -> Result<(), SqlError> {
         match &self.source {
             BinaryForm::Native => {
-                binary::decode_into(&self.typ, bytes, row).map_err(|error| self.not_carried(error))
+                let start = row.bytes().len();
+                binary::decode_into(&self.typ, bytes, row)
+                    .map_err(|error| self.not_carried(error))?;
+                self.check_range(row, start)
             }
             BinaryForm::Text => self.text(bytes, row),
             BinaryForm::Other(native) => {
@@ -159,91 +216,179 @@ pub(crate) struct TableBinding {
     columns: Vec<(ColumnDecoder, usize)>,
     /// How many columns tuples have.
     width: usize,
+    old_rows: OldRows,
     row: RowBuilder,
     old_row: RowBuilder,
 }
 
-fn table_error(table: &TableConfig, what: &str) -> SqlError {
-    let message = format!("table {} cannot be followed: {what}", table.upstream.sql_name());
-    SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+/// How the row that an update or delete takes away is found.
+#[derive(Debug)]
+enum OldRows {
+    /// The stream tells it.
+    Told,
+    /// By its key, in the table's own content: these columns here.
+    ByKey(Vec<usize>),
+    /// There are no updates and deletes.
+    Never,
 }
 
-/// The error of a table that was truncated upstream.
-pub(crate) fn truncated(table: &TableConfig) -> SqlError {
-    table_error(table, "it was truncated upstream")
-        .with_hint("Drop the table here and create it again.")
+/// A column as the upstream's catalog has it now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attribute {
+    pub(crate) attnum: i16,
+    pub(crate) name: String,
+    pub(crate) type_oid: u32,
+    pub(crate) typmod: i32,
+}
+
+/// What helps against most errors of tables.
+pub(crate) const RESYNC_HINT: &str = "Run ALTER TABLE .. RESYNC for the table here: it takes a new \
+                                      snapshot and applies the differences.";
+
+pub(crate) fn table_error(table: &TableConfig, what: &str) -> SqlError {
+    let message = format!("table {} cannot be followed: {what}", table.upstream.sql_name());
+    SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).with_hint(RESYNC_HINT)
+}
+
+/// The numbers of the columns in the stream's form of a table, if the catalog's form is the same.
+fn numbers(relation: &Relation, catalog: &[Attribute]) -> Option<Vec<i16>> {
+    let mut attributes = catalog.iter();
+    let same = |column: &RelationColumn, attribute: &Attribute| {
+        attribute.name == column.name
+            && attribute.type_oid == column.type_oid.0
+            && attribute.typmod == column.typmod
+    };
+    let columns = relation.columns.iter();
+    columns
+        .map(|column| attributes.find(|attribute| same(column, attribute)).map(|a| a.attnum))
+        .collect()
 }
 
 impl TableBinding {
-    /// Holds what the stream says of a table against what it was when it was created.
+    /// Holds what the stream says of a table against what it was when it was created. A column is
+    /// its number, which the stream does not tell: `catalog` has the columns as they are now.
     ///
     /// # Errors
-    /// A column is gone or has another type, the table has another name, or its old rows do not
-    /// come whole. Columns that were added do no harm.
-    pub(crate) fn new(table: &TableConfig, relation: &Relation) -> Result<TableBinding, SqlError> {
-        let again = "Drop the table here and create it again.";
-        if relation.name != table.upstream.name || relation.schema != table.upstream.schema {
-            let what =
-                format!("it is now called \"{}.{}\" upstream", relation.schema, relation.name);
-            return Err(table_error(table, &what).with_hint(again));
+    /// A column is gone or has a type whose values do not fit, or old rows cannot be found. New
+    /// names, columns that were added, and wider types do no harm.
+    pub(crate) fn new(
+        table: &TableConfig,
+        relation: &Relation,
+        catalog: &[Attribute],
+    ) -> Result<TableBinding, SqlError> {
+        if catalog.is_empty() {
+            return Err(table_error(table, "the table was dropped upstream"));
         }
-        if relation.replica_identity != b'f' {
-            return Err(table_error(table, "it no longer has REPLICA IDENTITY FULL").with_hint(
-                format!("{} Then: {again}", replica_identity_hint(&table.upstream.sql_name())),
-            ));
-        }
+        // The catalog may be ahead of the stream: then names must do.
+        let by_name = |column: &RelationColumn| table.upstream.column(&column.name);
+        let numbers = numbers(relation, catalog).unwrap_or_else(|| {
+            relation.columns.iter().map(|c| by_name(c).map_or(0, |found| found.attnum)).collect()
+        });
         let mut columns = Vec::with_capacity(table.columns.len());
         for column in &table.columns {
             let upstream = upstream_column(table, column.attnum)?;
-            let place = relation.columns.iter().position(|c| c.name == upstream.name);
+            if !catalog.iter().any(|attribute| attribute.attnum == column.attnum) {
+                let what = format!("column \"{}\" was dropped upstream", upstream.name);
+                return Err(table_error(table, &what));
+            }
+            let place = numbers.iter().position(|number| *number == column.attnum);
             let Some(place) = place else {
-                let what = format!("column \"{}\" was dropped or renamed upstream", upstream.name);
-                return Err(table_error(table, &what).with_hint(again));
+                let what =
+                    format!("column \"{}\" was renamed or is no longer published", upstream.name);
+                return Err(table_error(table, &what));
             };
             let now = &relation.columns[place];
-            if now.type_oid != upstream.type_oid || now.typmod != upstream.typmod {
-                let what = format!("the type of column \"{}\" was changed upstream", upstream.name);
-                return Err(table_error(table, &what)
-                    .with_detail(format!("It was {}.", upstream.type_name))
-                    .with_hint(again));
-            }
-            columns.push((ColumnDecoder::new(upstream, &column.typ, column.as_text), place));
+            let decoder = decoder(table, column, upstream, now)?;
+            columns.push((decoder, place));
         }
+        let old_rows = old_rows(table, relation, &numbers)?;
         Ok(TableBinding {
             columns,
             width: relation.columns.len(),
+            old_rows,
             row: RowBuilder::new(),
             old_row: RowBuilder::new(),
         })
     }
 
-    /// A row is there.
-    pub(crate) fn insert(&mut self, new: &Tuple<'_>, out: &mut RowBatch) -> Result<(), SqlError> {
+    /// The columns by which old rows are found in the table's own content, if they are.
+    pub(crate) fn key(&self) -> Option<&[usize]> {
+        match &self.old_rows {
+            OldRows::ByKey(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Turns a change into updates. `content` must be there for an update or delete of a table
+    /// with a [`TableBinding::key`]; if it is there, it follows.
+    pub(crate) fn change(
+        &mut self,
+        message: &Message<'_>,
+        content: Option<&mut KeyedContent>,
+        out: &mut RowBatch,
+    ) -> Result<(), SqlError> {
+        match message {
+            Message::Insert { new, .. } => self.insert(new, content, out),
+            Message::Update { old, new, .. } => self.update(old.as_ref(), new, content, out),
+            Message::Delete { old, .. } => self.delete(old, content, out),
+            _ => Ok(()),
+        }
+    }
+
+    fn insert(
+        &mut self,
+        new: &Tuple<'_>,
+        content: Option<&mut KeyedContent>,
+        out: &mut RowBatch,
+    ) -> Result<(), SqlError> {
         decode(&self.columns, self.width, new, None, &mut self.row)?;
+        if let Some(content) = content {
+            content.insert(self.row.as_ref())?;
+        }
         out.push(self.row.as_ref(), 1);
         Ok(())
     }
 
-    /// A row is gone.
-    pub(crate) fn delete(
+    fn delete(
         &mut self,
         old: &OldTuple<'_>,
+        content: Option<&mut KeyedContent>,
         out: &mut RowBatch,
     ) -> Result<(), SqlError> {
-        let old = full(old)?;
+        if let OldRows::ByKey(key) = &self.old_rows {
+            let key = read_key(&self.columns, key, self.width, old.tuple())?;
+            let row = content.ok_or_else(old_row_missing)?.remove(&key)?;
+            out.push(row.as_ref(), -1);
+            return Ok(());
+        }
+        let old = self.told(Some(old))?;
         decode(&self.columns, self.width, old, None, &mut self.row)?;
         out.push(self.row.as_ref(), -1);
         Ok(())
     }
 
-    /// A row is another.
-    pub(crate) fn update(
+    fn update(
         &mut self,
         old: Option<&OldTuple<'_>>,
         new: &Tuple<'_>,
+        content: Option<&mut KeyedContent>,
         out: &mut RowBatch,
     ) -> Result<(), SqlError> {
-        let old = full(old.ok_or_else(old_row_missing)?)?;
+        if let OldRows::ByKey(key) = &self.old_rows {
+            // Without an old tuple the key is what it was.
+            let tuple = old.map_or(new, OldTuple::tuple);
+            let key = read_key(&self.columns, key, self.width, tuple)?;
+            let content = content.ok_or_else(old_row_missing)?;
+            let row = content.remove(&key)?;
+            decode(&self.columns, self.width, new, Some(row.as_ref()), &mut self.row)?;
+            content.insert(self.row.as_ref())?;
+            if self.row.bytes() != row.bytes() {
+                out.push(row.as_ref(), -1);
+                out.push(self.row.as_ref(), 1);
+            }
+            return Ok(());
+        }
+        let old = self.told(old)?;
         decode(&self.columns, self.width, old, None, &mut self.old_row)?;
         decode(&self.columns, self.width, new, Some(self.old_row.as_ref()), &mut self.row)?;
         if self.row.bytes() != self.old_row.bytes() {
@@ -252,21 +397,155 @@ impl TableBinding {
         }
         Ok(())
     }
+
+    fn told<'a, 'b>(&self, old: Option<&'b OldTuple<'a>>) -> Result<&'b Tuple<'a>, SqlError> {
+        match old {
+            Some(OldTuple::Full(tuple)) => Ok(tuple),
+            _ => Err(old_row_missing()),
+        }
+    }
+}
+
+/// What a snapshot reads: the columns' names now, and their decoders.
+///
+/// # Errors
+/// A column is gone, or has a type whose values do not fit.
+pub(crate) fn snapshot_columns(
+    table: &TableConfig,
+    catalog: &[Attribute],
+) -> Result<Vec<(String, ColumnDecoder)>, SqlError> {
+    let column = |column: &super::source::IngestColumn| {
+        let upstream = upstream_column(table, column.attnum)?;
+        let Some(now) = catalog.iter().find(|attribute| attribute.attnum == column.attnum) else {
+            let what = format!("column \"{}\" was dropped upstream", upstream.name);
+            return Err(table_error(table, &what));
+        };
+        let now = RelationColumn {
+            key: false,
+            name: now.name.clone(),
+            type_oid: Oid(now.type_oid),
+            typmod: now.typmod,
+        };
+        Ok((now.name.clone(), decoder(table, column, upstream, &now)?))
+    };
+    table.columns.iter().map(column).collect()
+}
+
+/// The decoder of a column, whose type may be wider by now.
+fn decoder(
+    table: &TableConfig,
+    column: &super::source::IngestColumn,
+    upstream: &UpstreamColumn,
+    now: &RelationColumn,
+) -> Result<ColumnDecoder, SqlError> {
+    if (now.type_oid, now.typmod) == (upstream.type_oid, upstream.typmod) {
+        return Ok(ColumnDecoder::new(upstream, &column.typ, column.as_text));
+    }
+    let now = widened(upstream, now).ok_or_else(|| type_changed(table, upstream))?;
+    Ok(ColumnDecoder::widened(&now, upstream, &column.typ, column.as_text))
+}
+
+/// How old rows are found, as the stream says of the table now.
+fn old_rows(
+    table: &TableConfig,
+    relation: &Relation,
+    numbers: &[i16],
+) -> Result<OldRows, SqlError> {
+    if table.upstream.insert_only {
+        return Ok(OldRows::Never);
+    }
+    let here = |attnum: i16| table.columns.iter().position(|column| column.attnum == attnum);
+    if relation.replica_identity == b'f' {
+        // A partition's old rows come as the partition tells them, whatever the root says: the
+        // key, if there is one, is in them in any case.
+        let key = table.upstream.keys.iter().find(|key| key.primary && table.upstream.partitioned);
+        let key = key.and_then(|key| key.attnums.iter().map(|attnum| here(*attnum)).collect());
+        return Ok(key.map_or(OldRows::Told, OldRows::ByKey));
+    }
+    let mut key = Vec::new();
+    for (column, number) in relation.columns.iter().zip(numbers) {
+        if !column.key {
+            continue;
+        }
+        let Some(index) = here(*number) else {
+            let what = format!("column \"{}\" of its replica identity is left out", column.name);
+            return Err(table_error(table, &what)
+                .with_hint(replica_identity_hint(&table.upstream.sql_name())));
+        };
+        key.push(index);
+    }
+    if key.is_empty() || relation.replica_identity == b'n' {
+        let name = table.upstream.sql_name();
+        return Err(table_error(table, "it no longer has a replica identity").with_hint(format!(
+            "{} Then run ALTER TABLE .. RESYNC for the table here.",
+            replica_identity_hint(&name)
+        )));
+    }
+    Ok(OldRows::ByKey(key))
+}
+
+fn type_changed(table: &TableConfig, upstream: &UpstreamColumn) -> SqlError {
+    let what = format!("the type of column \"{}\" was changed upstream", upstream.name);
+    table_error(table, &what).with_detail(format!("It was {}.", upstream.type_name)).with_hint(
+        "Give the column its type back upstream and run ALTER TABLE .. RESYNC, or drop the table \
+         here and create it again.",
+    )
+}
+
+/// The column with its new type, if each value of the old type is the same value in the new one.
+fn widened(old: &UpstreamColumn, now: &RelationColumn) -> Option<UpstreamColumn> {
+    const INT2: u32 = 21;
+    const INT4: u32 = 23;
+    const INT8: u32 = 20;
+    const TEXT: u32 = 25;
+    const VARCHAR: u32 = 1043;
+    const NUMERIC: u32 = 1700;
+    let fits = match (old.type_oid.0, now.type_oid.0) {
+        (INT2, INT4 | INT8) | (INT4, INT8) | (VARCHAR, TEXT) => true,
+        (VARCHAR, VARCHAR) => now.typmod == -1 || (old.typmod != -1 && now.typmod >= old.typmod),
+        (NUMERIC, NUMERIC) => {
+            // Precision above, scale below; more digits behind the point would change the values.
+            let same_scale = (old.typmod - 4) & 0x7ff == (now.typmod - 4) & 0x7ff;
+            now.typmod == -1 || (old.typmod != -1 && same_scale && now.typmod >= old.typmod)
+        }
+        _ => false,
+    };
+    fits.then(|| UpstreamColumn {
+        type_oid: now.type_oid,
+        typmod: now.typmod,
+        base_type_oid: now.type_oid,
+        base_typmod: now.typmod,
+        ..old.clone()
+    })
 }
 
 fn old_row_missing() -> SqlError {
     SqlError::new(
         SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-        "the upstream sent a change without the whole old row",
+        "the upstream sent a change without the old row",
     )
     .with_hint("Give the table REPLICA IDENTITY FULL on the upstream database.")
 }
 
-fn full<'a, 'b>(old: &'b OldTuple<'a>) -> Result<&'b Tuple<'a>, SqlError> {
-    match old {
-        OldTuple::Full(tuple) => Ok(tuple),
-        OldTuple::Key(_) => Err(old_row_missing()),
+/// The columns of a key, from a tuple that has at least them.
+fn read_key(
+    columns: &[(ColumnDecoder, usize)],
+    key: &[usize],
+    width: usize,
+    tuple: &Tuple<'_>,
+) -> Result<Row, SqlError> {
+    if tuple.len() != width {
+        return Err(SqlError::internal("a tuple has not the columns of its table"));
     }
+    let mut row = RowBuilder::new();
+    for (decoder, place) in key.iter().filter_map(|column| columns.get(*column)) {
+        match tuple.iter().nth(*place) {
+            Some(TupleValue::Text(bytes)) => decoder.text(bytes, &mut row)?,
+            Some(TupleValue::Binary(bytes)) => decoder.binary(bytes, &mut row)?,
+            _ => return Err(old_row_missing()),
+        }
+    }
+    Ok(row.finish())
 }
 
 /// One tuple to a row in `row`. Values that did not change are taken from `old`.

@@ -8,7 +8,7 @@ use tidemill_repr::{ColumnType, ObjectId, RowBatch, SqlError};
 use crate::sink::{BulkWriter, IngestSink};
 
 /// A transaction with more bytes than this goes to parts on its way.
-const SPILL_BYTES: usize = 64 << 20;
+const SPILL_BYTES: usize = 32 << 20;
 
 /// The transaction that is being received.
 #[derive(Default)]
@@ -19,6 +19,8 @@ pub(crate) struct Transaction {
     errors: BTreeMap<ObjectId, SqlError>,
     /// Where large transactions go.
     writers: HashMap<ObjectId, Box<dyn BulkWriter>>,
+    /// Changes that were written already.
+    parts: BTreeMap<ObjectId, Vec<String>>,
     /// Bytes of messages since the last spill.
     bytes: usize,
 }
@@ -32,33 +34,46 @@ pub(crate) struct TableChanges {
 }
 
 impl Transaction {
-    /// Adds a change of a table.
-    pub(crate) fn change(
-        &mut self,
-        table: ObjectId,
-        bytes: usize,
-        change: impl FnOnce(&mut RowBatch) -> Result<(), SqlError>,
-    ) {
+    /// Where a change of so many bytes of a table goes. None if the table failed.
+    pub(crate) fn rows(&mut self, table: ObjectId, bytes: usize) -> Option<&mut RowBatch> {
         if self.errors.contains_key(&table) {
-            return;
+            return None;
         }
         self.bytes += bytes;
-        if let Err(error) = change(self.batches.entry(table).or_default()) {
-            self.fail(table, error);
-        }
+        Some(self.batches.entry(table).or_default())
+    }
+
+    /// Whether a table failed.
+    pub(crate) fn has_failed(&self, table: ObjectId) -> bool {
+        self.errors.contains_key(&table)
     }
 
     /// A table cannot be followed any further.
-    pub(crate) fn fail(&mut self, table: ObjectId, error: SqlError) {
-        self.forget(table);
+    pub(crate) fn fail(&mut self, sink: &Arc<dyn IngestSink>, table: ObjectId, error: SqlError) {
+        self.forget(sink, table);
         self.errors.insert(table, error);
     }
 
-    /// Leaves a table out.
-    pub(crate) fn forget(&mut self, table: ObjectId) {
+    /// Leaves out what was done to a table so far.
+    pub(crate) fn forget(&mut self, sink: &Arc<dyn IngestSink>, table: ObjectId) {
         self.batches.remove(&table);
         self.writers.remove(&table);
+        if let Some(parts) = self.parts.remove(&table) {
+            sink.discard_parts(parts);
+        }
         self.errors.remove(&table);
+    }
+
+    /// Leaves out everything.
+    pub(crate) fn discard(self, sink: &Arc<dyn IngestSink>) {
+        for parts in self.parts.into_values() {
+            sink.discard_parts(parts);
+        }
+    }
+
+    /// The tables that were changed so far.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = ObjectId> {
+        self.batches.keys().chain(self.parts.keys()).copied()
     }
 
     /// Whether so much was gathered that it should be spilled.
@@ -66,8 +81,7 @@ impl Transaction {
         self.bytes >= SPILL_BYTES
     }
 
-    /// Writes what was gathered to parts, for the tables whose columns `columns` tells; those of
-    /// others stay in memory.
+    /// Writes what was gathered to parts.
     pub(crate) async fn spill(
         &mut self,
         sink: &Arc<dyn IngestSink>,
@@ -75,10 +89,7 @@ impl Transaction {
     ) -> Result<(), SqlError> {
         self.bytes = 0;
         for (table, batch) in &mut self.batches {
-            let Some(columns) = columns(*table) else { continue };
-            if batch.is_empty() {
-                continue;
-            }
+            let Some(columns) = columns(*table).filter(|_| !batch.is_empty()) else { continue };
             if !self.writers.contains_key(table) {
                 let writer = sink.part_writer(*table, &columns).await?;
                 self.writers.insert(*table, writer);
@@ -90,14 +101,32 @@ impl Transaction {
         Ok(())
     }
 
+    /// What was done to a table so far: parts, and rows that are in none.
+    pub(crate) async fn so_far(
+        &mut self,
+        table: ObjectId,
+    ) -> Result<(Vec<String>, RowBatch), SqlError> {
+        let parts = self.parts.entry(table).or_default();
+        if let Some(writer) = self.writers.remove(&table) {
+            parts.extend(writer.finish().await?);
+        }
+        let rows = self.batches.get(&table).cloned().unwrap_or_default();
+        Ok((parts.clone(), rows))
+    }
+
     /// Ends the transaction: what it did, table by table.
     pub(crate) async fn finish(mut self) -> Result<Vec<TableChanges>, SqlError> {
+        for (table, writer) in self.writers {
+            let parts = writer.finish().await?;
+            self.parts.entry(table).or_default().extend(parts);
+            self.batches.entry(table).or_default();
+        }
+        for table in self.parts.keys() {
+            self.batches.entry(*table).or_default();
+        }
         let mut changes = Vec::with_capacity(self.batches.len());
         for (table, batch) in self.batches {
-            let parts = match self.writers.remove(&table) {
-                Some(writer) => writer.finish().await?,
-                None => Vec::new(),
-            };
+            let parts = self.parts.remove(&table).unwrap_or_default();
             if !batch.is_empty() || !parts.is_empty() {
                 changes.push(TableChanges { table, outcome: Ok(batch), parts });
             }

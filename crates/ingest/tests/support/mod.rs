@@ -11,7 +11,7 @@ use tidemill_ingest::postgres::{
     describe, new_slot_name, start,
 };
 use tidemill_ingest::{
-    BulkWriter, IngestCommit, IngestSink, SourceStatistics, SourceStatus, TableStatistics,
+    BulkWriter, IngestCommit, IngestSink, Rows, SourceStatistics, SourceStatus, TableStatistics,
 };
 use tidemill_repr::{ColumnType, Lsn, ObjectId, RowBatch, SqlError};
 use tokio::sync::watch;
@@ -35,6 +35,10 @@ pub struct Ledger {
     pub done: BTreeSet<ObjectId>,
     pub errors: BTreeMap<ObjectId, SqlError>,
     pub commits: u64,
+    pub resynced: BTreeMap<ObjectId, u32>,
+    pub timeline: u32,
+    /// Rows as they came, for reading back.
+    rows: BTreeMap<ObjectId, RowBatch>,
     /// What the first twin has and the second has not.
     between_twins: Content,
 }
@@ -84,6 +88,15 @@ fn apply(content: &mut Content, rows: &RowBatch, sign: i64) {
     }
 }
 
+fn rows(batches: impl IntoIterator<Item = RowBatch>) -> Rows {
+    let batches: Vec<_> = batches.into_iter().collect();
+    let (sender, receiver) = tokio::sync::mpsc::channel(batches.len().max(1));
+    for batch in batches {
+        sender.try_send(Ok(Arc::new(batch))).unwrap();
+    }
+    receiver
+}
+
 #[async_trait]
 impl IngestSink for Handed {
     async fn part_writer(
@@ -108,6 +121,7 @@ impl IngestSink for Handed {
         }
         let twins = *self.0.twins.lock();
         for (table, rows) in &all {
+            ledger.rows.entry(*table).or_default().append(rows);
             apply(ledger.tables.entry(*table).or_default(), rows, 1);
             match twins {
                 Some((first, _)) if *table == first => apply(&mut ledger.between_twins, rows, 1),
@@ -119,6 +133,11 @@ impl IngestSink for Handed {
         }
         ledger.done.extend(commit.snapshot_done);
         ledger.errors.extend(commit.table_errors);
+        ledger.timeline = commit.timeline;
+        for (table, number) in commit.resynced {
+            ledger.errors.remove(&table);
+            ledger.resynced.insert(table, number);
+        }
         if let Some((first, second)) = twins
             && ledger.done.contains(&first)
             && ledger.done.contains(&second)
@@ -129,6 +148,22 @@ impl IngestSink for Handed {
             durable.send_replace(commit.position);
         }
         Ok(())
+    }
+
+    async fn content(&self, table: ObjectId) -> Result<Rows, SqlError> {
+        Ok(rows(self.0.ledger.lock().rows.get(&table).cloned()))
+    }
+
+    fn read_parts(&self, parts: Vec<String>) -> Rows {
+        let stored = self.0.parts.lock();
+        rows(parts.iter().map(|part| stored[part].clone()))
+    }
+
+    fn discard_parts(&self, parts: Vec<String>) {
+        let mut stored = self.0.parts.lock();
+        for part in parts {
+            stored.remove(&part).expect("a part is discarded once");
+        }
     }
 
     fn status(&self, id: ObjectId, status: SourceStatus) {
@@ -202,6 +237,7 @@ pub async fn follow(
         slot: slot.to_owned(),
         system_identifier: None,
         position,
+        timeline: position.map(|_| sink.ledger.lock().timeline),
         tables: configs,
     };
     start(config, Arc::new(Handed(Arc::clone(sink))), receiver)

@@ -126,6 +126,7 @@ impl fmt::Debug for AlterAction {
         match self {
             AlterAction::Rename(name) => f.debug_tuple("Rename").field(name).finish(),
             AlterAction::SecretValue(_) => f.write_str("SecretValue(..)"),
+            AlterAction::Resync => f.write_str("Resync"),
             AlterAction::Other(words) => f.debug_tuple("Other").field(words).finish(),
         }
     }
@@ -273,6 +274,7 @@ impl Display for Alter {
         match &self.action {
             AlterAction::Rename(name) => write!(f, "RENAME TO {name}"),
             AlterAction::SecretValue(value) => write!(f, "AS {value}"),
+            AlterAction::Resync => f.write_str("RESYNC"),
             AlterAction::Other(words) => f.write_str(words),
         }
     }

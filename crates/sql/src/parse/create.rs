@@ -415,6 +415,8 @@ impl StatementParser<'_> {
             AlterAction::Rename(self.identifier()?)
         } else if kind == ObjectKind::Secret && self.word("as") {
             AlterAction::SecretValue(self.parser.parse_expr()?)
+        } else if matches!(kind, ObjectKind::Table | ObjectKind::Source) && self.word("resync") {
+            AlterAction::Resync
         } else {
             self.other_action()?
         };

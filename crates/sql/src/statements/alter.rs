@@ -1,4 +1,4 @@
-//! ALTER: renaming, and new values of secrets.
+//! ALTER: renaming, new values of secrets, and RESYNC.
 
 use tidemill_catalog::{Item, ItemKind, QualifiedName};
 use tidemill_repr::{SqlError, SqlState};
@@ -37,6 +37,13 @@ impl Planning<'_> {
             AlterAction::SecretValue(value) => {
                 let value = self.secret_value(value)?;
                 Ok(command(Plan::AlterSecret { id: item.id, value }))
+            }
+            AlterAction::Resync => {
+                if item.table().is_some_and(|table| table.source.is_none()) {
+                    let message = format!("table {} follows no source", item.name.item);
+                    return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+                }
+                Ok(command(Plan::Resync(item.id)))
             }
             AlterAction::Rename(name) => self.rename(item, &name.value, tag),
             AlterAction::Other(_) => Err(SqlError::internal("ALTER")),

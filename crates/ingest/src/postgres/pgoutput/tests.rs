@@ -50,7 +50,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_behind_a_tag_never_panic(
-        tag in proptest::sample::select(b"BCORYIUDTM".to_vec()),
+        tag in proptest::sample::select(b"BCORYIUDTMSEcA".to_vec()),
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         let mut message = vec![tag];

@@ -1,0 +1,244 @@
+//! What the stream does not tell: looks into the upstream's catalog, on a session of its own.
+//!
+//! A table that is dropped, or taken out of the publication, sends nothing any more; a NOT NULL
+//! or a key that is dropped shows only in rows that come later. So the catalog is looked at now
+//! and then, and each time the stream describes a table anew.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tidemill_repr::{ObjectId, Oid, SqlError, SqlState};
+use tokio_postgres::Client;
+
+use super::connection::{PostgresConnection, check_server};
+use super::describe::{membership_sql, partitions_sql, query, quote_identifier};
+use super::source::TableConfig;
+use super::table::{Attribute, table_error};
+
+/// Looks into the upstream's catalog.
+pub(crate) struct Watch {
+    connection: PostgresConnection,
+    publication: String,
+    session: Option<(Client, u32)>,
+    /// The partitions that roots were seen with.
+    partitions: HashMap<u32, BTreeSet<u32>>,
+}
+
+/// What a look found.
+pub(crate) enum Found {
+    /// These tables cannot be followed any further.
+    Tables(Vec<(ObjectId, SqlError)>),
+    /// The publication is gone.
+    NoPublication(SqlError),
+}
+
+/// What the catalog says of one table.
+struct TableNow {
+    published: bool,
+    membership: Option<String>,
+    not_null: Vec<i16>,
+    unique: Vec<Vec<i16>>,
+    partitions: BTreeSet<u32>,
+    attached: BTreeSet<u32>,
+    odd_partition: Option<String>,
+}
+
+impl Watch {
+    pub(crate) fn new(connection: PostgresConnection, publication: String) -> Watch {
+        Watch { connection, publication, session: None, partitions: HashMap::new() }
+    }
+
+    async fn session(&mut self) -> Result<(&Client, u32), SqlError> {
+        if self.session.as_ref().is_none_or(|(client, _)| client.is_closed()) {
+            let client = self.connection.connect().await?;
+            let version = check_server(&client).await?;
+            self.session = Some((client, version));
+        }
+        let (client, version) =
+            self.session.as_ref().ok_or_else(|| SqlError::internal("no session"))?;
+        Ok((client, *version))
+    }
+
+    /// The columns of a table as they are now; none if it is gone.
+    pub(crate) async fn attributes(&mut self, table: Oid) -> Result<Vec<Attribute>, SqlError> {
+        let (client, _) = self.session().await?;
+        let sql = "SELECT attnum, attname::text, atttypid, atttypmod FROM pg_attribute \
+                   WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY 1";
+        let rows = query(client, sql, &[&table.0]).await?;
+        let attribute = |row: &tokio_postgres::Row| Attribute {
+            attnum: row.get(0),
+            name: row.get(1),
+            type_oid: row.get(2),
+            typmod: row.get(3),
+        };
+        Ok(rows.iter().map(attribute).collect())
+    }
+
+    /// Holds the catalog against what these tables were.
+    pub(crate) async fn look(&mut self, tables: &[TableConfig]) -> Result<Found, SqlError> {
+        let publication = self.publication.clone();
+        let (client, version) = self.session().await?;
+        let sql = "SELECT FROM pg_publication WHERE pubname = $1";
+        if query(client, sql, &[&publication]).await?.is_empty() {
+            return Ok(Found::NoPublication(no_publication(&publication)));
+        }
+        let oids: Vec<u32> = tables.iter().map(|table| table.upstream.oid.0).collect();
+        let now = read(client, version, &publication, &oids).await?;
+        let mut problems = Vec::new();
+        for table in tables {
+            let known = self
+                .partitions
+                .entry(table.upstream.oid.0)
+                .or_insert_with(|| table.upstream.partitions.iter().copied().collect());
+            let now = now.get(&table.upstream.oid.0);
+            match check(table, now, known, &publication) {
+                Err(error) => problems.push((table.id, error)),
+                Ok(()) => known.extend(now.iter().flat_map(|now| &now.partitions)),
+            }
+        }
+        Ok(Found::Tables(problems))
+    }
+
+    /// Forgets which partitions a table had.
+    pub(crate) fn forget(&mut self, table: Oid) {
+        self.partitions.remove(&table.0);
+    }
+}
+
+/// The error of a source whose publication is gone.
+pub(crate) fn no_publication(publication: &str) -> SqlError {
+    let message = format!("publication \"{publication}\" was dropped upstream");
+    SqlError::new(SqlState::UNDEFINED_OBJECT, message).with_hint(format!(
+        "Create publication {} again on the upstream database, then run ALTER SOURCE .. RESYNC.",
+        quote_identifier(publication)
+    ))
+}
+
+async fn read(
+    client: &Client,
+    version: u32,
+    publication: &str,
+    oids: &[u32],
+) -> Result<HashMap<u32, TableNow>, SqlError> {
+    let sql = format!(
+        "SELECT c.oid, published.relid IS NOT NULL, {membership}, \
+           (SELECT array_agg(a.attnum) FROM pg_attribute a \
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull), \
+           (SELECT array_agg(i.indkey::text) FROM pg_index i \
+            WHERE i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL), \
+           {partitions}, {attached}, {odd} \
+         FROM pg_class c CROSS JOIN pg_publication pub \
+         LEFT JOIN LATERAL (SELECT t.relid FROM pg_get_publication_tables(pub.pubname::text) t) \
+           AS published ON published.relid = c.oid \
+         WHERE pub.pubname = $1 AND c.oid = ANY ($2)",
+        membership = membership_sql(version),
+        partitions = partitions_sql(version, "array_agg(t.relid::oid)"),
+        // Made as a partition, or made as a table and attached later?
+        attached = partitions_sql(
+            version,
+            "array_agg(t.relid::oid) FILTER (WHERE \
+             (SELECT i.xmin::text FROM pg_inherits i WHERE i.inhrelid = t.relid) IS DISTINCT FROM \
+             (SELECT y.xmin::text FROM pg_type y WHERE y.oid = l.reltype))"
+        ),
+        odd = partitions_sql(
+            version,
+            "min(t.relid::regclass::text) FILTER (WHERE l.relreplident <> c.relreplident)"
+        ),
+    );
+    let rows = query(client, &sql, &[&publication, &oids]).await?;
+    let set = |row: &tokio_postgres::Row, column: usize| {
+        row.get::<_, Option<Vec<u32>>>(column).unwrap_or_default().into_iter().collect()
+    };
+    let now = |row: &tokio_postgres::Row| TableNow {
+        published: row.get(1),
+        membership: row.get(2),
+        not_null: row.get::<_, Option<Vec<i16>>>(3).unwrap_or_default(),
+        unique: row
+            .get::<_, Option<Vec<String>>>(4)
+            .unwrap_or_default()
+            .iter()
+            .map(|key| key.split(' ').filter_map(|number| number.parse().ok()).collect())
+            .collect(),
+        partitions: set(row, 5),
+        attached: set(row, 6),
+        odd_partition: row.get(7),
+    };
+    Ok(rows.iter().map(|row| (row.get(0), now(row))).collect())
+}
+
+fn check(
+    table: &TableConfig,
+    now: Option<&TableNow>,
+    known: &BTreeSet<u32>,
+    publication: &str,
+) -> Result<(), SqlError> {
+    let Some(now) = now else {
+        return Err(table_error(table, "the table was dropped upstream"));
+    };
+    let publication = quote_identifier(publication);
+    let name = table.upstream.sql_name();
+    if !now.published {
+        let what = format!("it was removed from publication {publication}");
+        return Err(table_error(table, &what).with_hint(format!(
+            "Run ALTER PUBLICATION {publication} ADD TABLE {name} on the upstream database, then \
+             ALTER TABLE .. RESYNC for the table here."
+        )));
+    }
+    if table.upstream.membership.is_some() && table.upstream.membership != now.membership {
+        let what = format!("publication {publication} was changed upstream");
+        return Err(table_error(table, &what)
+            .with_detail("Changes of the table may be missing from the stream."));
+    }
+    for column in &table.columns {
+        let upstream = super::table::upstream_column(table, column.attnum)?;
+        if !column.typ.nullable && upstream.not_null && !now.not_null.contains(&column.attnum) {
+            let what = format!("NOT NULL of column \"{}\" was dropped upstream", upstream.name);
+            return Err(table_error(table, &what).with_hint(format!(
+                "Run ALTER TABLE {name} ALTER COLUMN {} SET NOT NULL on the upstream database, \
+                 then ALTER TABLE .. RESYNC for the table here.",
+                quote_identifier(&upstream.name)
+            )));
+        }
+    }
+    check_key(table, now)?;
+    if let Some(gone) = known.difference(&now.partitions).next() {
+        let what = format!("a partition of it (oid {gone}) was dropped or detached upstream");
+        return Err(table_error(table, &what));
+    }
+    if let Some(partition) = now.attached.difference(known).next() {
+        let what = format!("a table (oid {partition}) was attached to it as a partition upstream");
+        return Err(table_error(table, &what));
+    }
+    match &now.odd_partition {
+        Some(partition) if !table.upstream.insert_only => {
+            let what = format!("partition {partition} has another replica identity");
+            Err(table_error(table, &what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Views may rely on the primary key.
+fn check_key(table: &TableConfig, now: &TableNow) -> Result<(), SqlError> {
+    let Some(key) = table.upstream.keys.iter().find(|key| key.primary) else { return Ok(()) };
+    let here = |attnum: &i16| table.columns.iter().any(|column| column.attnum == *attnum);
+    if !key.attnums.iter().all(here) {
+        return Ok(());
+    }
+    let columns: BTreeSet<&i16> = key.attnums.iter().collect();
+    if now.unique.iter().any(|unique| unique.iter().collect::<BTreeSet<_>>() == columns) {
+        return Ok(());
+    }
+    let names: Vec<&str> = key
+        .attnums
+        .iter()
+        .filter_map(|attnum| table.upstream.columns.iter().find(|c| c.attnum == *attnum))
+        .map(|column| column.name.as_str())
+        .collect();
+    let names = names.join(", ");
+    let what = format!("its primary key ({names}) was dropped upstream");
+    Err(table_error(table, &what).with_hint(format!(
+        "Run ALTER TABLE {} ADD PRIMARY KEY ({names}) on the upstream database, then ALTER TABLE .. \
+         RESYNC for the table here.",
+        table.upstream.sql_name()
+    )))
+}
