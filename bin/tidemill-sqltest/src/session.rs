@@ -133,11 +133,12 @@ impl Session {
 
     /// Runs a COPY .. FROM STDIN: its data are the lines after the first.
     async fn copy_in(&self, sql: &str) -> Result<Outcome, Failure> {
-        let (sql, data) = sql.split_once('\n').unwrap_or((sql, ""));
-        let mut bytes = data.to_owned();
-        if !data.is_empty() {
-            bytes.push('\n');
-        }
+        let Some((sql, data)) = sql.split_once('\n') else {
+            // One that is refused: the client library is lost when a COPY fails before its data.
+            self.client.simple_query(sql).await?;
+            return Ok(Outcome::default());
+        };
+        let bytes = format!("{data}\n");
         let mut sink = pin!(self.client.copy_in::<_, bytes::Bytes>(sql).await?);
         // What the server refuses is told by `finish`.
         let _ = sink.send(bytes::Bytes::from(bytes)).await;

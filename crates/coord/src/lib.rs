@@ -18,6 +18,7 @@
 
 pub mod clock;
 pub mod coordinator;
+pub mod copy_in;
 pub mod dataflows;
 pub mod durable;
 pub mod finish;
@@ -39,7 +40,8 @@ pub mod upstream;
 pub mod volatile;
 
 pub use coordinator::{Coordinator, Options};
-pub use response::{CopyFormat, Notice, Response, RowsResponse};
+pub use copy_in::CopyIn;
+pub use response::{CopyFormat, CopyHeader, CopyOptions, Notice, Response, RowsResponse};
 pub use session::{Prepared, Session, SessionOptions, TransactionStatus};
 pub use tidemill_sql::ParsedStatement;
 

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use tidemill_repr::{Diff, RelationDesc, Row, SqlError};
-pub use tidemill_sql::plan::CopyFormat;
+pub use tidemill_sql::plan::{CopyFormat, CopyHeader, CopyOptions};
 
+use crate::copy_in::CopyIn;
 use crate::subscription::Subscription;
 
 /// The answer to a statement.
@@ -12,7 +13,9 @@ pub enum Response {
     /// Rows, then a tag of how many there were.
     Rows(RowsResponse),
     /// Rows as the data of `COPY .. TO STDOUT`.
-    CopyOut(CopyFormat, RowsResponse),
+    CopyOut(CopyOptions, RowsResponse),
+    /// The client is to send data.
+    CopyIn(Box<CopyIn>),
     /// Only a tag: `CREATE TABLE`, `INSERT 0 2`.
     Tag(String),
     /// The statement's text was empty.

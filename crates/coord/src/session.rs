@@ -443,6 +443,11 @@ impl Session {
         self.cursors.get(name).map(|cursor| &cursor.response.desc)
     }
 
+    /// Whether the client has asked to cancel.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.requested.load(Ordering::SeqCst)
+    }
+
     /// Waits until the client asks to cancel; for those who stream a long answer.
     pub async fn cancelled(&self) -> SqlError {
         loop {

@@ -21,6 +21,7 @@ use tidemill_repr::{Row, SqlError, SqlState};
 use tidemill_sql::ParsedStatement;
 use tidemill_sql::plan::Plan;
 
+use crate::copy_in::CopyIn;
 use crate::read::CachedRead;
 use crate::response::Response;
 use crate::session::{Session, Transaction};
@@ -90,6 +91,7 @@ fn wants_no_block(error: &SqlError) -> bool {
 /// What a read-only transaction must not do, by its command tag.
 fn write_tag(plan: &Plan) -> Option<&'static str> {
     Some(match plan {
+        Plan::CopyFrom(_) => "COPY FROM",
         Plan::Insert(_) => "INSERT",
         Plan::Update(_) => "UPDATE",
         Plan::Delete(_) => "DELETE",
@@ -136,6 +138,10 @@ async fn dispatch(
             subscribe::subscribe(session, execution, subscribe).await.map(Response::Rows)
         }
         Plan::Copy(copy) => subscribe::copy(session, execution, copy).await,
+        Plan::CopyFrom(copy) => {
+            let copy = CopyIn::new(session, Arc::clone(&execution.snapshot), copy);
+            Ok(Response::CopyIn(Box::new(copy)))
+        }
         Plan::Insert(insert) => dml::insert(session, execution, insert).await,
         Plan::Update(update) => dml::update(session, execution, update).await,
         Plan::Delete(delete) => dml::delete(session, execution, delete).await,

@@ -159,6 +159,15 @@ pub fn copy_out_response(out: &mut Vec<u8>, columns: usize, binary: bool) {
     });
 }
 
+/// COPY data is awaited.
+pub fn copy_in_response(out: &mut Vec<u8>, columns: usize, binary: bool) {
+    message(out, b'G', |out| {
+        out.push(u8::from(binary));
+        count(out, columns);
+        (0..columns).for_each(|_| format_code(out, binary));
+    });
+}
+
 /// A message without content: `1` ParseComplete, `2` BindComplete, `3` CloseComplete, `c`
 /// CopyDone, `I` EmptyQueryResponse, `n` NoData, `s` PortalSuspended.
 pub fn empty(out: &mut Vec<u8>, kind: u8) {

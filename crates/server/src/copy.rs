@@ -1,6 +1,6 @@
 //! `COPY .. TO STDOUT`: rows in the text, CSV and binary formats, one CopyData message each.
 
-use tidemill_coord::CopyFormat;
+use tidemill_coord::{CopyFormat, CopyHeader, CopyOptions};
 use tidemill_repr::text::TextSettings;
 use tidemill_repr::{Datum, RelationDesc, Row};
 
@@ -9,54 +9,53 @@ use crate::values::{ColumnFormat, Encoder};
 
 /// Writes the data of a COPY.
 pub struct CopyEncoder {
-    format: CopyFormat,
+    options: CopyOptions,
     columns: Vec<ColumnFormat>,
     encoder: Encoder,
 }
 
 impl CopyEncoder {
     /// For rows of a relation.
-    pub fn new(format: CopyFormat, desc: &RelationDesc, settings: TextSettings) -> CopyEncoder {
-        let binary = format == CopyFormat::Binary;
+    pub fn new(options: CopyOptions, desc: &RelationDesc, settings: TextSettings) -> CopyEncoder {
+        let binary = options.format == CopyFormat::Binary;
         let columns = desc
             .columns
             .iter()
             .map(|column| ColumnFormat { typ: column.typ.scalar_type.clone(), binary })
             .collect();
-        CopyEncoder { format, columns, encoder: Encoder::new(settings) }
+        CopyEncoder { options, columns, encoder: Encoder::new(settings) }
     }
 
     /// Whether the format is binary.
     pub fn is_binary(&self) -> bool {
-        self.format == CopyFormat::Binary
+        self.options.format == CopyFormat::Binary
     }
 
     /// Appends what comes before the first row.
     pub fn header(&self, desc: &RelationDesc, out: &mut Vec<u8>) {
-        match self.format {
-            CopyFormat::Binary => message(out, b'd', |out| {
+        if self.is_binary() {
+            message(out, b'd', |out| {
                 out.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
                 out.extend_from_slice(&[0; 8]);
-            }),
-            CopyFormat::Csv { header: true } => message(out, b'd', |out| {
+            });
+        } else if self.options.header != CopyHeader::None {
+            message(out, b'd', |out| {
                 for (position, column) in desc.columns.iter().enumerate() {
                     if position > 0 {
-                        out.push(b',');
+                        out.push(self.options.delimiter);
                     }
-                    csv_value(&column.name, desc.arity() == 1, out);
+                    self.value(&column.name, false, out);
                 }
                 out.push(b'\n');
-            }),
-            CopyFormat::Csv { header: false } | CopyFormat::Text => {}
+            });
         }
     }
 
     /// Appends a row.
     pub fn row(&mut self, row: &Row, out: &mut Vec<u8>) {
-        message(out, b'd', |out| match self.format {
+        message(out, b'd', |out| match self.options.format {
             CopyFormat::Binary => self.encoder.fields(row, &self.columns, out),
-            CopyFormat::Text => self.line(row, b'\t', out),
-            CopyFormat::Csv { .. } => self.line(row, b',', out),
+            CopyFormat::Text | CopyFormat::Csv => self.line(row, out),
         });
     }
 
@@ -67,29 +66,40 @@ impl CopyEncoder {
         }
     }
 
-    fn line(&mut self, row: &Row, delimiter: u8, out: &mut Vec<u8>) {
+    fn line(&mut self, row: &Row, out: &mut Vec<u8>) {
         let mut datums = row.iter();
-        for (position, column) in self.columns.iter().enumerate() {
+        for position in 0..self.columns.len() {
             if position > 0 {
-                out.push(delimiter);
+                out.push(self.options.delimiter);
             }
-            match (datums.next(), delimiter) {
-                (None | Some(Datum::Null), b'\t') => out.extend_from_slice(b"\\N"),
-                (None | Some(Datum::Null), _) => {}
-                (Some(datum), b'\t') => {
-                    text_value(self.encoder.formatted(&datum, &column.typ), out);
-                }
-                (Some(datum), _) => {
-                    let text = self.encoder.formatted(&datum, &column.typ);
-                    csv_value(text, self.columns.len() == 1, out);
+            match datums.next() {
+                None | Some(Datum::Null) => out.extend_from_slice(self.options.null.as_bytes()),
+                Some(datum) => {
+                    let typ = &self.columns[position].typ;
+                    let text = self.encoder.formatted(&datum, typ);
+                    let options = &self.options;
+                    if options.format == CopyFormat::Csv {
+                        let force = options.force_quote.get(position).copied().unwrap_or(false);
+                        csv_value(text, options, force, self.columns.len() == 1, out);
+                    } else {
+                        text_value(text, options.delimiter, out);
+                    }
                 }
             }
         }
         out.push(b'\n');
     }
+
+    fn value(&self, text: &str, force: bool, out: &mut Vec<u8>) {
+        if self.options.format == CopyFormat::Csv {
+            csv_value(text, &self.options, force, self.columns.len() == 1, out);
+        } else {
+            text_value(text, self.options.delimiter, out);
+        }
+    }
 }
 
-fn text_value(text: &str, out: &mut Vec<u8>) {
+fn text_value(text: &str, delimiter: u8, out: &mut Vec<u8>) {
     for byte in text.bytes() {
         let escaped = match byte {
             b'\\' => b'\\',
@@ -99,6 +109,7 @@ fn text_value(text: &str, out: &mut Vec<u8>) {
             b'\r' => b'r',
             b'\t' => b't',
             0x0b => b'v',
+            other if other == delimiter => other,
             other => {
                 out.push(other);
                 continue;
@@ -108,22 +119,24 @@ fn text_value(text: &str, out: &mut Vec<u8>) {
     }
 }
 
-fn csv_value(text: &str, only_column: bool, out: &mut Vec<u8>) {
-    // The empty text is quoted: without quotes it is NULL. `\.` alone would end the data.
+fn csv_value(text: &str, options: &CopyOptions, force: bool, only_column: bool, out: &mut Vec<u8>) {
+    let CopyOptions { delimiter, quote, escape, .. } = *options;
+    let special = |byte: u8| byte == delimiter || byte == quote || byte == b'\n' || byte == b'\r';
+    // What looks like NULL is quoted. `\.` alone would end the data.
     let quoted =
-        text.is_empty() || text.contains([',', '"', '\n', '\r']) || only_column && text == "\\.";
+        force || text == options.null || text.bytes().any(special) || only_column && text == "\\.";
     if !quoted {
         out.extend_from_slice(text.as_bytes());
         return;
     }
-    out.push(b'"');
+    out.push(quote);
     for byte in text.bytes() {
-        if byte == b'"' {
-            out.push(b'"');
+        if byte == quote || byte == escape {
+            out.push(escape);
         }
         out.push(byte);
     }
-    out.push(b'"');
+    out.push(quote);
 }
 
 #[cfg(test)]
@@ -132,13 +145,13 @@ mod tests {
 
     use super::*;
 
-    fn copied(format: CopyFormat) -> Vec<u8> {
+    fn copied(options: CopyOptions) -> Vec<u8> {
         let desc = RelationDesc::new([
             ("a", ColumnType::new(ScalarType::Int4)),
             ("b,", ColumnType::new(ScalarType::Text)),
             ("c", ColumnType::new(ScalarType::Text)),
         ]);
-        let mut encoder = CopyEncoder::new(format, &desc, TextSettings::default());
+        let mut encoder = CopyEncoder::new(options, &desc, TextSettings::default());
         let mut out = Vec::new();
         encoder.header(&desc, &mut out);
         let row = [Datum::Int(-3), Datum::Text("x\t\"\\"), Datum::Null];
@@ -155,16 +168,26 @@ mod tests {
         data
     }
 
+    fn csv_options() -> CopyOptions {
+        CopyOptions {
+            format: CopyFormat::Csv,
+            delimiter: b',',
+            null: String::new(),
+            header: CopyHeader::Line,
+            ..CopyOptions::default()
+        }
+    }
+
     #[test]
     fn text_is_escaped_and_csv_is_quoted() {
-        assert_eq!(copied(CopyFormat::Text), "-3\tx\\t\"\\\\\t\\N\n0\t\té\n".as_bytes());
+        assert_eq!(copied(CopyOptions::default()), "-3\tx\\t\"\\\\\t\\N\n0\t\té\n".as_bytes());
         let csv = "a,\"b,\",c\n-3,\"x\t\"\"\\\",\n0,\"\",é\n";
-        assert_eq!(copied(CopyFormat::Csv { header: true }), csv.as_bytes());
+        assert_eq!(copied(csv_options()), csv.as_bytes());
     }
 
     #[test]
     fn binary_has_signature_and_end() {
-        let data = copied(CopyFormat::Binary);
+        let data = copied(CopyOptions { format: CopyFormat::Binary, ..CopyOptions::default() });
         assert!(data.starts_with(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x03\0\0\0\x04\xff"));
         assert!(data.ends_with(&[0xff, 0xff]));
     }

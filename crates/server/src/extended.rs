@@ -115,6 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             None => {
                 let executed = self.session.execute(&portal.prepared, &portal.parameters);
                 let response = self.client.wait_for(executed).await??;
+                let response = self.with_copy_in(response).await?;
                 self.tell();
                 let settings = self.session.text_settings();
                 let answer = Answer::new(response, &portal.formats, settings)?;

@@ -16,6 +16,7 @@ pub mod backend;
 mod client;
 pub mod connection;
 pub mod copy;
+mod copy_in;
 mod extended;
 pub mod frontend;
 pub mod http;

@@ -38,11 +38,12 @@ impl Answer {
                 let formats = column_formats(&rows.desc, formats)?;
                 Answer::Rows { rows, formats, encoder: Encoder::new(settings) }
             }
-            Response::CopyOut(format, rows) => {
-                let encoder = CopyEncoder::new(format, &rows.desc, settings);
+            Response::CopyOut(options, rows) => {
+                let encoder = CopyEncoder::new(options, &rows.desc, settings);
                 Answer::Copy { rows, encoder }
             }
             Response::Tag(tag) => Answer::Tag(tag),
+            Response::CopyIn(_) => return Err(SqlError::internal("COPY without its data")),
             Response::Empty => Answer::Empty,
         })
     }

@@ -61,6 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let prepared = self.session.prepare(Some(statement.clone()), &[])?;
             let executed = self.session.execute(&prepared, &[]);
             let response = self.client.wait_for(executed).await??;
+            let response = self.with_copy_in(response).await?;
             self.tell();
             let mut answer = Answer::new(response, &[], self.session.text_settings())?;
             answer.describe(&mut self.client.output);

@@ -373,15 +373,30 @@ pub enum CopySource {
     Table(ObjectName, Vec<Ident>),
 }
 
-/// `COPY .. {TO STDOUT | FROM STDIN} [WITH (..)]`
+/// Where COPY writes to or reads from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyEnd {
+    /// STDIN or STDOUT.
+    Client,
+    /// A file of the server.
+    File,
+    /// A program on the server.
+    Program,
+}
+
+/// `COPY .. {TO STDOUT | FROM STDIN} [WITH (..)] [WHERE ..]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Copy {
     /// What is read, or with `from` the table that is written.
     pub source: CopySource,
-    /// Whether it is `FROM STDIN`.
+    /// Whether it is `FROM`.
     pub from: bool,
+    /// The other end.
+    pub end: CopyEnd,
     /// `FORMAT`, ..
     pub options: Vec<NamedOption>,
+    /// Which rows are taken.
+    pub filter: Option<Expr>,
 }
 
 /// `DECLARE name CURSOR [..] FOR ..`

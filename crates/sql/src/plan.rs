@@ -1,5 +1,7 @@
 //! What a statement does, as plain data for `coord`.
 
+mod copy;
+
 use std::fmt;
 
 use tidemill_catalog::{Definition, QualifiedName};
@@ -8,6 +10,8 @@ use tidemill_repr::{ObjectId, RelationDesc, RowRef, ScalarType, SqlError, SqlSta
 
 use crate::ast::{ExplainStage, FetchCount, SetScope, SetValue};
 use crate::parse::ParsedStatement;
+
+pub use copy::{CopyFormat, CopyFromPlan, CopyHeader, CopyOptions, CopyPlan};
 
 /// A planned statement.
 #[derive(Clone, Debug)]
@@ -44,6 +48,8 @@ pub enum Plan {
     Subscribe(SubscribePlan),
     /// Gives rows in COPY format.
     Copy(CopyPlan),
+    /// Adds rows that the client sends.
+    CopyFrom(Box<CopyFromPlan>),
     /// Adds rows.
     Insert(InsertPlan),
     /// Changes rows.
@@ -209,29 +215,6 @@ pub struct SubscribePlan {
     pub as_of: Option<AsOfTick>,
     /// Until when, that tick left out.
     pub up_to: Option<Tick>,
-}
-
-/// How COPY writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CopyFormat {
-    /// Tabs and backslashes.
-    Text,
-    /// Comma-separated values.
-    Csv {
-        /// Whether names come first.
-        header: bool,
-    },
-    /// PostgreSQL's binary format.
-    Binary,
-}
-
-/// COPY .. TO STDOUT.
-#[derive(Clone, Debug)]
-pub struct CopyPlan {
-    /// What is copied: a Select or a Subscribe.
-    pub source: Box<Plan>,
-    /// How it is written.
-    pub format: CopyFormat,
 }
 
 /// Checks of a row before it goes into a table.

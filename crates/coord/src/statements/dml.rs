@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tidemill_optimize::PeekPlan;
 use tidemill_plan::QueryExpr;
 use tidemill_repr::{Diff, ObjectId, Row, RowBatch, RowRef, SqlError, Tick};
 use tidemill_sql::plan::{DeletePlan, InsertPlan, UpdatePlan};
@@ -11,6 +12,7 @@ use super::select::{bound, read_at};
 use crate::read::{Way, plan_read};
 use crate::response::Response;
 use crate::session::{Session, Transaction};
+use crate::snapshot::Snapshot;
 
 /// What a write computed: rows with counts, and what it read for them.
 struct Computed {
@@ -91,7 +93,7 @@ async fn compute(
     let at = session.planning_tick(None);
     let plan = plan_read(&session.shared, &catalog, &query, at, own.as_ref())?;
     drop(own);
-    if matches!(&plan.way, Way::Peek(tidemill_optimize::PeekPlan::Constant { .. })) {
+    if matches!(&plan.way, Way::Peek(PeekPlan::Constant { .. })) {
         // Nothing is read: no tick is needed.
         let none = BTreeSet::new();
         debug_assert_eq!(plan.bases, none);
@@ -105,6 +107,24 @@ async fn compute(
         return Err(crate::finish::negative_count());
     }
     Ok(Computed { rows, read: Some((tick, tables)) })
+}
+
+/// The rows of a query that reads nothing.
+///
+/// # Errors
+/// A row cannot be computed.
+pub(crate) async fn constant_rows(
+    session: &Session,
+    snapshot: &Snapshot,
+    query: &QueryExpr,
+) -> Result<Vec<(Row, Diff)>, SqlError> {
+    let plan = plan_read(&session.shared, &snapshot.catalog, query, Tick::MAX, None)?;
+    match &plan.way {
+        Way::Peek(PeekPlan::Constant { .. }) => {
+            crate::read::read(&session.shared, snapshot, &plan, Tick::MIN).await
+        }
+        _ => Err(SqlError::unsupported("a subquery in a default or condition of COPY")),
+    }
 }
 
 /// Commits at once, or leaves it to the transaction block.

@@ -81,5 +81,5 @@ pub(crate) async fn copy(
         }
         _ => return Err(SqlError::unsupported("COPY of this statement")),
     };
-    Ok(Response::CopyOut(plan.format.clone(), rows))
+    Ok(Response::CopyOut(plan.options.clone(), rows))
 }

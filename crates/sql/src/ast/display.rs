@@ -303,7 +303,8 @@ impl Display for Copy {
             CopySource::Table(name, columns) => write!(f, "COPY {name} ({})", list(columns))?,
         }
         f.write_str(if self.from { " FROM STDIN" } else { " TO STDOUT" })?;
-        with_options(f, &self.options)
+        with_options(f, &self.options)?;
+        self.filter.as_ref().map_or(Ok(()), |filter| write!(f, " WHERE {filter}"))
     }
 }
 

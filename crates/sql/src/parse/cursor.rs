@@ -1,4 +1,4 @@
-//! SUBSCRIBE, COPY, cursors and prepared statements.
+//! SUBSCRIBE, cursors and prepared statements.
 
 use sqlparser::ast::Ident;
 use sqlparser::tokenizer::Token;
@@ -6,8 +6,7 @@ use sqlparser::tokenizer::Token;
 use super::StatementParser;
 use super::failure::Failure;
 use crate::ast::{
-    Copy, CopySource, Declare, Execute, Fetch, FetchCount, NamedOption, OptionValue, Prepare,
-    Statement, Subscribe, SubscribeTarget,
+    Declare, Execute, Fetch, FetchCount, Prepare, Statement, Subscribe, SubscribeTarget,
 };
 
 impl StatementParser<'_> {
@@ -31,62 +30,6 @@ impl StatementParser<'_> {
         let as_of = self.as_of()?;
         let up_to = if self.words(&["up", "to"]) { Some(self.parser.parse_expr()?) } else { None };
         Ok(Subscribe { target, options, as_of, up_to })
-    }
-
-    pub(super) fn copy(&mut self) -> Result<Statement, Failure> {
-        self.expect_word("copy")?;
-        let source = if self.peek_token(&Token::LParen) {
-            self.parenthesized(|parser| {
-                if parser.peek_word("subscribe") || parser.peek_word("tail") {
-                    parser.subscribe().map(CopySource::Subscribe)
-                } else if ["insert", "update", "delete"].iter().any(|word| parser.peek_word(word)) {
-                    parser.unsupported("COPY of a statement that writes")
-                } else {
-                    parser.query_statement().map(CopySource::Query)
-                }
-            })?
-        } else {
-            let name = self.object_name()?;
-            let columns = if self.peek_token(&Token::LParen) {
-                self.parenthesized(|parser| parser.comma_separated(Self::identifier))?
-            } else {
-                Vec::new()
-            };
-            CopySource::Table(name, columns)
-        };
-        let from = matches!(source, CopySource::Table(..)) && self.word("from");
-        if !from {
-            self.expect_word("to")?;
-        }
-        if !self.word(if from { "stdin" } else { "stdout" }) {
-            if matches!(self.parser.peek_token_ref().token, Token::SingleQuotedString(_))
-                || self.peek_word("program")
-            {
-                return self.unsupported("COPY with a file or program");
-            }
-            return Err(self.unexpected());
-        }
-        let options = self.copy_options()?;
-        Ok(Statement::Copy(Copy { source, from, options }))
-    }
-
-    fn copy_options(&mut self) -> Result<Vec<NamedOption>, Failure> {
-        let _ = self.word("with");
-        if self.peek_token(&Token::LParen) {
-            return self.option_list();
-        }
-        // The form before PostgreSQL 9.0.
-        let mut options = Vec::new();
-        for format in ["csv", "binary"] {
-            if self.word(format) {
-                let name = "FORMAT".to_owned();
-                options.push(NamedOption { name, value: OptionValue::Text(format.to_owned()) });
-            }
-        }
-        if self.word("header") {
-            options.push(Self::bare_option("HEADER"));
-        }
-        Ok(options)
     }
 
     pub(super) fn declare(&mut self) -> Result<Statement, Failure> {

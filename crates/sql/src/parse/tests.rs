@@ -299,7 +299,6 @@ fn known_constructs_are_refused_by_name() {
         ("CREATE TABLE t (a int) PARTITION BY RANGE (a)", "PARTITION of CREATE TABLE"),
         ("CREATE UNIQUE INDEX ON t (a)", "CREATE UNIQUE INDEX"),
         ("DECLARE c SCROLL CURSOR FOR SELECT 1", "a SCROLL cursor"),
-        ("COPY t TO '/tmp/x'", "COPY with a file or program"),
         ("SUBSCRIBE t ENVELOPE UPSERT (KEY (a))", "ENVELOPE of SUBSCRIBE"),
         ("EXPLAIN OPTIMIZED PLAN AS JSON FOR SELECT 1", "EXPLAIN .. AS JSON"),
         ("FETCH BACKWARD 1 FROM c", "FETCH BACKWARD"),

@@ -1,41 +1,85 @@
-//! COPY .. TO STDOUT.
+//! COPY .. TO STDOUT, COPY .. FROM STDIN.
 
-use tidemill_plan::Finishing;
-use tidemill_repr::{RelationDesc, SqlError, SqlState};
+mod options;
 
-use super::options::Options;
+use sqlparser::ast::{Expr, Ident, ObjectName};
+use tidemill_catalog::ItemKind;
+use tidemill_plan::{Finishing, QueryExpr, RelationType};
+use tidemill_repr::{Column, RelationDesc, SqlError, SqlState};
+
+use super::dml::in_table_order;
 use super::select::get;
-use super::{Planning, rows};
-use crate::ast::{Copy, CopySource};
+use super::table::duplicate_column;
+use super::{Planning, command, rows};
+use crate::ast::{Copy, CopyEnd, CopySource};
 use crate::names;
-use crate::plan::{CopyFormat, CopyPlan, Plan, Planned, SelectPlan};
+use crate::plan::{CopyFromPlan, CopyPlan, InsertPlan, Plan, Planned, SelectPlan};
+use crate::query;
 
 impl Planning<'_> {
     pub(super) fn copy(&self, statement: &Copy) -> Result<Planned, SqlError> {
+        check_end(statement)?;
+        let mut given = options::read(statement)?;
         if statement.from {
-            return Err(SqlError::unsupported("COPY .. FROM STDIN"));
+            let CopySource::Table(name, columns) = &statement.source else {
+                return Err(SqlError::internal("COPY FROM without table"));
+            };
+            return self.copy_from(name, columns, statement.filter.as_ref(), given);
         }
-        let mut options = Options::new("COPY", &statement.options)?;
-        let format = format(&mut options)?;
-        for name in ["DELIMITER", "NULL", "QUOTE", "ESCAPE", "FORCE_QUOTE", "ENCODING", "FREEZE"] {
-            options.refuse(name)?;
-        }
-        options.finish()?;
         let source = match &statement.source {
             CopySource::Subscribe(subscribe) => self.subscribe(subscribe)?,
             CopySource::Query(query) => self.select(query)?,
             CopySource::Table(name, columns) => self.copy_table(name, columns)?,
         };
         let desc = source.desc.unwrap_or_default();
-        let plan = Plan::Copy(CopyPlan { source: Box::new(source.plan), format });
+        given.place(&desc.columns)?;
+        let options = given.options;
+        let plan = Plan::Copy(CopyPlan { source: Box::new(source.plan), options });
         Ok(rows(plan, source.parameters, desc))
     }
 
-    fn copy_table(
+    fn copy_from(
         &self,
-        name: &sqlparser::ast::ObjectName,
-        columns: &[sqlparser::ast::Ident],
+        name: &ObjectName,
+        columns: &[Ident],
+        filter: Option<&Expr>,
+        mut given: options::Given,
     ) -> Result<Planned, SqlError> {
+        let session = self.planner.session;
+        let item = self.planner.catalog.resolve_item(
+            session.database,
+            session.search_path,
+            &names::parts(name)?,
+        )?;
+        if item.kind() != ItemKind::Table {
+            let (kind, name) = (item.kind(), &item.name.item);
+            return Err(SqlError::new(
+                SqlState::WRONG_OBJECT_TYPE,
+                format!("cannot copy to {kind} \"{name}\""),
+            ));
+        }
+        let target = self.target(name, "copy to", None)?;
+        let desc = &target.table.desc;
+        let positions = positions(columns, desc, &target.item.name.item)?;
+        let columns: Vec<Column> =
+            positions.iter().filter_map(|index| desc.columns.get(*index).cloned()).collect();
+        given.place(&columns)?;
+        let context = self.context();
+        let types = columns.iter().map(|column| column.typ.clone().nullable(true)).collect();
+        let constant = QueryExpr::Constant { rows: Vec::new(), typ: RelationType::new(types) };
+        let direct = filter.is_none() && positions.len() == desc.arity() && positions.is_sorted();
+        let mut query = in_table_order(&context, constant, &positions, &target)?;
+        if let Some(filter) = filter {
+            let scope = query::table_scope(desc, &target.alias);
+            let predicate = query::plan_condition(&context, &scope, filter, "WHERE")?;
+            query = QueryExpr::Filter { input: Box::new(query), predicates: vec![predicate] };
+        }
+        let insert = InsertPlan { table: target.item.id, query, check: target.check() };
+        let plan = CopyFromPlan { insert, columns, direct, options: given.options };
+        Ok(command(Plan::CopyFrom(Box::new(plan))))
+    }
+
+    fn copy_table(&self, name: &ObjectName, columns: &[Ident]) -> Result<Planned, SqlError> {
         let session = self.planner.session;
         let item = self.planner.catalog.resolve_relation(
             session.database,
@@ -43,17 +87,7 @@ impl Planning<'_> {
             &names::parts(name)?,
         )?;
         let all = item.desc().cloned().unwrap_or_default();
-        let project: Vec<usize> = if columns.is_empty() {
-            (0..all.arity()).collect()
-        } else {
-            columns
-                .iter()
-                .map(|column| {
-                    all.position(&column.value)
-                        .ok_or_else(|| no_column(&column.value, &item.name.item))
-                })
-                .collect::<Result<_, _>>()?
-        };
+        let project = positions(columns, &all, &item.name.item)?;
         let desc = RelationDesc {
             columns: project.iter().filter_map(|index| all.columns.get(*index).cloned()).collect(),
             keys: Vec::new(),
@@ -65,21 +99,42 @@ impl Planning<'_> {
     }
 }
 
-fn format(options: &mut Options<'_>) -> Result<CopyFormat, SqlError> {
-    let format = options.text("FORMAT")?.unwrap_or_else(|| "text".to_owned());
-    let header = options.boolean("HEADER")?;
-    match (format.to_lowercase().as_str(), header) {
-        ("csv", header) => Ok(CopyFormat::Csv { header: header.unwrap_or(false) }),
-        ("text", None | Some(false)) => Ok(CopyFormat::Text),
-        ("binary", None | Some(false)) => Ok(CopyFormat::Binary),
-        ("text" | "binary", Some(true)) => {
-            Err(SqlError::unsupported("option HEADER of COPY except with FORMAT csv"))
-        }
-        _ => Err(SqlError::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            format!("COPY format \"{format}\" not recognized"),
-        )),
+/// Files and programs are the server's: only its owner should reach them.
+fn check_end(statement: &Copy) -> Result<(), SqlError> {
+    let what = match (&statement.end, statement.from) {
+        (CopyEnd::Client, _) => return Ok(()),
+        (CopyEnd::File, true) => "from a file",
+        (CopyEnd::File, false) => "to a file",
+        (CopyEnd::Program, _) => "to or from an external program",
+    };
+    Err(SqlError::new(
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        format!("permission denied to COPY {what}"),
+    )
+    .with_hint(
+        "Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.",
+    ))
+}
+
+/// The positions of the columns that are named; all if none are.
+fn positions(
+    columns: &[Ident],
+    desc: &RelationDesc,
+    relation: &str,
+) -> Result<Vec<usize>, SqlError> {
+    if columns.is_empty() {
+        return Ok((0..desc.arity()).collect());
     }
+    let mut positions = Vec::with_capacity(columns.len());
+    for column in columns {
+        let position =
+            desc.position(&column.value).ok_or_else(|| no_column(&column.value, relation))?;
+        if positions.contains(&position) {
+            return Err(duplicate_column(&column.value));
+        }
+        positions.push(position);
+    }
+    Ok(positions)
 }
 
 /// The error for a column that a relation has not.

@@ -20,10 +20,10 @@ use crate::plan::{DeletePlan, InsertPlan, Plan, Planned, RowCheck, UpdatePlan};
 use crate::query::{self, InsertTarget, QueryContext, Scope};
 
 /// A table that is written to.
-struct Target<'a> {
-    item: &'a Item,
-    table: &'a Table,
-    alias: String,
+pub(super) struct Target<'a> {
+    pub(super) item: &'a Item,
+    pub(super) table: &'a Table,
+    pub(super) alias: String,
 }
 
 impl<'a> Planning<'a> {
@@ -183,7 +183,7 @@ impl<'a> Planning<'a> {
         self.target(name, verb, alias.as_ref().map(|alias| &alias.name))
     }
 
-    fn target(
+    pub(super) fn target(
         &self,
         name: &ObjectName,
         verb: &str,
@@ -221,7 +221,7 @@ impl<'a> Planning<'a> {
 }
 
 impl Target<'_> {
-    fn check(&self) -> RowCheck {
+    pub(super) fn check(&self) -> RowCheck {
         RowCheck { table: self.item.name.item.clone(), desc: self.table.desc.clone() }
     }
 }
@@ -377,7 +377,7 @@ fn default_values(width: usize) -> Query {
 }
 
 /// Adds the columns that the rows have not, and puts all in the table's order.
-fn in_table_order(
+pub(super) fn in_table_order(
     context: &QueryContext<'_>,
     query: QueryExpr,
     columns: &[usize],

@@ -410,9 +410,10 @@ fn reads() {
     else {
         panic!()
     };
-    assert_eq!(copy.format, CopyFormat::Binary);
+    assert_eq!(copy.options.format, CopyFormat::Binary);
     assert!(matches!(world.plan("COPY t (a) TO STDOUT").plan, Plan::Copy(_)));
-    assert_eq!(world.error("COPY t FROM STDIN").0, "0A000");
+    assert!(matches!(world.plan("COPY t FROM STDIN").plan, Plan::CopyFrom(_)));
+    assert_eq!(world.error("COPY t FROM '/etc/passwd'").0, "42501");
     assert!(matches!(world.plan("DECLARE c CURSOR FOR SUBSCRIBE t").plan, Plan::Declare(_)));
     let Plan::Fetch(fetch) = world.plan("FETCH ALL c WITH (timeout = '1.5s')").plan else {
         panic!()
