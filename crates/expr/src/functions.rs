@@ -17,7 +17,7 @@ mod bytea;
 mod canonical;
 mod casts;
 mod comparison;
-mod datetime;
+pub(crate) mod datetime;
 mod float;
 mod format_numbers;
 mod format_times;

@@ -5,11 +5,21 @@
 //! results behind their columns. It needs nothing but the rows, so that the dataflow, the tests'
 //! evaluator and constant folding share it.
 
+mod aggregates;
+mod frame;
+mod functions;
+mod partition;
+mod range;
+#[cfg(test)]
+mod tests;
+mod tree;
+
 use serde::{Deserialize, Serialize};
-use tidemill_repr::{ColumnType, Diff, Row, RowRef, SqlState};
+use tidemill_repr::{ColumnType, Diff, Row, RowBuilder, RowRef};
 
 use crate::aggregate::{AggregateKind, SortDirection};
 use crate::error::EvalError;
+use crate::window::partition::Partition;
 
 /// What a window call computes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -213,6 +223,26 @@ pub fn evaluate(
     order_by: &[(usize, SortDirection)],
     calls: &[WindowCall],
 ) -> Result<Vec<(Row, Diff)>, EvalError> {
-    let _ = (rows, order_by, calls);
-    Err(EvalError::invalid(SqlState::FEATURE_NOT_SUPPORTED, "window functions are not supported"))
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let partition = Partition::new(rows, order_by)?;
+    let mut results = Vec::with_capacity(calls.len());
+    for call in calls {
+        results.push(partition.results(call)?);
+    }
+    let mut builder = RowBuilder::new();
+    let mut evaluated: Vec<(Row, Diff)> = Vec::with_capacity(partition.len());
+    for position in 0..partition.len() {
+        builder.clear();
+        builder.push_encoded(partition.row(position).bytes());
+        for results in &results {
+            builder.push_encoded(results.get(position));
+        }
+        match evaluated.last_mut() {
+            Some((last, count)) if last.bytes() == builder.bytes() => *count += 1,
+            _ => evaluated.push((builder.finish(), 1)),
+        }
+    }
+    Ok(evaluated)
 }

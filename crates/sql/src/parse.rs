@@ -13,6 +13,7 @@ mod options;
 mod recursion;
 mod show;
 mod tokens;
+mod windows;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use crate::ast::{AsOf, QueryStatement, Statement};
 use failure::Failure;
 pub(crate) use recursion::{mutual_limit, restore, search_and_cycle};
 use tokens::{AS_OF, StatementTokens};
+pub(crate) use windows::{exclusion_of, with_exclusions};
 
 /// How deep the parser may recurse on the stack of its thread.
 const SHALLOW_LIMIT: usize = 40;

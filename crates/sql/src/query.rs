@@ -8,7 +8,7 @@
 //! One file a subject. [`scope`]: which names are visible where. [`from`]: table expressions and
 //! joins. [`select`]: one SELECT, from its FROM to its output columns. [`aggregate`]: aggregate
 //! calls and the check of grouping. [`set_operation`], [`values`], [`cte`], [`order`],
-//! [`subquery`]: what their names say. [`expr`]: expressions, one small function a construct.
+//! [`subquery`], [`window`]: what their names say. [`expr`]: expressions, one small function a construct.
 //! [`cast`]: coercion. [`session_functions`]: what the session's state answers at planning.
 //! [`walk`]: visiting a plan with its scopes.
 //!
@@ -30,6 +30,7 @@ mod set_operation;
 mod subquery;
 mod values;
 mod walk;
+mod window;
 
 #[cfg(test)]
 mod tests;

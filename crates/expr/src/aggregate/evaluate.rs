@@ -54,7 +54,8 @@ impl AggregateKind {
         }
     }
 
-    fn evaluate(&self, taken: &Counted<'_>) -> Result<Row, EvalError> {
+    /// The result over values that count, in their order; there is at least one.
+    pub(crate) fn evaluate(&self, taken: &Counted<'_>) -> Result<Row, EvalError> {
         let one = |datum: Datum<'_>| Ok(Row::pack([datum]));
         match self {
             AggregateKind::Count => one(Datum::Int(

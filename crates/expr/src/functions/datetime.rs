@@ -20,7 +20,7 @@ use crate::functions::datetime::calendar::{
 use crate::functions::table::{Emitter, Tables};
 use crate::table_function::TableEval;
 
-fn interval_overflow() -> EvalError {
+pub(crate) fn interval_overflow() -> EvalError {
     overflow("interval")
 }
 
@@ -46,7 +46,7 @@ fn add_days(local: i64, days: i32) -> Result<i64, EvalError> {
 }
 
 /// `timestamp + interval`: months, then days, then microseconds.
-pub(super) fn plus(stamp: i64, span: Interval) -> Result<i64, EvalError> {
+pub(crate) fn plus(stamp: i64, span: Interval) -> Result<i64, EvalError> {
     if is_infinite(stamp) {
         return Ok(stamp);
     }
@@ -69,7 +69,7 @@ pub(super) fn plus_in_zone(utc: i64, span: Interval, zone: &TimeZone) -> Result<
     checked(utc.checked_add(span.micros).ok_or_else(|| overflow("timestamp"))?)
 }
 
-pub(super) fn negated(span: Interval) -> Result<Interval, EvalError> {
+pub(crate) fn negated(span: Interval) -> Result<Interval, EvalError> {
     let parts = (span.months.checked_neg(), span.days.checked_neg(), span.micros.checked_neg());
     match parts {
         (Some(months), Some(days), Some(micros)) => Ok(Interval { months, days, micros }),
@@ -123,7 +123,7 @@ fn scaled(span: Interval, factor: f64) -> Result<Interval, EvalError> {
     Ok(Interval { months: whole_months as i32, days: whole_days as i32, micros: micros as i64 })
 }
 
-fn date_stamp(days: i32) -> Result<i64, EvalError> {
+pub(crate) fn date_stamp(days: i32) -> Result<i64, EvalError> {
     match days {
         i32::MAX => Ok(i64::MAX),
         i32::MIN => Ok(i64::MIN),

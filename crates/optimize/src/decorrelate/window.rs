@@ -2,7 +2,7 @@
 
 use tidemill_expr::{ScalarExpr, WindowCall};
 use tidemill_plan::{ColumnOrder, QueryExpr, RelationExpr};
-use tidemill_repr::SqlError;
+use tidemill_repr::{ScalarType, SqlError};
 
 use super::{Decorrelation, Outer};
 use crate::equality::{canonical, needs_canonical};
@@ -26,16 +26,25 @@ impl Decorrelation<'_> {
         let arity = relation.arity();
         let types = relation.typ().columns;
         let mut partition_by: Vec<usize> = (0..width).collect();
+        let mut fold = |column: usize| {
+            let start = relation.arity();
+            let folded = canonical(ScalarExpr::Column(column), &types[column]);
+            relation = relation.take().map(vec![folded]);
+            start
+        };
         for column in window.partition_by {
             let column = width + column;
-            let typ = &types[column];
-            if needs_canonical(typ) {
-                partition_by.push(relation.arity());
-                let folded = canonical(ScalarExpr::Column(column), typ);
-                relation = relation.map(vec![folded]);
-            } else {
-                partition_by.push(column);
-            }
+            let folded = needs_canonical(&types[column]);
+            partition_by.push(if folded { fold(column) } else { column });
+        }
+        let mut order_by = Vec::new();
+        for key in window.order_by {
+            let column = width + key.column;
+            // Blanks at the end of character(n) do not count; other types are ordered by value.
+            let folded =
+                types[column].scalar_type == ScalarType::Bpchar && needs_canonical(&types[column]);
+            let column = if folded { fold(column) } else { column };
+            order_by.push(ColumnOrder { column, direction: key.direction });
         }
         let shifted = |call: &WindowCall| {
             let mut call = call.clone();
@@ -43,13 +52,9 @@ impl Decorrelation<'_> {
             call
         };
         let start = relation.arity();
-        let order = |key: &ColumnOrder| ColumnOrder {
-            column: width + key.column,
-            direction: key.direction,
-        };
         let relation = RelationExpr::Window {
             partition_by,
-            order_by: window.order_by.iter().map(order).collect(),
+            order_by,
             calls: window.calls.iter().map(shifted).collect(),
             input: Box::new(relation),
         };

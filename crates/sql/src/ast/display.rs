@@ -13,11 +13,11 @@ use super::{
     SetValue, SetVariable, Show, ShowFilter, ShowKind, SourceTableName, SourceTables, Statement,
     Subscribe, SubscribeTarget,
 };
-use crate::parse::restore;
+use crate::parse::{restore, with_exclusions};
 
 /// Writes a query.
 pub(crate) fn query_text(query: &Query) -> String {
-    restore(query.to_string())
+    with_exclusions(restore(query.to_string()))
 }
 
 /// Writes a list with commas.
@@ -45,7 +45,9 @@ impl Display for Statement {
         };
         match self {
             Statement::Query(statement) => statement.fmt(f),
-            Statement::Standard(statement) => f.write_str(&restore(statement.to_string())),
+            Statement::Standard(statement) => {
+                f.write_str(&with_exclusions(restore(statement.to_string())))
+            }
             Statement::CreateNamespace(statement) => statement.fmt(f),
             Statement::CreateSecret(statement) => statement.fmt(f),
             Statement::CreateConnection(statement) => statement.fmt(f),

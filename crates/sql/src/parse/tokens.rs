@@ -11,7 +11,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 use tidemill_repr::{SqlError, SqlState};
 
-use super::{failure, recursion};
+use super::{failure, recursion, windows};
 
 /// Stands for `AS OF`.
 pub(super) const AS_OF: Token = Token::Char('\u{1}');
@@ -146,6 +146,7 @@ fn normalize(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError>
     }
     join_as_of(&mut result);
     recursion::mark(&mut result)?;
+    windows::prepare(&mut result);
     Ok(result)
 }
 

@@ -24,6 +24,7 @@ use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 use super::cast::{coerce_implicit, resolve_unknown};
 use super::expr::{ExprContext, binary, call_by_name};
 use super::scope::Scope;
+use super::window::{self, WindowPlace};
 use super::{QueryContext, TypedScalar, literal, order, walk};
 
 /// The aggregates of one SELECT, as they are met.
@@ -91,6 +92,7 @@ impl Grouping<'_> {
             }
             if let QueryScalar::Column(reference) = part
                 && reference.level == depth
+                && !window::is_call(reference.column)
             {
                 if reference.column >= base {
                     reference.column = self.keys.len() + reference.column - base;
@@ -162,17 +164,6 @@ const MISSING: &[&str] = &[
     "regr_syy",
     "range_agg",
     "xmlagg",
-    "rank",
-    "dense_rank",
-    "row_number",
-    "percent_rank",
-    "cume_dist",
-    "ntile",
-    "lag",
-    "lead",
-    "first_value",
-    "last_value",
-    "nth_value",
     "grouping",
 ];
 
@@ -216,7 +207,30 @@ pub(super) fn plan_aggregate(
     if !function.within_group.is_empty() || function.null_treatment.is_some() {
         return Err(ctx.unsupported("WITHIN GROUP or a treatment of NULLs", span));
     }
-    let inner = planner.within_aggregate();
+    let planned = plan_call(&planner.within_aggregate(), collector, name, function, false)?;
+    Ok(planned)
+}
+
+/// Plans an aggregate call that stands before an OVER: its arguments may hold aggregates of the
+/// SELECT's grouping. What it is made of goes to `parts`.
+pub(super) fn plan_over(
+    planner: &ExprContext<'_>,
+    parts: &Collector,
+    name: &str,
+    function: &Function,
+) -> Result<TypedScalar, SqlError> {
+    plan_call(planner, parts, name, function, true)
+}
+
+fn plan_call(
+    inner: &ExprContext<'_>,
+    collector: &Collector,
+    name: &str,
+    function: &Function,
+    over: bool,
+) -> Result<TypedScalar, SqlError> {
+    let ctx = inner.ctx;
+    let span = function.name.span();
     let (distinct, clauses, arguments) = match &function.args {
         FunctionArguments::List(list) => (
             matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct)),
@@ -227,14 +241,20 @@ pub(super) fn plan_aggregate(
     };
     let filter = match &function.filter {
         Some(filter) => {
-            Some(ExprContext { clause: "FILTER", ..inner.clone() }.plan_condition(filter)?)
+            let clause = ExprContext {
+                clause: "FILTER",
+                aggregates: None,
+                windows: WindowPlace::Clause,
+                ..inner.clone()
+            };
+            Some(clause.plan_condition(filter)?)
         }
         None => None,
     };
     let mut order = Vec::new();
     for clause in clauses {
         match clause {
-            FunctionArgumentClause::OrderBy(keys) => order = plan_order(&inner, keys)?,
+            FunctionArgumentClause::OrderBy(keys) => order = plan_order(inner, keys)?,
             _ => return Err(ctx.unsupported("this clause in an aggregate call", span)),
         }
     }
@@ -257,7 +277,9 @@ pub(super) fn plan_aggregate(
             _ => Err(ctx.unsupported("this kind of argument", span)),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    refuse_outer(ctx, &arguments, span)?;
+    if !over {
+        refuse_outer(ctx, &arguments, span)?;
+    }
     let call = Call { name, distinct, filter, order };
     call.plan(ctx, collector, arguments).map_err(|error| ctx.locate(error, span))
 }
@@ -513,13 +535,23 @@ pub(super) fn refuse_in_group_by(
     scalar: &QueryScalar,
     expr: &Expr,
 ) -> Result<(), SqlError> {
-    let mut found = false;
+    let (mut found, mut windowed) = (false, false);
     walk::walk_scalar(&mut scalar.clone(), 0, &mut |part, depth| {
-        if let QueryScalar::Column(reference) = part {
-            found |= reference.level == depth && reference.column >= collector_base;
+        if let QueryScalar::Column(reference) = part
+            && reference.level == depth
+        {
+            windowed |= window::is_call(reference.column);
+            found |= reference.column >= collector_base;
         }
         !found
     });
+    if windowed {
+        return Err(ctx.error(
+            SqlState::WINDOWING_ERROR,
+            "window functions are not allowed in GROUP BY",
+            expr.span(),
+        ));
+    }
     if found {
         return Err(ctx.error(
             SqlState::GROUPING_ERROR,

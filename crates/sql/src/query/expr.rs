@@ -20,6 +20,7 @@ use tidemill_repr::{ColumnType, ScalarType, SqlError};
 
 use super::aggregate::Collector;
 use super::scope::{Found, Scope};
+use super::window::WindowPlace;
 use super::{QueryContext, TypedScalar, cast, literal, subquery};
 use crate::types::resolve_data_type;
 
@@ -39,6 +40,8 @@ pub(super) struct ExprContext<'e> {
     pub aggregates: Option<&'e Collector>,
     /// Whether it is the argument of an aggregate.
     pub inside_aggregate: bool,
+    /// Where window calls are collected, or why there must be none.
+    pub windows: WindowPlace<'e>,
 }
 
 impl<'e> ExprContext<'e> {
@@ -48,7 +51,8 @@ impl<'e> ExprContext<'e> {
         scope: &'e Rc<Scope>,
         clause: &'static str,
     ) -> ExprContext<'e> {
-        ExprContext { ctx, scope, clause, aggregates: None, inside_aggregate: false }
+        let windows = WindowPlace::Clause;
+        ExprContext { ctx, scope, clause, aggregates: None, inside_aggregate: false, windows }
     }
 
     /// An expression of a SELECT list and what goes with it.
@@ -58,12 +62,13 @@ impl<'e> ExprContext<'e> {
         collector: &'e Collector,
     ) -> ExprContext<'e> {
         let aggregates = Some(collector);
-        ExprContext { ctx, scope, clause: "SELECT", aggregates, inside_aggregate: false }
+        ExprContext { aggregates, ..ExprContext::new(ctx, scope, "SELECT") }
     }
 
     /// The arguments of an aggregate call.
     pub fn within_aggregate(&self) -> ExprContext<'e> {
-        ExprContext { aggregates: None, inside_aggregate: true, ..self.clone() }
+        let windows = WindowPlace::Aggregate;
+        ExprContext { aggregates: None, inside_aggregate: true, windows, ..self.clone() }
     }
 
     /// Plans an expression.

@@ -7,15 +7,17 @@ use sqlparser::ast::{
     Expr, Fetch, LimitClause, OrderBy, OrderByExpr, OrderByKind, OrderBySort, Query, SetExpr,
     Spanned, Value,
 };
-use tidemill_expr::CastContext;
 use tidemill_expr::aggregate::SortDirection;
+use tidemill_expr::window::WindowFrame;
+use tidemill_expr::{CastContext, WindowCall, WindowFunction};
+use tidemill_plan::query::ColumnRef;
 use tidemill_plan::{ColumnOrder, Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, Datum, RelationDesc, ScalarType, SqlError, SqlState};
 
 use super::cast::{coerce, coerce_implicit};
 use super::cte;
 use super::error::name_of;
-use super::expr::ExprContext;
+use super::expr::{ExprContext, binary};
 use super::scope::Scope;
 use super::{PlannedQuery, QueryContext, TypedScalar, select, set_operation, walk};
 
@@ -271,9 +273,6 @@ fn plan_limits(
         None => {}
     }
     let Some(fetch) = clauses.fetch else { return Ok(()) };
-    if fetch.with_ties {
-        return Err(SqlError::unsupported("FETCH FIRST .. WITH TIES"));
-    }
     if fetch.percent {
         return Err(SqlError::unsupported("FETCH FIRST .. PERCENT"));
     }
@@ -284,6 +283,65 @@ fn plan_limits(
         Some(quantity) => plan_count(ctx, quantity, scope, "LIMIT")?,
         None => Some(super::literal::literal(Datum::Int(1), ScalarType::Int8).expr),
     };
+    if fetch.with_ties {
+        if parts.order_by.is_empty() {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "WITH TIES cannot be specified without ORDER BY clause",
+            ));
+        }
+        if let Some(Expr::Value(value)) = &fetch.quantity
+            && value.value == Value::Null
+        {
+            return Err(ctx.error(
+                SqlState::INVALID_ROW_COUNT_IN_LIMIT,
+                "row count cannot be null in FETCH FIRST ... WITH TIES clause",
+                value.span,
+            ));
+        }
+        keep_ties(ctx, parts)?;
+    }
+    Ok(())
+}
+
+/// `WITH TIES`: after the offset, all rows whose rank is not beyond the last row's.
+fn keep_ties(ctx: &QueryContext<'_>, parts: &mut QueryParts) -> Result<(), SqlError> {
+    let Some(limit) = parts.limit.take() else { return Ok(()) };
+    let arity = walk::arity(&parts.expr);
+    let typ = ColumnType::new(ScalarType::Int8);
+    let call = |function| WindowCall {
+        function,
+        arguments: Vec::new(),
+        ignore_nulls: false,
+        frame: WindowFrame::unspecified(),
+        typ: typ.clone().nullable(false),
+    };
+    let input = std::mem::replace(&mut parts.expr, QueryExpr::Union { inputs: Vec::new() });
+    let ranked = QueryExpr::Window {
+        input: Box::new(input),
+        partition_by: Vec::new(),
+        order_by: parts.order_by.clone(),
+        calls: vec![call(WindowFunction::RowNumber), call(WindowFunction::Rank)],
+    };
+    let scalar = |expr| TypedScalar { expr, typ: typ.clone() };
+    let column = |column| scalar(QueryScalar::Column(ColumnRef { level: 0, column }));
+    let number = |number| super::literal::literal(Datum::Int(number), ScalarType::Int8);
+    let mut last = scalar(limit.clone());
+    let mut predicates = Vec::new();
+    if let Some(offset) = parts.offset.take() {
+        // A NULL offset, once bound, skips nothing.
+        let offset = scalar(QueryScalar::Coalesce(vec![offset, number(0).expr]));
+        predicates.push(binary(ctx, ">", column(arity), offset.clone())?.expr);
+        last = binary(ctx, "+", offset, last)?;
+    }
+    let within = binary(ctx, "<=", column(arity + 1), last)?;
+    let some = binary(ctx, ">", scalar(limit.clone()), number(0))?;
+    predicates.push(QueryScalar::Or(vec![
+        QueryScalar::IsNull(Box::new(limit)),
+        QueryScalar::And(vec![some.expr, within.expr]),
+    ]));
+    let kept = QueryExpr::Filter { input: Box::new(ranked), predicates };
+    parts.expr = QueryExpr::Project { input: Box::new(kept), outputs: (0..arity).collect() };
     Ok(())
 }
 

@@ -21,6 +21,7 @@ use super::error::name_of;
 use super::expr::{ExprContext, output_name};
 use super::order::{OutputColumn, QueryParts, direction, position_key};
 use super::scope::Scope;
+use super::window::{WindowPlace, Windows};
 use super::{QueryContext, TypedScalar, from, literal};
 
 /// An output column while it is planned.
@@ -59,12 +60,23 @@ pub(super) fn plan_select(
         relation = filter(relation, predicate);
     }
     let collector = Collector::new(scope.arity);
-    let planner = ExprContext::with_aggregates(ctx, &scope, &collector);
+    let mut windows = Windows::default();
+    let plain = ExprContext::with_aggregates(ctx, &scope, &collector);
+    windows.define(&plain, &select.named_window)?;
+    let planner = ExprContext { windows: WindowPlace::Allowed(&windows), ..plain };
     let mut outputs = plan_outputs(&planner, &select.projection)?;
     let keys = plan_group_by(ctx, select, &scope, &outputs)?;
     let mut having = match &select.having {
         Some(condition) => {
-            Some(ExprContext { clause: "HAVING", ..planner.clone() }.plan_condition(condition)?)
+            let windows = WindowPlace::Clause;
+            let planner = ExprContext { clause: "HAVING", windows, ..planner.clone() };
+            Some(planner.plan_condition(condition)?)
+        }
+        None => None,
+    };
+    let mut qualify = match &select.qualify {
+        Some(condition) => {
+            Some(ExprContext { clause: "QUALIFY", ..planner.clone() }.plan_condition(condition)?)
         }
         None => None,
     };
@@ -79,18 +91,10 @@ pub(super) fn plan_select(
     let grouped = has_group_by(select) || having.is_some() || !collector.is_empty();
     if grouped {
         let grouping = Grouping { scope: &scope, collector: &collector, keys: &keys };
-        let mut extras: Vec<&mut QueryScalar> =
-            outputs.iter_mut().map(|output| &mut output.scalar.expr).collect();
-        extras.extend(having.as_mut());
-        extras.extend(sort.iter_mut().filter_map(|key| match &mut key.value {
-            SortValue::Extra(scalar) => Some(&mut scalar.expr),
-            SortValue::Output(_) => None,
-        }));
-        extras.extend(distinct_on.iter_mut().flatten().filter_map(|key| match key {
-            SortValue::Extra(scalar) => Some(&mut scalar.expr),
-            SortValue::Output(_) => None,
-        }));
-        for scalar in extras {
+        let mut scalars = over_rows(&mut outputs, &mut sort, &mut distinct_on, &mut qualify);
+        scalars.extend(having.as_mut());
+        scalars.extend(windows.scalars_mut());
+        for scalar in scalars {
             grouping.rewrite(ctx, scalar)?;
         }
         let arity = scope.arity;
@@ -99,8 +103,35 @@ pub(super) fn plan_select(
             relation = filter(relation, condition);
         }
     }
-    let arity = output_arity(&relation, &scope, grouped);
+    let mut arity = output_arity(&relation, &scope, grouped);
+    if !windows.is_empty() {
+        let (computed, placed) = windows.apply(relation, arity);
+        relation = computed;
+        arity = placed.arity;
+        for scalar in over_rows(&mut outputs, &mut sort, &mut distinct_on, &mut qualify) {
+            placed.settle(scalar);
+        }
+    }
+    if let Some(condition) = qualify {
+        relation = filter(relation, condition);
+    }
     finish(ctx, select, relation, arity, outputs, sort, distinct_on)
+}
+
+/// The expressions over the rows that are put out, to change.
+fn over_rows<'s>(
+    outputs: &'s mut [Output],
+    sort: &'s mut [SortKey],
+    distinct_on: &'s mut Option<Vec<SortValue>>,
+    qualify: &'s mut Option<QueryScalar>,
+) -> Vec<&'s mut QueryScalar> {
+    let sorted = sort.iter_mut().map(|key| &mut key.value);
+    let extras = sorted.chain(distinct_on.iter_mut().flatten()).filter_map(|value| match value {
+        SortValue::Extra(scalar) => Some(&mut scalar.expr),
+        SortValue::Output(_) => None,
+    });
+    let outputs = outputs.iter_mut().map(|output| &mut output.scalar.expr);
+    outputs.chain(extras).chain(qualify.as_mut()).collect()
 }
 
 fn has_group_by(select: &Select) -> bool {
@@ -121,10 +152,6 @@ fn filter(input: QueryExpr, predicate: QueryScalar) -> QueryExpr {
 fn refuse_foreign_clauses(ctx: &QueryContext<'_>, select: &Select) -> Result<(), SqlError> {
     let what = if select.into.is_some() {
         "SELECT INTO"
-    } else if !select.named_window.is_empty() {
-        "WINDOW"
-    } else if select.qualify.is_some() {
-        "QUALIFY"
     } else if select.top.is_some() {
         "TOP"
     } else if select.exclude.is_some()
@@ -380,13 +407,22 @@ fn plan_distinct_on(
 }
 
 /// Columns added to a relation, each expression once.
-struct RowPlan {
+pub(super) struct RowPlan {
     arity: usize,
     scalars: Vec<QueryScalar>,
 }
 
 impl RowPlan {
-    fn position(&mut self, scalar: QueryScalar) -> usize {
+    pub fn new(arity: usize) -> RowPlan {
+        RowPlan { arity, scalars: Vec::new() }
+    }
+
+    /// How many columns there are with those added.
+    pub fn width(&self) -> usize {
+        self.arity + self.scalars.len()
+    }
+
+    pub fn position(&mut self, scalar: QueryScalar) -> usize {
         if let QueryScalar::Column(ColumnRef { level: 0, column }) = scalar {
             return column;
         }
@@ -400,7 +436,7 @@ impl RowPlan {
         self.arity + index
     }
 
-    fn apply(self, input: QueryExpr) -> QueryExpr {
+    pub fn apply(self, input: QueryExpr) -> QueryExpr {
         match self.scalars.is_empty() {
             true => input,
             false => QueryExpr::Map { input: Box::new(input), scalars: self.scalars },
@@ -414,7 +450,7 @@ fn reduce(
     keys: Vec<QueryScalar>,
     collector: Collector,
 ) -> QueryExpr {
-    let mut row = RowPlan { arity, scalars: Vec::new() };
+    let mut row = RowPlan::new(arity);
     let group_key = keys.into_iter().map(|key| row.position(key)).collect();
     let input = Box::new(row.apply(input));
     QueryExpr::Reduce { input, group_key, aggregates: collector.into_calls() }
@@ -442,7 +478,7 @@ fn finish(
     sort: Vec<SortKey>,
     distinct_on: Option<Vec<SortValue>>,
 ) -> Result<QueryParts, SqlError> {
-    let mut row = RowPlan { arity, scalars: Vec::new() };
+    let mut row = RowPlan::new(arity);
     let mut project: Vec<usize> = Vec::new();
     let mut columns = Vec::new();
     for Output { name, scalar } in outputs {

@@ -156,6 +156,26 @@ fn walk_scalar_relations(scalar: &mut QueryScalar, visit: &mut dyn FnMut(&mut Qu
     });
 }
 
+/// How many columns a relation has.
+pub(super) fn arity(query: &QueryExpr) -> usize {
+    match query {
+        QueryExpr::Constant { typ, .. } | QueryExpr::Get { typ, .. } => typ.arity(),
+        QueryExpr::Let { body, .. } | QueryExpr::LetRec { body, .. } => arity(body),
+        QueryExpr::Project { outputs, .. } => outputs.len(),
+        QueryExpr::Map { input, scalars } => arity(input) + scalars.len(),
+        QueryExpr::FlatMap { input, typ, .. } => arity(input) + typ.len(),
+        QueryExpr::Join { left, right, .. } => arity(left) + arity(right),
+        QueryExpr::Reduce { group_key, aggregates, .. } => group_key.len() + aggregates.len(),
+        QueryExpr::Window { input, calls, .. } => arity(input) + calls.len(),
+        QueryExpr::Filter { input, .. }
+        | QueryExpr::Distinct { input }
+        | QueryExpr::TopK { input, .. }
+        | QueryExpr::Negate { input }
+        | QueryExpr::Threshold { input } => arity(input),
+        QueryExpr::Union { inputs } => inputs.first().map_or(0, arity),
+    }
+}
+
 /// The nearest scope the expression uses a column of; None if it uses none.
 pub(super) fn nearest_level(scalar: &QueryScalar) -> Option<usize> {
     let mut nearest = None;

@@ -81,7 +81,10 @@ impl ExprContext<'_> {
         Ok(TypedScalar { expr, typ })
     }
 
-    pub(super) fn plan_each(&self, exprs: &[&Expr]) -> Result<Vec<TypedScalar>, SqlError> {
+    pub(in crate::query) fn plan_each(
+        &self,
+        exprs: &[&Expr],
+    ) -> Result<Vec<TypedScalar>, SqlError> {
         exprs.iter().map(|expr| self.plan(expr)).collect()
     }
 

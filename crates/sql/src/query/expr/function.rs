@@ -12,6 +12,7 @@ use super::ExprContext;
 use crate::query::aggregate::{is_aggregate, is_missing, plan_aggregate};
 use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown};
 use crate::query::from::name_parts;
+use crate::query::window::{is_window_function, plan_window_call};
 use crate::query::{QueryContext, TypedScalar, literal};
 
 /// A call of a scalar function with planned arguments.
@@ -94,14 +95,14 @@ impl ExprContext<'_> {
         let ctx = self.ctx;
         let span = function.name.span();
         let name = function_name(ctx, &function.name)?;
-        if function.over.is_some() {
-            return Err(ctx.unsupported("a window function", span));
-        }
         if function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None) {
             return Err(ctx.unsupported("this form of a call", span));
         }
         if let ("array", FunctionArguments::Subquery(query)) = (name.as_str(), &function.args) {
             return self.array_subquery(query);
+        }
+        if function.over.is_some() || is_window_function(&name) {
+            return plan_window_call(self, &name, function);
         }
         if is_aggregate(&name) {
             return plan_aggregate(self, &name, function);
@@ -170,7 +171,10 @@ impl ExprContext<'_> {
         ))
     }
 
-    fn plain_arguments<'f>(&self, function: &'f Function) -> Result<Vec<&'f Expr>, SqlError> {
+    pub(in crate::query) fn plain_arguments<'f>(
+        &self,
+        function: &'f Function,
+    ) -> Result<Vec<&'f Expr>, SqlError> {
         let span = function.name.span();
         match &function.args {
             FunctionArguments::None => Ok(Vec::new()),
