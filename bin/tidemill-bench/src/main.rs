@@ -10,6 +10,7 @@ mod lookups;
 mod servers;
 mod shop;
 mod snapshot;
+mod tpch;
 
 use std::path::PathBuf;
 
@@ -76,6 +77,20 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// TPC-H's queries as maintained views, compared with PostgreSQL after each refresh.
+    Tpch {
+        #[command(flatten)]
+        server: Server,
+        /// 1 is about a gigabyte.
+        #[arg(long, default_value_t = 0.05)]
+        scale: f64,
+        /// How often data is refreshed.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+        /// Only queries whose name contains this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
     /// Loads the shop, creates its views, and shows one of them live.
     Demo {
         /// Port of the upstream PostgreSQL.
@@ -121,6 +136,9 @@ async fn main() -> Result<()> {
         Command::Crash { server, rounds, upstream_rounds, seed } => {
             let seed = seed.unwrap_or_else(rand::random);
             crash::run(&server.server, rounds, upstream_rounds, seed).await
+        }
+        Command::Tpch { server, scale, rounds, only } => {
+            tpch::run(&server.server, scale, rounds, &only).await
         }
         Command::Demo { upstream_port, port, seconds } => {
             demo::run(upstream_port, port, seconds).await
