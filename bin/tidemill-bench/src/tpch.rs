@@ -41,7 +41,8 @@ pub async fn run(server: &Path, scale: f64, rounds: u32, only: &str) -> Result<(
     run_all(&client, &statements).await?;
     let start = Instant::now();
     for table in TABLES {
-        let create = format!("CREATE TABLE {table} FROM SOURCE postgres (REFERENCE public.{table})");
+        let create =
+            format!("CREATE TABLE {table} FROM SOURCE postgres (REFERENCE public.{table})");
         run_all(&client, &[&create]).await?;
     }
     for table in TABLES {
@@ -63,7 +64,10 @@ pub async fn run(server: &Path, scale: f64, rounds: u32, only: &str) -> Result<(
         sorted_rows(&admin, query).await?;
     }
     let theirs = start.elapsed().as_secs_f64();
-    println!("  {} views created: {ours:.2} s; PostgreSQL asked once: {theirs:.2} s", queries.len());
+    println!(
+        "  {} views created: {ours:.2} s; PostgreSQL asked once: {theirs:.2} s",
+        queries.len()
+    );
     let waited = compare(&admin, &client, &queries).await?;
     println!("  all views equal {waited:.2} s later");
     for round in 1..=rounds {
@@ -71,7 +75,9 @@ pub async fn run(server: &Path, scale: f64, rounds: u32, only: &str) -> Result<(
         refresh(&admin, round).await?;
         let written = start.elapsed().as_secs_f64();
         let waited = compare(&admin, &client, &queries).await?;
-        println!("  refresh {round}: written in {written:.2} s; all views equal {waited:.2} s later");
+        println!(
+            "  refresh {round}: written in {written:.2} s; all views equal {waited:.2} s later"
+        );
     }
     println!("  all {} views equal PostgreSQL's answers", queries.len());
     Ok(())
@@ -114,11 +120,7 @@ async fn load(admin: &Client, scale: f64) -> Result<()> {
 }
 
 /// Loads lines of fields that each end with a bar.
-async fn copy(
-    admin: &Client,
-    table: &str,
-    rows: impl Iterator<Item = impl Display>,
-) -> Result<()> {
+async fn copy(admin: &Client, table: &str, rows: impl Iterator<Item = impl Display>) -> Result<()> {
     let statement = format!("COPY {table} FROM STDIN WITH (DELIMITER '|')");
     let mut sink = pin!(admin.copy_in::<_, Bytes>(&statement).await?);
     let mut buffer = String::new();
@@ -157,19 +159,19 @@ async fn refresh(admin: &Client, round: u32) -> Result<()> {
              WHERE l_orderkey / 8 % 47 = {round}"
         ),
         format!("UPDATE customer SET c_acctbal = c_acctbal - 100 WHERE c_custkey % 11 = {round}"),
-        format!("UPDATE partsupp SET ps_supplycost = ps_supplycost / 2 WHERE ps_partkey % 7 = {round}"),
-        format!("UPDATE supplier SET s_nationkey = (s_nationkey + 1) % 25 WHERE s_suppkey % 5 = {round}"),
+        format!(
+            "UPDATE partsupp SET ps_supplycost = ps_supplycost / 2 WHERE ps_partkey % 7 = {round}"
+        ),
+        format!(
+            "UPDATE supplier SET s_nationkey = (s_nationkey + 1) % 25 WHERE s_suppkey % 5 = {round}"
+        ),
     ];
     let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
     run_all(admin, &statements).await
 }
 
 /// Waits until each view is what PostgreSQL says; gives the seconds it took.
-async fn compare(
-    admin: &Client,
-    client: &Client,
-    queries: &[(String, String)],
-) -> Result<f64> {
+async fn compare(admin: &Client, client: &Client, queries: &[(String, String)]) -> Result<f64> {
     let mut wanted = Vec::new();
     for (name, query) in queries {
         wanted.push((name, sorted_rows(admin, query).await?));

@@ -24,7 +24,7 @@ pub use peek::{Access, PeekPlan, peek_plan};
 use tidemill_plan::{QueryExpr, RelationExpr};
 use tidemill_repr::SqlError;
 
-use crate::rewrites::{bindings, demand, fold, fuse, joins, pushdown, redundant};
+use crate::rewrites::{bindings, demand, factor, fold, fuse, joins, pushdown, redundant};
 use crate::stack::with_stack;
 
 /// One rewrite: its name, and what it does.
@@ -39,6 +39,8 @@ pub const REWRITES: &[Rewrite] = &[
     ("fuse", fuse::fuse),
     // Before pushdown: predicates between two joins become predicates of the one join.
     ("fuse joins", joins::fuse_joins),
+    // Before pushdown, which makes equalities across inputs conditions of the join.
+    ("factor disjunctions", factor::factor),
     ("push predicates", pushdown::push_predicates),
     // Keys are best known when predicates are at their places.
     ("drop redundant", redundant::drop_redundant),

@@ -2,6 +2,7 @@
 
 pub mod bindings;
 pub mod demand;
+pub mod factor;
 pub mod fold;
 pub mod fuse;
 pub mod joins;
