@@ -17,7 +17,7 @@ use crate::parse::{restore, with_exclusions};
 
 /// Writes a query.
 pub(crate) fn query_text(query: &Query) -> String {
-    with_exclusions(restore(query.to_string()))
+    restore(with_exclusions(query.to_string()))
 }
 
 /// Writes a list with commas.
@@ -46,7 +46,7 @@ impl Display for Statement {
         match self {
             Statement::Query(statement) => statement.fmt(f),
             Statement::Standard(statement) => {
-                f.write_str(&with_exclusions(restore(statement.to_string())))
+                f.write_str(&restore(with_exclusions(statement.to_string())))
             }
             Statement::CreateNamespace(statement) => statement.fmt(f),
             Statement::CreateSecret(statement) => statement.fmt(f),
