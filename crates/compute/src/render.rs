@@ -18,6 +18,7 @@ mod join;
 mod recursion;
 mod reduce;
 pub mod subscribe;
+mod temporal;
 mod threshold;
 pub mod time;
 mod topk;
@@ -111,6 +112,10 @@ impl<'scope, T: RenderTime> Context<'scope, T> {
                 let input = self.render(input);
                 let (rows, errors) = self.stream_with(&input, mfp);
                 Bundle::from_stream(rows, errors)
+            }
+            PhysicalPlan::TemporalFilter { input, bounds } => {
+                let input = self.stream(input);
+                temporal::render(self, input, bounds)
             }
             PhysicalPlan::FlatMap { input, function, arguments, mfp } => {
                 let input = self.stream(input);

@@ -6,7 +6,8 @@
 //!
 //! How far inputs are moved: a commit at tick t moves the inputs of all dataflows that depend on
 //! one of its collections, and of all dataflows those import from, to t + 1. Others do not hear
-//! of it. An input that is not hydrated stays at `as_of`.
+//! of it. An input that is not hydrated stays at `as_of`. A dataflow with a temporal filter, or
+//! one that imports from such a one, hears of every tick, also of those without a commit.
 
 mod build;
 mod dataflow;
@@ -191,6 +192,7 @@ impl WorkerState {
             if let Some(upstream) = self.dataflows.get(&exporter) {
                 flow.bases.extend(upstream.bases.iter().copied());
                 flow.upstream.extend(upstream.upstream.iter().copied());
+                flow.follows_time |= upstream.follows_time;
             }
             flow.upstream.insert(exporter);
         }
@@ -230,6 +232,9 @@ impl WorkerState {
             if let Some(affected) = self.affected.get(collection) {
                 touched.extend(affected.keys().copied());
             }
+        }
+        for (id, flow) in self.dataflows.iter().filter(|(_, flow)| flow.follows_time) {
+            touched.extend(flow.upstream.iter().chain([id]).copied());
         }
         for id in touched {
             if let Some(flow) = self.dataflows.get_mut(&id).filter(|flow| flow.as_of < tick) {

@@ -36,6 +36,8 @@ struct Running {
     moved_by: Arc<BTreeSet<ObjectId>>,
     /// The first tick of what it exports.
     as_of: Tick,
+    /// Whether it changes with time alone.
+    follows_time: bool,
 }
 
 impl Dataflows {
@@ -51,7 +53,10 @@ impl Dataflows {
             moved_by.extend(exporter.moved_by.iter().copied());
         }
         let as_of = description.as_of;
-        let running = Running { imports, bases, moved_by: Arc::new(moved_by), as_of };
+        let by_import = |import| state.running.get(import).is_some_and(|other| other.follows_time);
+        let follows_time = description.follows_time() || imports.iter().any(by_import);
+        let moved_by = Arc::new(moved_by);
+        let running = Running { imports, bases, moved_by, as_of, follows_time };
         state.running.insert(description.id, running);
         replica.send(Command::CreateDataflow(Arc::clone(description)));
     }
@@ -79,6 +84,17 @@ impl Dataflows {
     /// run.
     pub fn as_of(&self, id: ObjectId) -> Tick {
         self.state.lock().running.get(&id).map_or(Tick::MIN, |running| running.as_of)
+    }
+
+    /// Whether a dataflow changes with time alone, so that it is complete at a tick only when it
+    /// has heard of it.
+    pub fn follows_time(&self, id: ObjectId) -> bool {
+        self.state.lock().running.get(&id).is_some_and(|running| running.follows_time)
+    }
+
+    /// Whether a running dataflow must hear of ticks without a commit.
+    pub fn any_follows_time(&self) -> bool {
+        self.state.lock().running.values().any(|running| running.follows_time)
     }
 
     /// Whether a running dataflow is fed with a base collection.

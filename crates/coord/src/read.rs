@@ -11,7 +11,7 @@ use bumpalo::Bump;
 use tidemill_catalog::{Catalog, Definition, Item};
 use tidemill_compute::IndexReader;
 use tidemill_expr::{EvalContext, ScalarExpr};
-use tidemill_optimize::{Access, Definitions, IndexInfo, PeekPlan, PhysicalDataflow};
+use tidemill_optimize::{Access, Definitions, IndexInfo, PeekPlan, PhysicalDataflow, temporal};
 use tidemill_plan::physical::{ArrangementKey, DataflowDescription, Export, MapFilterProject};
 use tidemill_plan::{Id, QueryExpr, RelationExpr};
 use tidemill_repr::{Datum, Diff, ObjectId, RelationDesc, Row, RowBuilder, RowRef, SqlError, Tick};
@@ -37,6 +37,8 @@ pub enum Way {
     Peek(PeekPlan),
     /// By a dataflow that computes this.
     Dataflow(RelationExpr),
+    /// It depends on the tick: it is this with the tick in the place of `mz_now()`.
+    AtTick(RelationExpr),
 }
 
 /// A read that a prepared statement keeps from one execution to the next.
@@ -173,6 +175,7 @@ pub(crate) fn plan_read(
     own::reveal(&mut relation);
     let bases = bases_of(catalog, &relation);
     let way = match peek {
+        _ if temporal::uses_now(&relation) => Way::AtTick(relation),
         Some(peek) => Way::Peek(peek),
         None => Way::Dataflow(relation),
     };
@@ -283,13 +286,28 @@ pub async fn read(
             let reader = ready_reader(shared, snapshot, *index, tick).await?;
             read_index(&reader, access, mfp, tick).map_err(|error| or_gone(shared, *index, error))
         }
-        Way::Dataflow(relation) => {
-            let id = shared.transient_id();
-            let (catalog, relation) = (&snapshot.catalog, relation.clone());
-            let dataflow = relation_dataflow(shared, catalog, relation, id, tick)?;
-            run_dataflow(shared, dataflow, id, tick).await
+        Way::Dataflow(relation) => read_by_dataflow(shared, snapshot, relation.clone(), tick).await,
+        Way::AtTick(relation) => {
+            let mut relation = relation.clone();
+            temporal::bind_now(&mut relation, tick);
+            tidemill_optimize::rewrite(&mut relation);
+            if let RelationExpr::Constant { rows, .. } = &relation {
+                return Ok(rows.clone()?);
+            }
+            read_by_dataflow(shared, snapshot, relation, tick).await
         }
     }
+}
+
+async fn read_by_dataflow(
+    shared: &Arc<Shared>,
+    snapshot: &Snapshot,
+    relation: RelationExpr,
+    tick: Tick,
+) -> Result<Vec<(Row, Diff)>, SqlError> {
+    let id = shared.transient_id();
+    let dataflow = relation_dataflow(shared, &snapshot.catalog, relation, id, tick)?;
+    run_dataflow(shared, dataflow, id, tick).await
 }
 
 /// The reader of an index whose content at a tick is complete.
@@ -307,8 +325,12 @@ pub async fn ready_reader(
     let reader = shared.replica.index(index).ok_or_else(gone)?;
     // A new index is complete from the tick of its creation on. (Its since says nothing of that:
     // it moves on while nothing changes.)
-    let moved_by = shared.dataflows.moved_by(index);
-    let needed = snapshot.must_be_complete(tick, moved_by.iter().copied());
+    let needed = if shared.dataflows.follows_time(index) {
+        tick
+    } else {
+        let moved_by = shared.dataflows.moved_by(index);
+        snapshot.must_be_complete(tick, moved_by.iter().copied())
+    };
     reader.wait_for(needed.max(shared.dataflows.as_of(index).min(tick))).await?;
     Ok(reader)
 }

@@ -159,7 +159,7 @@ async fn pace(shared: &Shared) {
 }
 
 /// A tick without a commit, so that time passes and history can be forgotten.
-fn beat(shared: &Shared) {
+fn beat(shared: &Arc<Shared>) {
     if shared.completion.failure().is_some() {
         return;
     }
@@ -167,6 +167,7 @@ fn beat(shared: &Shared) {
     let tick = next_tick(&snapshot);
     snapshot.tick = tick;
     shared.completion.begin(tick);
+    send_updates(shared, tick, &[], (&[], PartRows::new()), &[], Vec::new());
     shared.publish(snapshot);
     shared.completion.finish(tick);
     forget_history(shared);
@@ -480,7 +481,7 @@ fn send_updates(
             }
         }
     }
-    if all.is_empty() && errors.is_empty() {
+    if all.is_empty() && errors.is_empty() && !shared.dataflows.any_follows_time() {
         return;
     }
     let command = Command::Updates { tick, updates: Arc::new(all), errors: Arc::new(errors) };

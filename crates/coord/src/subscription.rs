@@ -160,7 +160,11 @@ impl Subscription {
     fn tell_progress(&mut self, readable: Tick) {
         let snapshot = self.shared.snapshot();
         // Nothing is complete before the first content is there.
-        let needed = snapshot.must_be_complete(readable, self.bases.iter().copied());
+        let needed = if self.shared.dataflows.follows_time(self.dataflow) {
+            readable
+        } else {
+            snapshot.must_be_complete(readable, self.bases.iter().copied())
+        };
         let needed = needed.max(self.as_of);
         let complete = if self.upper > needed { readable.next() } else { self.upper };
         let complete = self.until.map_or(complete, |until| complete.min(until));

@@ -16,6 +16,7 @@ pub mod lowering;
 pub mod peek;
 pub mod rewrites;
 mod stack;
+pub mod temporal;
 
 pub use definitions::{Definitions, IndexInfo, NoDefinitions};
 pub use lowering::{PhysicalDataflow, physical};

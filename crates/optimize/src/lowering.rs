@@ -17,6 +17,7 @@ use tidemill_repr::{ObjectId, SqlError, Tick};
 
 use crate::definitions::Definitions;
 use crate::stack::{is_small, with_stack};
+use crate::temporal::{self, Split};
 
 /// What a dataflow computes, and what it reads for that: a [`DataflowDescription`] without its
 /// times and exports.
@@ -150,6 +151,19 @@ impl<'d> Lowering<'d> {
 
     fn lower_here(&mut self, relation: &RelationExpr) -> Result<PhysicalPlan, SqlError> {
         let (mfp, base) = row_wise(relation);
+        let Some(Split { before, bounds, after }) = temporal::split(&mfp)? else {
+            return self.lower_work(base, mfp);
+        };
+        let input = Box::new(self.lower_work(base, before)?);
+        Ok(with_work(PhysicalPlan::TemporalFilter { input, bounds }, after))
+    }
+
+    /// Row-wise work on top of a relation that is none.
+    fn lower_work(
+        &mut self,
+        base: &RelationExpr,
+        mfp: MapFilterProject,
+    ) -> Result<PhysicalPlan, SqlError> {
         Ok(match base {
             RelationExpr::Constant { rows, .. } => {
                 with_work(PhysicalPlan::Constant { rows: rows.clone() }, mfp)
@@ -179,14 +193,23 @@ impl<'d> Lowering<'d> {
                 let plan = PhysicalPlan::LetRec { bindings: plans, limit: *limit, body };
                 with_work(plan, mfp)
             }
-            RelationExpr::FlatMap { input, function, arguments, .. } => PhysicalPlan::FlatMap {
-                input: self.boxed(input)?,
-                function: *function,
-                arguments: arguments.clone(),
-                mfp,
-            },
-            RelationExpr::Join { inputs, equivalences } => self.join(inputs, equivalences, mfp)?,
+            RelationExpr::FlatMap { input, function, arguments, .. } => {
+                temporal::refuse_in(arguments)?;
+                PhysicalPlan::FlatMap {
+                    input: self.boxed(input)?,
+                    function: *function,
+                    arguments: arguments.clone(),
+                    mfp,
+                }
+            }
+            RelationExpr::Join { inputs, equivalences } => {
+                temporal::refuse_in(equivalences.iter().flatten())?;
+                self.join(inputs, equivalences, mfp)?
+            }
             RelationExpr::Reduce { input, group_key, aggregates, .. } => {
+                temporal::refuse_in(
+                    group_key.iter().chain(aggregates.iter().map(|c| &c.argument)),
+                )?;
                 let input_mfp = MapFilterProject::identity(input.arity());
                 PhysicalPlan::Reduce(Box::new(ReducePlan {
                     input: self.lower(input)?,
@@ -197,6 +220,7 @@ impl<'d> Lowering<'d> {
                 }))
             }
             RelationExpr::TopK { input, group_key, order_by, limit, offset } => {
+                temporal::refuse_in(limit)?;
                 let plan = PhysicalPlan::TopK {
                     arity: input.arity(),
                     input: self.boxed(input)?,

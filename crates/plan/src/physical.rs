@@ -54,6 +54,28 @@ impl MapFilterProject {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ArrangementKey(pub Vec<ScalarExpr>);
 
+/// How a tick compares with a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TemporalComparison {
+    /// `tick >= bound`
+    From,
+    /// `tick > bound`
+    After,
+    /// `tick < bound`
+    Before,
+    /// `tick <= bound`
+    UpTo,
+}
+
+/// A bound of the ticks at which a row is there. Where it is NULL the row never is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TemporalBound {
+    /// How a tick compares with it.
+    pub comparison: TemporalComparison,
+    /// An `mz_timestamp` over the row.
+    pub expr: ScalarExpr,
+}
+
 /// What is to be maintained.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PhysicalPlan {
@@ -75,6 +97,8 @@ pub enum PhysicalPlan {
     },
     /// Row-wise work.
     Mfp { input: Box<PhysicalPlan>, mfp: MapFilterProject },
+    /// Each row from the first to the last tick at which all bounds hold.
+    TemporalFilter { input: Box<PhysicalPlan>, bounds: Vec<TemporalBound> },
     /// A table function for each row, then row-wise work over input columns and function columns.
     FlatMap {
         input: Box<PhysicalPlan>,
@@ -225,36 +249,53 @@ pub enum Export {
     },
 }
 
+impl DataflowDescription {
+    /// Whether something in it changes while no input does.
+    pub fn follows_time(&self) -> bool {
+        self.objects.iter().any(|(_, plan)| plan.follows_time())
+    }
+}
+
 impl PhysicalPlan {
-    /// Adds the imports and bindings that are read by this plan, those that it binds itself
-    /// included.
-    pub fn reads(&self, found: &mut BTreeSet<Id>) {
-        crate::relation::build::grow(|| match self {
-            PhysicalPlan::Constant { .. } => {}
-            PhysicalPlan::Get { id, .. } => {
-                found.insert(*id);
-            }
-            PhysicalPlan::Let { value, body, .. } => {
-                value.reads(found);
-                body.reads(found);
-            }
+    /// The plans right below.
+    pub fn children(&self) -> Vec<&PhysicalPlan> {
+        match self {
+            PhysicalPlan::Constant { .. } | PhysicalPlan::Get { .. } => Vec::new(),
+            PhysicalPlan::Let { value, body, .. } => vec![value, body],
             PhysicalPlan::LetRec { bindings, body, .. } => {
-                bindings.iter().for_each(|binding| binding.value.reads(found));
-                body.reads(found);
+                bindings.iter().map(|binding| &binding.value).chain([&**body]).collect()
             }
             PhysicalPlan::Mfp { input, .. }
+            | PhysicalPlan::TemporalFilter { input, .. }
             | PhysicalPlan::FlatMap { input, .. }
             | PhysicalPlan::TopK { input, .. }
             | PhysicalPlan::Negate { input }
             | PhysicalPlan::Threshold { input, .. }
             | PhysicalPlan::Window { input, .. }
-            | PhysicalPlan::ArrangeBy { input, .. } => input.reads(found),
+            | PhysicalPlan::ArrangeBy { input, .. } => vec![input],
             PhysicalPlan::Join(join) => {
-                join.source.reads(found);
-                join.stages.iter().for_each(|stage| stage.lookup.reads(found));
+                [&join.source].into_iter().chain(join.stages.iter().map(|s| &s.lookup)).collect()
             }
-            PhysicalPlan::Reduce(reduce) => reduce.input.reads(found),
-            PhysicalPlan::Union { inputs } => inputs.iter().for_each(|input| input.reads(found)),
+            PhysicalPlan::Reduce(reduce) => vec![&reduce.input],
+            PhysicalPlan::Union { inputs } => inputs.iter().collect(),
+        }
+    }
+
+    fn follows_time(&self) -> bool {
+        crate::relation::build::grow(|| {
+            matches!(self, PhysicalPlan::TemporalFilter { .. })
+                || self.children().into_iter().any(PhysicalPlan::follows_time)
+        })
+    }
+
+    /// Adds the imports and bindings that are read by this plan, those that it binds itself
+    /// included.
+    pub fn reads(&self, found: &mut BTreeSet<Id>) {
+        if let PhysicalPlan::Get { id, .. } = self {
+            found.insert(*id);
+        }
+        crate::relation::build::grow(|| {
+            self.children().into_iter().for_each(|child| child.reads(found));
         });
     }
 }

@@ -25,6 +25,25 @@ where
     O: Data,
     L: FnMut(D, Emit<'_, O>) + 'static,
 {
+    split_map_at(input, name, move |item, time: T, emit| {
+        logic(item, &mut |result| emit(result, time.clone(), 1));
+    })
+}
+
+/// As [`Emit`], with the time and how often.
+pub type EmitAt<'a, T, O> = &'a mut dyn FnMut(Result<O, EvalError>, T, Diff);
+
+/// As [`split_map`]; `logic` says at which times, from that of the update on, and how often.
+pub fn split_map_at<'scope, T: RenderTime, D, O, L>(
+    input: VecCollection<'scope, T, D, Diff>,
+    name: &str,
+    mut logic: L,
+) -> (VecCollection<'scope, T, O, Diff>, Errors<'scope, T>)
+where
+    D: Data,
+    O: Data,
+    L: FnMut(D, T, EmitAt<'_, T, O>) + 'static,
+{
     let mut builder = OperatorBuilder::new(name.to_owned(), input.inner.scope());
     let mut input = builder.new_input(input.inner, Pipeline);
     builder.set_notify_for(0, FrontierInterest::Never);
@@ -40,9 +59,9 @@ where
                 let mut values = values.session(&capability);
                 let mut errors = errors.session(&capability);
                 for (item, time, diff) in updates.drain(..) {
-                    logic(item, &mut |result| match result {
-                        Ok(value) => values.give((value, time.clone(), diff)),
-                        Err(error) => errors.give((error, time.clone(), diff)),
+                    logic(item, time, &mut |result, time, count| match result {
+                        Ok(value) => values.give((value, time, diff * count)),
+                        Err(error) => errors.give((error, time, diff * count)),
                     });
                 }
             });

@@ -7,8 +7,8 @@ use timely::progress::Timestamp;
 use timely::progress::timestamp::Refines;
 
 use crate::render::bundle::Bundle;
-use crate::render::{Context, recursion};
-use crate::typedefs::{Round, Time};
+use crate::render::{Context, recursion, temporal};
+use crate::typedefs::{Round, Rows, Time};
 
 /// A time of a dataflow's streams.
 pub trait RenderTime: Timestamp + Lattice + Refines<Time> {
@@ -21,6 +21,9 @@ pub trait RenderTime: Timestamp + Lattice + Refines<Time> {
 
     /// The first time of a tick.
     fn at_tick(tick: Time) -> Self;
+
+    /// Holds updates of times to come back until then, where that can be done.
+    fn hold<'scope>(rows: Rows<'scope, Self>) -> Rows<'scope, Self>;
 
     /// Renders a recursion at streams of such times; gives the bindings' values.
     fn render_recursion<'scope>(
@@ -43,6 +46,10 @@ impl RenderTime for Time {
         tick
     }
 
+    fn hold<'scope>(rows: Rows<'scope, Time>) -> Rows<'scope, Time> {
+        temporal::hold(rows)
+    }
+
     fn render_recursion<'scope>(
         context: &mut Context<'scope, Time>,
         bindings: &[RecursiveBinding<PhysicalPlan>],
@@ -63,6 +70,10 @@ impl RenderTime for Round {
 
     fn at_tick(tick: Time) -> Round {
         Round { outer: tick, inner: Default::default() }
+    }
+
+    fn hold<'scope>(rows: Rows<'scope, Round>) -> Rows<'scope, Round> {
+        rows
     }
 
     fn render_recursion<'scope>(

@@ -39,6 +39,7 @@ pub fn build(
             indexes: Vec::new(),
             subscribers: Vec::new(),
             bases: description.base_imports.iter().map(|import| import.id).collect(),
+            follows_time: description.follows_time(),
             upstream: Default::default(),
             imports: Vec::new(),
         };

@@ -35,6 +35,8 @@ pub struct Dataflow {
     pub subscribers: Vec<WeakUnboundedSender<SubscribeBatch>>,
     /// Base collections it depends on, directly or through imports.
     pub bases: BTreeSet<ObjectId>,
+    /// Whether it changes while no input does: it hears of every tick.
+    pub follows_time: bool,
     /// Dataflows it imports from, directly or not.
     pub upstream: BTreeSet<ObjectId>,
     /// Ends its imports.

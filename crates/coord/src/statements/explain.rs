@@ -70,7 +70,7 @@ fn query_text(
                     let relation = tidemill_optimize::optimize(query, &definitions)?;
                     format!("{head}{}", explain_relation(&relation, &namer))
                 }
-                Way::Dataflow(relation) => {
+                Way::Dataflow(relation) | Way::AtTick(relation) => {
                     let id = ObjectId::Transient(0);
                     let dataflow =
                         read::relation_dataflow(shared, catalog, relation, id, Tick::MAX)?;
@@ -102,7 +102,7 @@ fn way_text(catalog: &Catalog, way: &Way) -> String {
             let name = read::item_name(catalog, *index);
             format!("Answered by: {how} of {kind} {name}\n")
         }
-        Way::Dataflow(_) => "Answered by: a dataflow\n".to_owned(),
+        Way::Dataflow(_) | Way::AtTick(_) => "Answered by: a dataflow\n".to_owned(),
     }
 }
 

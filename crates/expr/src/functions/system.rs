@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use tidemill_repr::{ColumnType, Datum, Oid, ScalarType};
+use tidemill_repr::{ColumnType, Datum, Oid, ScalarType, SqlState};
 
+use crate::error::EvalError;
 use crate::functions::Definitions;
 use crate::functions::arguments::{Evaluated, int, text};
 use crate::scalar::EvalContext;
@@ -69,6 +70,16 @@ fn size_pretty<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
 }
 
 pub(super) fn define(d: &mut Definitions) {
+    d.add(
+        "mz_now",
+        "mz_now() -> mz_timestamp",
+        |_, _| {
+            let message = "mz_now() cannot be used here";
+            Err(EvalError::invalid(SqlState::FEATURE_NOT_SUPPORTED, message))
+        },
+        "The tick at which the query is read; in what is maintained, each tick.",
+    )
+    .volatile();
     d.add(
         "format_type",
         "format_type(oid, int4) -> text",

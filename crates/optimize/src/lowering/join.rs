@@ -15,6 +15,7 @@ use tidemill_repr::{ColumnType, ObjectId, ScalarType, SqlError};
 
 use super::{Lowering, row_wise, with_work};
 use crate::equality::equality;
+use crate::temporal;
 
 /// More inputs than this: only the first one is tried as the first.
 const MOST_STARTS: usize = 12;
@@ -283,7 +284,10 @@ impl Lowering<'_> {
             columns.extend(typ.columns);
             let (work, base) = row_wise(relation);
             let read = match base {
-                RelationExpr::Get { id, .. } => Some((*id, work.clone())),
+                // The filter by time is an operator of its own.
+                RelationExpr::Get { id, .. } if !temporal::is_in(&work) => {
+                    Some((*id, work.clone()))
+                }
                 _ => None,
             };
             let mut indexes = Vec::new();

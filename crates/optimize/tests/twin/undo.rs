@@ -38,6 +38,7 @@ pub fn relation(plan: &PhysicalPlan) -> RelationExpr {
         }
         PhysicalPlan::LetRec { .. } => panic!("no recursions here"),
         PhysicalPlan::Mfp { input, mfp } => work(relation(input), mfp),
+        PhysicalPlan::TemporalFilter { .. } => panic!("no time here"),
         PhysicalPlan::FlatMap { .. } => panic!("no table functions here"),
         PhysicalPlan::Join(join) => {
             let mut stream = work(relation(&join.source), &join.source_mfp);

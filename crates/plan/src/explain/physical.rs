@@ -2,7 +2,7 @@
 
 use super::expressions::{aggregate_text, expression_text, list};
 use super::{Text, columns, order, recursion, window};
-use crate::physical::{MapFilterProject, PhysicalPlan};
+use crate::physical::{MapFilterProject, PhysicalPlan, TemporalComparison};
 
 fn work(mfp: &MapFilterProject, text: &mut Text<'_>) {
     if mfp.is_identity() {
@@ -62,6 +62,22 @@ pub(super) fn write(plan: &PhysicalPlan, text: &mut Text<'_>) {
                 work(mfp, text);
                 write(input, text);
             });
+        }
+        PhysicalPlan::TemporalFilter { input, bounds } => {
+            let bounds: Vec<String> = bounds
+                .iter()
+                .map(|bound| {
+                    let operator = match bound.comparison {
+                        TemporalComparison::From => ">=",
+                        TemporalComparison::After => ">",
+                        TemporalComparison::Before => "<",
+                        TemporalComparison::UpTo => "<=",
+                    };
+                    format!("mz_now() {operator} {}", expression_text(&bound.expr))
+                })
+                .collect();
+            text.line(format!("TemporalFilter ({})", bounds.join(" AND ")));
+            text.deeper(|text| write(input, text));
         }
         PhysicalPlan::FlatMap { input, function, arguments, mfp } => {
             text.line(format!("FlatMap {}({})", function.name, list(arguments)));

@@ -5,6 +5,7 @@
 
 use sqlparser::ast::Expr;
 use sqlparser::tokenizer::Span;
+use tidemill_expr::FunctionRef;
 use tidemill_plan::QueryScalar;
 use tidemill_repr::{ColumnType, Datum, RowBuilder, ScalarType, SqlError, SqlState};
 
@@ -54,7 +55,10 @@ impl ExprContext<'_> {
                 return Ok(Some(planned));
             }
             ("mz_now", []) => {
-                return Err(self.ctx.unsupported("function mz_now()", span));
+                // The tick of the query, or of each change: it is put in later.
+                return now_tick()
+                    .map(Some)
+                    .ok_or_else(|| self.ctx.unsupported("function mz_now()", span));
             }
             ("current_time" | "timeofday", _) => {
                 return Err(self.ctx.unsupported(&format!("function {name}"), span));
@@ -157,6 +161,13 @@ impl ExprContext<'_> {
         let typ = ColumnType::new(ScalarType::Array(Box::new(ScalarType::Name))).nullable(false);
         Ok(TypedScalar { expr: QueryScalar::Literal(Ok(row.finish()), typ.clone()), typ })
     }
+}
+
+fn now_tick() -> Option<TypedScalar> {
+    let function = FunctionRef::by_id("mz_now")?;
+    let typ = ColumnType::new(ScalarType::MzTimestamp).nullable(false);
+    let expr = QueryScalar::Call { function, arguments: Vec::new(), typ: typ.clone() };
+    Some(TypedScalar { expr, typ })
 }
 
 /// The type of a value, as `pg_typeof` tells it.
