@@ -16,6 +16,9 @@ use crate::name::QualifiedName;
 pub const SYSTEM_SCHEMAS: &[&str] =
     &["pg_catalog", "mz_catalog", "mz_internal", "information_schema"];
 
+/// The schema of the objects that only one session has. It is looked through first.
+pub const TEMPORARY_SCHEMA: &str = "pg_temp";
+
 /// Those of [`SYSTEM_SCHEMAS`] whose objects are found without naming the schema.
 const IMPLICIT_SCHEMAS: &[&str] = &["pg_catalog", "mz_catalog"];
 
@@ -294,16 +297,18 @@ impl Catalog {
             })
         };
         let in_schema = |database: &str, schema: &str, item: &str| {
+            let schema = if schema == "mz_temp" { TEMPORARY_SCHEMA } else { schema };
             let system = SYSTEM_SCHEMAS.contains(&schema);
             lookup((!system).then_some(database), schema, item)
         };
         match parts {
             [item] => {
                 let named = |schema: &&str| search_path.iter().any(|path| path == *schema);
-                IMPLICIT_SCHEMAS
-                    .iter()
-                    .filter(|schema| !named(schema))
-                    .find_map(|schema| lookup(None, schema, item))
+                lookup(Some(database), TEMPORARY_SCHEMA, item)
+                    .or_else(|| {
+                        let implicit = IMPLICIT_SCHEMAS.iter().filter(|schema| !named(schema));
+                        implicit.into_iter().find_map(|schema| lookup(None, schema, item))
+                    })
                     .or_else(|| {
                         search_path.iter().find_map(|schema| in_schema(database, schema, item))
                     })

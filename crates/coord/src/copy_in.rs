@@ -263,6 +263,10 @@ impl Session {
         self.complete_rows(&mut copy).await?;
         let (batch, parts) = copy.bulk.finish().await?;
         let table = copy.plan.insert.table;
+        if self.temporary.has(table) {
+            self.temporary.write(table, &batch);
+            return Ok(Response::Tag(format!("COPY {}", copy.count)));
+        }
         let mut alone = PendingWrites::default();
         let writes = match &mut self.transaction {
             Transaction::Open(open) => &mut open.writes,

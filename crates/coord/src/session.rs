@@ -24,6 +24,7 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::statements;
+use crate::statements::temporary::Temporary;
 use crate::statements::transaction::{Before, Savepoint};
 use crate::statements::write::PendingWrites;
 
@@ -151,6 +152,8 @@ pub struct Session {
     pub(crate) database: String,
     pub(crate) settings: Settings,
     pub(crate) transaction: Transaction,
+    /// Objects that only this session has.
+    pub(crate) temporary: Temporary,
     pub(crate) cursors: HashMap<String, Cursor>,
     pub(crate) statements: BTreeMap<String, Prepared>,
     /// Types of the parameters of the statement that runs, to plan it again.
@@ -171,6 +174,7 @@ impl Session {
             database: options.database,
             settings: Settings::default(),
             transaction: Transaction::Idle,
+            temporary: Temporary::default(),
             cursors: HashMap::new(),
             statements: BTreeMap::new(),
             running_types: Vec::new(),
@@ -285,7 +289,7 @@ impl Session {
             statement: Some(Arc::new(statement)),
             plan: Some(Arc::new(planned.plan)),
             // What a block made that is not committed yet may never be there.
-            planned_at: if self.has_pending_catalog() { Tick::MIN } else { snapshot.catalog_tick },
+            planned_at: if self.has_private_catalog() { Tick::MIN } else { snapshot.catalog_tick },
             parameters: planned.parameters,
             desc: planned.desc,
             read: Arc::default(),
@@ -365,7 +369,7 @@ impl Session {
 
     /// Whether a plan was made on the catalog that the session sees now.
     pub(crate) fn is_current(&self, prepared: &Prepared, snapshot: &Snapshot) -> bool {
-        snapshot.catalog_tick == prepared.planned_at && !self.has_pending_catalog()
+        snapshot.catalog_tick == prepared.planned_at && !self.has_private_catalog()
     }
 
     /// The catalog changed since: names may mean something else now.

@@ -11,7 +11,9 @@ pub(crate) mod select;
 pub(crate) mod setting;
 pub(crate) mod source;
 pub(crate) mod subscribe;
+pub(crate) mod temporary;
 pub(crate) mod transaction;
+pub(crate) mod truncate;
 pub(crate) mod write;
 
 use std::sync::Arc;
@@ -69,7 +71,10 @@ pub(crate) async fn execute(
         } else if !lost || in_block || matches!(*plan, Plan::Execute(_)) {
             return result;
         }
-        let writes = matches!(*plan, Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_));
+        let writes = matches!(
+            *plan,
+            Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) | Plan::Truncate(_)
+        );
         if writes && turn.is_none() {
             turn = Some(Arc::clone(&turns).lock_owned().await);
         } else {
@@ -95,6 +100,7 @@ fn write_tag(plan: &Plan) -> Option<&'static str> {
         Plan::Insert(_) => "INSERT",
         Plan::Update(_) => "UPDATE",
         Plan::Delete(_) => "DELETE",
+        Plan::Truncate(_) => "TRUNCATE TABLE",
         Plan::CreateDatabase { .. } => "CREATE DATABASE",
         Plan::CreateSchema { .. } => "CREATE SCHEMA",
         Plan::CreateSecret(_) => "CREATE SECRET",
@@ -145,6 +151,7 @@ async fn dispatch(
         Plan::Insert(insert) => dml::insert(session, execution, insert).await,
         Plan::Update(update) => dml::update(session, execution, update).await,
         Plan::Delete(delete) => dml::delete(session, execution, delete).await,
+        Plan::Truncate(plan) => truncate::truncate(session, execution, plan).await,
         Plan::Declare(declare) => cursor::declare(session, execution, declare).await,
         Plan::Fetch(fetch) => cursor::fetch(session, fetch).await,
         Plan::Close(name) => cursor::close(session, name.as_deref()),

@@ -56,6 +56,8 @@ pub enum Plan {
     Update(UpdatePlan),
     /// Takes rows away.
     Delete(DeletePlan),
+    /// Takes all rows of tables away.
+    Truncate(TruncatePlan),
     /// Opens a cursor.
     Declare(DeclarePlan),
     /// Reads from a cursor.
@@ -255,6 +257,13 @@ pub struct DeletePlan {
     pub table: ObjectId,
     /// The rows concerned.
     pub query: QueryExpr,
+}
+
+/// TRUNCATE.
+#[derive(Clone, Debug)]
+pub struct TruncatePlan {
+    /// The tables, each with the query for its rows.
+    pub tables: Vec<(ObjectId, QueryExpr)>,
 }
 
 /// DECLARE.

@@ -21,11 +21,13 @@ mod show;
 mod source;
 mod table;
 mod transaction;
+mod truncate;
 mod view;
 
 pub(crate) use constant::over_columns;
 
 use sqlparser::ast::Statement as Standard;
+use tidemill_catalog::snapshot::TEMPORARY_SCHEMA;
 use tidemill_catalog::{Catalog, Item, ItemKind, QualifiedName};
 use tidemill_repr::{RelationDesc, ScalarType, SqlError, SqlState};
 
@@ -99,6 +101,7 @@ impl<'a> Planning<'a> {
             Standard::Insert(insert) => self.insert(insert),
             Standard::Update(update) => self.update(update),
             Standard::Delete(delete) => self.delete(delete),
+            Standard::Truncate(truncate) => self.truncate(truncate),
             Standard::StartTransaction { .. }
             | Standard::Commit { .. }
             | Standard::Rollback { .. }
@@ -120,6 +123,31 @@ impl<'a> Planning<'a> {
         let session = self.planner.session;
         let parts = names::parts(name)?;
         self.planner.catalog.resolve_new_name(session.database, session.search_path, &parts)
+    }
+
+    /// The full name of an object of the session, as written.
+    fn temporary_name(&self, name: &sqlparser::ast::ObjectName) -> Result<QualifiedName, SqlError> {
+        let parts = names::parts(name)?;
+        let item = match parts.as_slice() {
+            [item] => item,
+            [schema, item] if is_temporary_schema(schema) => item,
+            _ => {
+                return Err(SqlError::new(
+                    SqlState::INVALID_TABLE_DEFINITION,
+                    "cannot create temporary relation in non-temporary schema",
+                ));
+            }
+        };
+        Ok(QualifiedName {
+            database: Some(self.planner.session.database.to_owned()),
+            schema: TEMPORARY_SCHEMA.to_owned(),
+            item: item.clone(),
+        })
+    }
+
+    /// Whether a name says by its schema that the object is one of the session.
+    fn is_temporary_name(name: &sqlparser::ast::ObjectName) -> bool {
+        matches!(names::parts(name).as_deref(), Ok([schema, _]) if is_temporary_schema(schema))
     }
 
     /// The object of this name and one of these kinds.
@@ -194,6 +222,10 @@ fn wrong_kind(item: &Item, wanted: ItemKind) -> SqlError {
     let kind = item.kind();
     let article = if kind == ItemKind::Index { "an" } else { "a" };
     error.with_detail(format!("It is {article} {kind}."))
+}
+
+fn is_temporary_schema(schema: &str) -> bool {
+    schema == TEMPORARY_SCHEMA || schema == "mz_temp"
 }
 
 fn folded(name: Option<&sqlparser::ast::Ident>) -> Option<String> {

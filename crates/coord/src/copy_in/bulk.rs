@@ -42,7 +42,9 @@ impl Bulk {
 
     /// Hands many rows to the disk; `all` hands over whatever there is.
     pub(super) async fn spill(&mut self, all: bool) -> Result<(), SqlError> {
-        if self.batch.byte_len() + 8 * self.batch.len() < BATCH_BYTES && !all {
+        let few = self.batch.byte_len() + 8 * self.batch.len() < BATCH_BYTES;
+        // Temporary tables are in memory only.
+        if (few || matches!(self.table, ObjectId::Transient(_))) && !all {
             return Ok(());
         }
         let batch = std::mem::take(&mut self.batch);

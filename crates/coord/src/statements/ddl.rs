@@ -11,8 +11,8 @@ use tidemill_repr::text::{TextSettings, format_into, parse_into};
 use tidemill_repr::{ColumnType, ObjectId, Row, RowBuilder, ScalarType, SqlError, Tick};
 use tidemill_sql::plan::{CreateSecretPlan, DropPlan, NewItem, RenamePlan, SecretValue};
 
-use super::Execution;
 use super::write::PendingWrites;
+use super::{Execution, temporary};
 use crate::read::{self, Way};
 use crate::response::{Notice, Response};
 use crate::session::{Session, Transaction};
@@ -23,6 +23,20 @@ pub(crate) async fn commit(
     execution: &Execution<'_>,
     changes: Vec<CatalogChange>,
 ) -> Result<(), SqlError> {
+    let private = |change: &CatalogChange| match change {
+        CatalogChange::PutItem(item) => matches!(item.id, ObjectId::Transient(_)),
+        CatalogChange::DropItem(id) => matches!(id, ObjectId::Transient(_)),
+        _ => false,
+    };
+    let on_temporary = |change: &CatalogChange| match change {
+        CatalogChange::PutItem(item) => {
+            item.depends_on.iter().any(|id| matches!(id, ObjectId::Transient(_)))
+        }
+        _ => false,
+    };
+    if changes.iter().any(|change| private(change) || on_temporary(change)) {
+        return Err(SqlError::unsupported("this statement for temporary tables and views"));
+    }
     let before = session.catalog(&execution.snapshot);
     let after = before.apply(&changes)?;
     let dataflows = new_dataflows(session, &after, &changes)?;
@@ -77,6 +91,9 @@ pub(crate) async fn create(
     item: &NewItem,
     tag: &'static str,
 ) -> Result<Response, SqlError> {
+    if temporary::is_temporary(item) {
+        return temporary::create(session, execution, item, tag);
+    }
     let catalog = session.catalog(&execution.snapshot);
     let mut changes = Vec::new();
     changes.extend(item.replaces.map(CatalogChange::DropItem));
@@ -184,6 +201,10 @@ pub(crate) async fn rename(
     let mut item = existing(&catalog, plan.id)?;
     item.name = plan.name.clone();
     item.create_sql = plan.create_sql.clone();
+    if session.temporary.has(item.id) {
+        session.temporary.put(item);
+        return Ok(Response::Tag(plan.tag.to_owned()));
+    }
     commit(session, execution, vec![CatalogChange::PutItem(Box::new(item))]).await?;
     Ok(Response::Tag(plan.tag.to_owned()))
 }
@@ -211,8 +232,13 @@ pub(crate) async fn drop(
     if kept && !matches!(session.transaction, Transaction::Idle) {
         return Err(super::source::not_in_block("DROP SOURCE"));
     }
-    let mut changes: Vec<CatalogChange> =
-        plan.items.iter().copied().map(CatalogChange::DropItem).collect();
+    let mut changes: Vec<CatalogChange> = plan
+        .items
+        .iter()
+        .copied()
+        .filter(|id| !session.temporary.has(*id))
+        .map(CatalogChange::DropItem)
+        .collect();
     changes.extend(plan.schemas.iter().map(|(database, name)| CatalogChange::DropSchema {
         database: database.clone(),
         name: name.clone(),
@@ -220,7 +246,12 @@ pub(crate) async fn drop(
     changes.extend(
         plan.databases.iter().map(|name| CatalogChange::DropDatabase { name: name.clone() }),
     );
-    commit(session, execution, changes).await?;
+    if !changes.is_empty() {
+        commit(session, execution, changes).await?;
+    }
+    for id in &plan.items {
+        session.temporary.drop(*id);
+    }
     for (name, connection, slot) in slots {
         let dropped = match connection {
             Ok(connection) => super::source::drop_slot(&session.shared, connection, &slot).await,

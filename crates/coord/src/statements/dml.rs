@@ -15,9 +15,9 @@ use crate::session::{Session, Transaction};
 use crate::snapshot::Snapshot;
 
 /// What a write computed: rows with counts, and what it read for them.
-struct Computed {
-    rows: Vec<(Row, Diff)>,
-    read: Option<(Tick, Vec<ObjectId>)>,
+pub(crate) struct Computed {
+    pub rows: Vec<(Row, Diff)>,
+    pub read: Option<(Tick, Vec<ObjectId>)>,
 }
 
 /// Executes an INSERT.
@@ -82,14 +82,14 @@ pub(crate) async fn delete(
     Ok(Response::Tag(format!("DELETE {count}")))
 }
 
-async fn compute(
+pub(crate) async fn compute(
     session: &mut Session,
     execution: &Execution<'_>,
     query: &QueryExpr,
 ) -> Result<Computed, SqlError> {
     let query = bound(query, execution.parameters);
     let catalog = session.catalog(&execution.snapshot);
-    let own = session.own_writes()?;
+    let own = session.own_writes(&execution.snapshot)?;
     let at = session.planning_tick(None);
     let plan = plan_read(&session.shared, &catalog, &query, at, own.as_ref())?;
     drop(own);
@@ -134,15 +134,28 @@ async fn apply(
     batch: &RowBatch,
     read: Option<(Tick, Vec<ObjectId>)>,
 ) -> Result<(), SqlError> {
-    if let Transaction::Open(open) = &mut session.transaction {
-        open.writes.add(table, batch, read);
-        return Ok(());
+    apply_all(session, vec![(table, batch.clone(), read)]).await
+}
+
+/// Changes of a table, and what was read for them.
+type Change = (ObjectId, RowBatch, Option<(Tick, Vec<ObjectId>)>);
+
+/// Commits changes of several tables at once, or leaves them to the transaction block.
+pub(crate) async fn apply_all(session: &mut Session, changes: Vec<Change>) -> Result<(), SqlError> {
+    let mut alone = super::write::PendingWrites::default();
+    for (table, batch, read) in changes {
+        if session.temporary.has(table) {
+            session.temporary.write(table, &batch);
+            continue;
+        }
+        match &mut session.transaction {
+            Transaction::Open(open) => open.writes.add(table, &batch, read),
+            _ if batch.is_empty() => {}
+            _ => alone.add(table, &batch, read),
+        }
     }
-    if batch.is_empty() {
-        return Ok(());
+    if !alone.is_empty() {
+        alone.commit(session).await?;
     }
-    let mut writes = super::write::PendingWrites::default();
-    writes.add(table, batch, read);
-    writes.commit(session).await?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tidemill_catalog::{Catalog, Definition};
+use tidemill_catalog::{Catalog, Definition, builtin};
 use tidemill_plan::relation::RelationType;
 use tidemill_plan::{Id, QueryExpr, RelationExpr};
 use tidemill_repr::{Diff, ObjectId, Row, RowBatch};
@@ -21,7 +21,9 @@ pub(crate) struct OwnWrites {
     rows: OwnRows,
     /// Tables that are nowhere but here: those of the session.
     private: BTreeSet<ObjectId>,
-    views: Mutex<BTreeMap<ObjectId, Arc<QueryExpr>>>,
+    /// The committed catalog, where the transaction has another.
+    committed: Option<Arc<Catalog>>,
+    views: Mutex<BTreeMap<ObjectId, Option<Arc<QueryExpr>>>>,
 }
 
 /// The first number of identities that stand for committed tables.
@@ -57,33 +59,61 @@ pub(crate) fn reveal(relation: &mut RelationExpr) {
 }
 
 impl OwnWrites {
-    /// These rows; `private` tables have no others.
-    pub(crate) fn new(rows: OwnRows, private: BTreeSet<ObjectId>) -> OwnWrites {
-        OwnWrites { rows, private, views: Mutex::default() }
+    /// These rows; `private` tables have no others. With `committed` the built-in relations tell
+    /// of the reader's catalog, not of that one.
+    pub(crate) fn new(
+        rows: OwnRows,
+        private: BTreeSet<ObjectId>,
+        committed: Option<Arc<Catalog>>,
+    ) -> OwnWrites {
+        OwnWrites { rows, private, committed, views: Mutex::default() }
     }
 
     /// Whether a table is read otherwise than by itself.
-    fn changes(&self, table: ObjectId) -> bool {
-        self.rows.contains_key(&table) || self.private.contains(&table)
+    fn changes(&self, catalog: &Catalog, table: ObjectId) -> bool {
+        match table {
+            ObjectId::System(_) => self.view(catalog, table).is_some(),
+            _ => self.rows.contains_key(&table) || self.private.contains(&table),
+        }
+    }
+
+    /// How a built-in relation differs from the committed one.
+    fn builtin(&self, catalog: &Catalog, id: ObjectId) -> Option<RowBatch> {
+        let relation = builtin::all().find(|relation| relation.id() == id)?;
+        let (gone, come) = relation.change(self.committed.as_deref()?, catalog)?;
+        Some(crate::volatile::difference(&gone, &come)).filter(|batch| !batch.is_empty())
     }
 
     /// Whether a relation has rows that only the transaction sees.
     pub(crate) fn touches(&self, catalog: &Catalog, id: ObjectId) -> bool {
-        self.changes(id) || catalog.base_collections(id).into_iter().any(|base| self.changes(base))
+        let mut bases = catalog.base_collections(id).into_iter();
+        self.changes(catalog, id) || bases.any(|base| self.changes(catalog, base))
     }
 
     /// The table with the rows that the transaction sees.
     pub(crate) fn view(&self, catalog: &Catalog, table: ObjectId) -> Option<Arc<QueryExpr>> {
-        if !self.changes(table) {
+        if matches!(table, ObjectId::System(_)) && self.committed.is_none()
+            || !matches!(table, ObjectId::System(_)) && !self.changes(catalog, table)
+        {
             return None;
         }
         if let Some(view) = self.views.lock().get(&table) {
-            return Some(Arc::clone(view));
+            return view.clone();
         }
+        let view = self.new_view(catalog, table);
+        self.views.lock().insert(table, view.clone());
+        view
+    }
+
+    fn new_view(&self, catalog: &Catalog, table: ObjectId) -> Option<Arc<QueryExpr>> {
+        let builtin = match table {
+            ObjectId::System(_) => Some(Arc::new(self.builtin(catalog, table)?)),
+            _ => None,
+        };
         let desc = catalog.item(table)?.desc()?;
         let typ = RelationType::new(desc.columns.iter().map(|column| column.typ.clone()).collect());
         let mut counts: BTreeMap<Row, Diff> = BTreeMap::new();
-        for batch in self.rows.get(&table).into_iter().flatten() {
+        for batch in self.rows.get(&table).into_iter().flatten().chain(&builtin) {
             for (row, diff) in batch.iter() {
                 *counts.entry(row.to_owned()).or_default() += diff;
             }
@@ -96,15 +126,13 @@ impl OwnWrites {
             let committed = QueryExpr::Get { id: Id::Global(hidden(table)), typ };
             QueryExpr::Union { inputs: vec![committed, own] }
         };
-        let query = Arc::new(query);
-        self.views.lock().insert(table, Arc::clone(&query));
-        Some(query)
+        Some(Arc::new(query))
     }
 
     /// Whether the relation's own arrangements must not be used.
     pub(crate) fn hides_indexes(&self, catalog: &Catalog, id: ObjectId) -> bool {
         match catalog.item(id).map(|item| &item.definition) {
-            Some(Definition::Table(_)) => self.changes(id),
+            Some(Definition::Table(_)) => self.changes(catalog, id),
             _ => self.touches(catalog, id),
         }
     }

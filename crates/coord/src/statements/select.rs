@@ -10,7 +10,7 @@ use tidemill_repr::{Diff, ObjectId, Row, SqlError, SqlState, Tick};
 use tidemill_sql::plan::{AsOfTick, SelectPlan};
 
 use super::Execution;
-use super::own::OwnWrites;
+use super::own::{OwnRows, OwnWrites};
 use super::write::follow_own_write;
 use crate::holds::Hold;
 use crate::lookup::{self, Lookup};
@@ -45,7 +45,7 @@ pub(crate) async fn rows(
     };
     let catalog = session.catalog(&execution.snapshot);
     let at = session.planning_tick(select.as_of);
-    let own = session.own_writes()?;
+    let own = session.own_writes(&execution.snapshot)?;
     let plan = read::plan_read(&session.shared, &catalog, &query, at, own.as_ref())?;
     drop(own);
     let (rows, _) = read_at(session, &execution.snapshot, &plan, select.as_of).await?;
@@ -141,7 +141,7 @@ pub(crate) async fn read_at(
     session.check_catalog(planned_at, &snapshot)?;
     check_content(&snapshot, &plan.bases, tick)?;
     let mut snapshot = snapshot;
-    if session.has_pending_catalog() {
+    if session.has_private_catalog() {
         let mut own = (*snapshot).clone();
         own.catalog = session.catalog(&snapshot);
         snapshot = Arc::new(own);
@@ -173,12 +173,16 @@ fn check_content(
 impl Session {
     /// The catalog as this session's transaction sees it.
     pub(crate) fn catalog(&self, snapshot: &Snapshot) -> Arc<Catalog> {
-        match &self.transaction {
-            Transaction::Open(open) => {
-                Arc::clone(open.writes.catalog().unwrap_or(&snapshot.catalog))
-            }
-            _ => Arc::clone(&snapshot.catalog),
-        }
+        let shared = match &self.transaction {
+            Transaction::Open(open) => open.writes.catalog().unwrap_or(&snapshot.catalog),
+            _ => &snapshot.catalog,
+        };
+        self.temporary.on_top(shared)
+    }
+
+    /// Whether the session sees a catalog of its own.
+    pub(crate) fn has_private_catalog(&self) -> bool {
+        self.has_pending_catalog() || !self.temporary.is_empty()
     }
 
     pub(crate) fn has_pending_catalog(&self) -> bool {
@@ -198,6 +202,9 @@ impl Session {
 
     /// What the transaction has written cannot be followed in it.
     pub(crate) fn check_followable(&self, bases: &BTreeSet<ObjectId>) -> Result<(), SqlError> {
+        if !self.temporary.tables().is_disjoint(bases) {
+            return Err(SqlError::unsupported("SUBSCRIBE to a temporary table"));
+        }
         match &self.transaction {
             Transaction::Open(open)
                 if open.writes.touches(bases.iter().copied())
@@ -211,18 +218,21 @@ impl Session {
 
     /// Whether the session sees something that is not committed.
     pub(crate) fn has_own(&self) -> bool {
-        self.has_pending_catalog()
+        self.has_private_catalog()
             || matches!(&self.transaction, Transaction::Open(open) if open.writes.has_rows())
     }
 
     /// The rows that only this session sees, for planning a read.
-    pub(crate) fn own_writes(&self) -> Result<Option<OwnWrites>, SqlError> {
-        let (rows, private) = match &self.transaction {
+    pub(crate) fn own_writes(&self, snapshot: &Snapshot) -> Result<Option<OwnWrites>, SqlError> {
+        let (mut rows, mut private) = match &self.transaction {
             Transaction::Open(open) => (open.writes.own_rows()?, open.writes.new_tables()),
-            _ => return Ok(None),
+            _ => (OwnRows::new(), BTreeSet::new()),
         };
-        let nothing = rows.is_empty() && private.is_empty();
-        Ok((!nothing).then(|| OwnWrites::new(rows, private)))
+        rows.extend(self.temporary.rows().iter().map(|(id, rows)| (*id, rows.clone())));
+        private.extend(self.temporary.tables());
+        let committed = self.has_private_catalog().then(|| Arc::clone(&snapshot.catalog));
+        let nothing = rows.is_empty() && private.is_empty() && committed.is_none();
+        Ok((!nothing).then(|| OwnWrites::new(rows, private, committed)))
     }
 
     /// The tick that a read will not be before: what is complete only later must not be planned

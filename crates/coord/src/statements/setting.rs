@@ -4,6 +4,7 @@ use tidemill_repr::{ColumnType, Datum, RelationDesc, Row, ScalarType, SqlError, 
 use tidemill_sql::ast::{SetScope, SetValue};
 use tidemill_sql::plan::{DiscardKind, SetVariablePlan};
 
+use super::temporary::Temporary;
 use crate::response::{Notice, Response, RowsResponse};
 use crate::session::{Session, Transaction};
 use crate::settings::Settings;
@@ -102,12 +103,16 @@ pub(crate) fn discard(session: &mut Session, kind: DiscardKind) -> Result<Respon
             session.settings.reset_all();
             session.cursors.clear();
             session.statements.clear();
+            session.temporary = Temporary::default();
             "DISCARD ALL"
         }
-        // There are none of these: nothing is what is to be forgotten.
+        // There are none of these two: nothing is what is to be forgotten.
         DiscardKind::Plans => "DISCARD PLANS",
         DiscardKind::Sequences => "DISCARD SEQUENCES",
-        DiscardKind::Temp => "DISCARD TEMP",
+        DiscardKind::Temp => {
+            session.temporary = Temporary::default();
+            "DISCARD TEMP"
+        }
     };
     Ok(Response::Tag(tag.to_owned()))
 }

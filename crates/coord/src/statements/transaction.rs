@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tidemill_repr::{SqlError, SqlState};
 use tidemill_sql::plan::TransactionModes;
 
+use super::temporary::Temporary;
 use super::write::Mark;
 use crate::response::{Notice, Response};
 use crate::session::{OpenTransaction, Session, Transaction};
@@ -23,17 +24,19 @@ pub(crate) struct Savepoint {
 #[derive(Clone, Default)]
 pub(crate) struct Before {
     settings: Settings,
+    temporary: Temporary,
 }
 
 impl Session {
     fn now(&self) -> Before {
-        Before { settings: self.settings.clone() }
+        Before { settings: self.settings.clone(), temporary: self.temporary.clone() }
     }
 
     /// Puts back what does not wait for COMMIT.
     pub(crate) fn undo(&mut self, before: Before) {
         let told = self.settings.reported();
         self.settings = before.settings;
+        self.temporary = before.temporary;
         for (old, new) in told.into_iter().zip(self.settings.reported()) {
             if old != new {
                 self.report(Some(new));

@@ -16,14 +16,15 @@ const MAX_COLUMNS: usize = 1600;
 
 impl Planning<'_> {
     pub(super) fn create_table(&self, statement: &CreateTable) -> Result<Planned, SqlError> {
-        if statement.temporary {
-            return Err(SqlError::unsupported("CREATE TEMPORARY TABLE"));
-        }
         if let Some(constraint) = statement.constraints.first() {
             let shown = constraint.to_string();
             return Err(SqlError::unsupported(format_args!("constraint {shown}")));
         }
-        let name = self.new_name(&statement.name)?;
+        let name = if statement.temporary || Self::is_temporary_name(&statement.name) {
+            self.temporary_name(&statement.name)?
+        } else {
+            self.new_name(&statement.name)?
+        };
         if let Some(planned) = self.check_free(&name, statement.if_not_exists, "CREATE TABLE")? {
             return Ok(planned);
         }

@@ -10,7 +10,7 @@ use super::table::duplicate_column;
 use super::{Planning, command};
 use crate::ast::CreateView;
 use crate::names;
-use crate::plan::{NewItem, Plan, Planned};
+use crate::plan::{NewItem, Notice, Plan, Planned};
 use crate::query;
 
 impl Planning<'_> {
@@ -20,8 +20,8 @@ impl Planning<'_> {
         } else {
             ("CREATE VIEW", ItemKind::View)
         };
-        if statement.temporary {
-            return Err(SqlError::unsupported("CREATE TEMPORARY VIEW"));
+        if statement.temporary && statement.materialized {
+            return Err(SqlError::unsupported("CREATE TEMPORARY MATERIALIZED VIEW"));
         }
         if statement.cluster.is_some() && !statement.materialized {
             return Err(SqlError::unsupported("IN CLUSTER of CREATE VIEW"));
@@ -29,7 +29,20 @@ impl Planning<'_> {
         let mut with = Options::new(tag, &statement.with)?;
         with.refuse("RETAIN HISTORY")?;
         with.finish()?;
-        let name = self.new_name(&statement.name)?;
+        // A view over objects of the session is one, too.
+        let over = names::qualify(&self.planner, &mut statement.query.clone())?;
+        let over_temporary = over.iter().any(|id| matches!(id, ObjectId::Transient(_)));
+        if over_temporary && statement.materialized {
+            return Err(SqlError::unsupported(
+                "a materialized view over temporary tables or views",
+            ));
+        }
+        let said = statement.temporary || Self::is_temporary_name(&statement.name);
+        let name = if said || over_temporary {
+            self.temporary_name(&statement.name)?
+        } else {
+            self.new_name(&statement.name)?
+        };
         let replaces = self.replaced(statement, &name, kind)?;
         if replaces.is_none()
             && let Some(planned) = self.check_free(&name, statement.if_not_exists, tag)?
@@ -70,12 +83,18 @@ impl Planning<'_> {
         } else {
             Definition::View(view)
         };
+        let notice = (over_temporary && !said).then(|| {
+            let message = format!("view \"{}\" will be a temporary view", name.item);
+            Notice::new(SqlState("00000"), message)
+        });
         let item = NewItem { name, create_sql, depends_on, definition, replaces };
-        Ok(command(if statement.materialized {
+        let mut planned = command(if statement.materialized {
             Plan::CreateMaterializedView(item)
         } else {
             Plan::CreateView(item)
-        }))
+        });
+        planned.notices.extend(notice);
+        Ok(planned)
     }
 
     /// The view that `OR REPLACE` takes away; nothing may depend on it.

@@ -1,0 +1,31 @@
+//! TRUNCATE.
+
+use sqlparser::ast::{Truncate, TruncateIdentityOption};
+use tidemill_repr::{ObjectId, SqlError};
+
+use super::select::get;
+use super::{Planning, command};
+use crate::plan::{Plan, Planned, TruncatePlan};
+
+impl Planning<'_> {
+    pub(super) fn truncate(&self, statement: &Truncate) -> Result<Planned, SqlError> {
+        let Truncate { table_names, partitions, table: _, if_exists, identity, cascade: _, .. } =
+            statement;
+        if partitions.is_some() || *if_exists || statement.on_cluster.is_some() {
+            return Err(SqlError::unsupported("this form of TRUNCATE"));
+        }
+        // No table refers to another, so CASCADE and RESTRICT are the same.
+        if matches!(identity, Some(TruncateIdentityOption::Restart)) {
+            return Err(SqlError::unsupported("TRUNCATE .. RESTART IDENTITY"));
+        }
+        let mut tables: Vec<(ObjectId, _)> = Vec::new();
+        for named in table_names {
+            let target = self.target(&named.name, "truncate", None)?;
+            let id = target.item.id;
+            if tables.iter().all(|(known, _)| *known != id) {
+                tables.push((id, get(id, &target.table.desc)));
+            }
+        }
+        Ok(command(Plan::Truncate(TruncatePlan { tables })))
+    }
+}
