@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidemill_expr::aggregate::SortDirection;
+use tidemill_expr::window::{FrameUnits, WindowArgument, WindowFrame};
 use tidemill_expr::{AggregateKind, FunctionRef, ScalarExpr};
+use tidemill_expr::{WindowCall, WindowFunction};
 use tidemill_optimize::{Definitions, IndexInfo, decorrelate, physical, rewrite};
 use tidemill_plan::query::{ColumnRef, JoinKind, QueryAggregate};
 use tidemill_plan::{ColumnOrder, Id, QueryExpr, QueryScalar, RelationType};
@@ -147,6 +149,32 @@ fn total(random: &mut Random, input: QueryExpr, arity: usize, scopes: &[usize]) 
     QueryExpr::Reduce { input: Box::new(input), group_key: Vec::new(), aggregates }
 }
 
+/// A window over a query, with two calls: one tells ties apart, the other has a frame.
+fn window(random: &mut Random, input: Box<QueryExpr>, arity: usize) -> QueryExpr {
+    let direction =
+        SortDirection { descending: random.below(2) == 0, nulls_first: random.below(2) == 0 };
+    let order_by = vec![ColumnOrder { column: random.below(arity), direction }];
+    let partition_by = if random.below(2) == 0 { vec![random.below(arity)] } else { Vec::new() };
+    let units = [FrameUnits::Rows, FrameUnits::Range, FrameUnits::Groups][random.below(3)];
+    let functions = [
+        WindowFunction::RowNumber,
+        WindowFunction::Lag,
+        WindowFunction::Aggregate(AggregateKind::SumInt),
+        WindowFunction::Aggregate(AggregateKind::Count),
+    ];
+    let mut call = || {
+        let function = functions[random.below(4)].clone();
+        let arguments = match function {
+            WindowFunction::RowNumber => Vec::new(),
+            _ => vec![WindowArgument::Column(random.below(arity))],
+        };
+        let frame = WindowFrame { units, ..WindowFrame::unspecified() };
+        WindowCall { function, arguments, ignore_nulls: false, frame, typ: int() }
+    };
+    let calls = vec![call(), call()];
+    QueryExpr::Window { input, partition_by, order_by, calls }
+}
+
 /// A query inside these scopes, and its arity.
 fn query(random: &mut Random, scopes: &[usize], fuel: usize) -> (QueryExpr, usize) {
     if fuel == 0 {
@@ -157,7 +185,8 @@ fn query(random: &mut Random, scopes: &[usize], fuel: usize) -> (QueryExpr, usiz
     let mut inner = scopes.to_vec();
     inner.push(arity);
     let boxed = Box::new(input);
-    match random.below(10) {
+    match random.below(11) {
+        10 => (window(random, boxed, arity), arity + 2),
         0 | 1 => {
             let predicates = vec![predicate(random, &inner, fuel - 1)];
             (QueryExpr::Filter { input: boxed, predicates }, arity)

@@ -102,31 +102,7 @@ pub fn evaluate(
             }
             Ok(collect(all))
         }
-        RelationExpr::Join { inputs, equivalences } => {
-            let mut product: Rows = [(Row::default(), 1)].into();
-            for input in inputs {
-                let right = each(input)?;
-                product = collect(product.iter().flat_map(|(row, diff)| {
-                    right.iter().map(move |(more, times)| {
-                        (Row::from_bytes(&[row.bytes(), more.bytes()].concat()), diff * times)
-                    })
-                }));
-            }
-            rows(&product, |datums, context, out| {
-                out.extend(datums.iter().copied());
-                for class in equivalences {
-                    let mut values = Vec::new();
-                    for expr in class {
-                        values.push(expr.eval(datums, context)?);
-                    }
-                    let bytes: Vec<Row> = values.iter().map(|value| Row::pack([*value])).collect();
-                    if values.iter().any(Datum::is_null) || bytes.windows(2).any(|w| w[0] != w[1]) {
-                        return Ok(false);
-                    }
-                }
-                Ok(true)
-            })
-        }
+        RelationExpr::Join { inputs, equivalences } => join(inputs, equivalences, &each),
         RelationExpr::Reduce { input, group_key, aggregates, .. } => {
             reduce(&each(input)?, group_key, aggregates)
         }
@@ -334,6 +310,37 @@ fn top(
         }
     }
     Ok(collect(all))
+}
+
+/// The product of relations, where the expressions of each class are equal in bytes.
+fn join(
+    inputs: &[RelationExpr],
+    equivalences: &[Vec<ScalarExpr>],
+    each: &dyn Fn(&RelationExpr) -> Result<Rows, EvalError>,
+) -> Result<Rows, EvalError> {
+    let mut product: Rows = [(Row::default(), 1)].into();
+    for input in inputs {
+        let right = each(input)?;
+        product = collect(product.iter().flat_map(|(row, diff)| {
+            right.iter().map(move |(more, times)| {
+                (Row::from_bytes(&[row.bytes(), more.bytes()].concat()), diff * times)
+            })
+        }));
+    }
+    rows(&product, |datums, context, out| {
+        out.extend(datums.iter().copied());
+        for class in equivalences {
+            let mut values = Vec::new();
+            for expr in class {
+                values.push(expr.eval(datums, context)?);
+            }
+            let bytes: Vec<Row> = values.iter().map(|value| Row::pack([*value])).collect();
+            if values.iter().any(Datum::is_null) || bytes.windows(2).any(|w| w[0] != w[1]) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
 }
 
 /// Window calls, by the same evaluation as in dataflows: it has its own slow twin in its tests.
