@@ -187,6 +187,25 @@ impl WindowCall {
         }
     }
 
+    /// Whether the result depends on the order of rows that tie.
+    pub fn tells_ties_apart(&self) -> bool {
+        match &self.function {
+            WindowFunction::Rank
+            | WindowFunction::DenseRank
+            | WindowFunction::PercentRank
+            | WindowFunction::CumeDist => false,
+            WindowFunction::Aggregate(
+                AggregateKind::Count
+                | AggregateKind::SumInt
+                | AggregateKind::SumIntToNumeric
+                | AggregateKind::SumNumeric
+                | AggregateKind::All
+                | AggregateKind::Any,
+            ) => self.frame.units == FrameUnits::Rows,
+            _ => true,
+        }
+    }
+
     /// The columns that it uses.
     pub fn support(&self) -> impl Iterator<Item = usize> {
         self.inputs().filter_map(|argument| match argument {

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tidemill_expr::ScalarExpr;
+use tidemill_expr::{ScalarExpr, WindowCall};
 use tidemill_plan::relation::build::grow;
 use tidemill_plan::relation::types::project_type;
-use tidemill_plan::{Id, LocalId, RelationExpr};
+use tidemill_plan::{ColumnOrder, Id, LocalId, RelationExpr};
 
 /// Drops unused columns.
 pub fn push_demand(relation: &mut RelationExpr) {
@@ -141,12 +141,7 @@ impl Demand {
                     .project(outputs.to_vec())
             }
             RelationExpr::Window { input, partition_by, order_by, calls } => {
-                // Rows that tie are told apart by all their bytes: every column counts.
-                let arity = input.arity();
-                let all: Vec<usize> = (0..arity).collect();
-                let input = Box::new(self.narrow(*input, &all));
-                RelationExpr::Window { input, partition_by, order_by, calls }
-                    .project(outputs.to_vec())
+                self.narrow_window(*input, (partition_by, order_by, calls), outputs)
             }
             RelationExpr::Negate { input } => self.narrow(*input, outputs).negate(),
             RelationExpr::Threshold { input } => {
@@ -223,6 +218,47 @@ impl Demand {
         equivalences.iter_mut().flatten().for_each(|expr| rename(expr, &places));
         let outputs = outputs.iter().map(|column| places[column]).collect();
         RelationExpr::Join { inputs: narrowed, equivalences }.project(outputs)
+    }
+
+    fn narrow_window(
+        &mut self,
+        input: RelationExpr,
+        (mut partition_by, mut order_by, calls): (Vec<usize>, Vec<ColumnOrder>, Vec<WindowCall>),
+        outputs: &[usize],
+    ) -> RelationExpr {
+        let arity = input.arity();
+        let mut kept = Vec::new();
+        let mut places_of_calls = HashMap::new();
+        for (at, call) in calls.into_iter().enumerate() {
+            if outputs.contains(&(arity + at)) {
+                places_of_calls.insert(arity + at, kept.len());
+                kept.push(call);
+            }
+        }
+        if kept.is_empty() {
+            return self.narrow(input, outputs);
+        }
+        // Rows that tie are told apart by all their bytes: every column counts, unless the order
+        // of ties does not.
+        let mut used: Vec<usize> = (0..arity).collect();
+        if !kept.iter().any(WindowCall::tells_ties_apart) {
+            used = outputs.iter().copied().filter(|column| *column < arity).collect();
+            used.extend(&partition_by);
+            used.extend(order_by.iter().map(|key| key.column));
+            used.extend(kept.iter().flat_map(WindowCall::support));
+        }
+        let (input, places) = self.keep(input, used);
+        partition_by.iter_mut().for_each(|column| *column = places[column]);
+        order_by.iter_mut().for_each(|key| key.column = places[&key.column]);
+        kept.iter_mut().for_each(|call| call.map_columns(&|column| places[&column]));
+        let width = input.arity();
+        let place = |column: &usize| match places_of_calls.get(column) {
+            Some(call) => width + call,
+            None => places[column],
+        };
+        let outputs = outputs.iter().map(place).collect();
+        let input = Box::new(input);
+        RelationExpr::Window { input, partition_by, order_by, calls: kept }.project(outputs)
     }
 
     fn narrow_let(

@@ -1,9 +1,10 @@
 //! Predicate pushdown: a filter goes below whatever gives the same rows without those that it
 //! drops; an equality across the inputs of a join becomes an equivalence of the join.
 
-use tidemill_expr::ScalarExpr;
+use tidemill_expr::{ScalarExpr, WindowCall, WindowFunction};
 use tidemill_plan::RelationExpr;
 use tidemill_plan::relation::build::grow;
+use tidemill_repr::{ColumnType, Datum, Row, ScalarType};
 
 use crate::equality::{Bytes, Comparison, as_comparison, canonical, comparable_bytes};
 use crate::rewrites::joins::merge_classes;
@@ -54,7 +55,16 @@ fn push_here(relation: RelationExpr, mut predicates: Vec<ScalarExpr>) -> Relatio
         RelationExpr::Window { input, partition_by, order_by, calls } => {
             // What drops whole partitions does not change the others.
             let (below, above) = split(predicates, |column| partition_by.contains(&column));
-            let input = Box::new(push(*input, below));
+            let mut input = Box::new(push(*input, below));
+            if let Some(limit) = first_rows(&above, input.arity(), &calls)
+                && !matches!(&*input, RelationExpr::TopK { group_key, order_by: keys, .. }
+                    if *group_key == partition_by && *keys == order_by)
+            {
+                let (group_key, order_by) = (partition_by.clone(), order_by.clone());
+                let limit = Some(limit);
+                let top = RelationExpr::TopK { input, group_key, order_by, limit, offset: 0 };
+                input = Box::new(top);
+            }
             RelationExpr::Window { input, partition_by, order_by, calls }.filter(above)
         }
         RelationExpr::Negate { input } => push(*input, predicates).negate(),
@@ -80,6 +90,39 @@ fn push_here(relation: RelationExpr, mut predicates: Vec<ScalarExpr>) -> Relatio
             leaf.filter(predicates)
         }
     }
+}
+
+/// How many rows of each partition can be kept by these predicates, where they ask for the first
+/// row numbers, and nothing that is computed depends on later rows.
+fn first_rows(predicates: &[ScalarExpr], arity: usize, calls: &[WindowCall]) -> Option<ScalarExpr> {
+    use WindowFunction::{DenseRank, Rank, RowNumber};
+    if !calls.iter().all(|call| matches!(call.function, RowNumber | Rank | DenseRank)) {
+        return None;
+    }
+    let numbered = |expr: &ScalarExpr| match expr {
+        ScalarExpr::Column(column) => column
+            .checked_sub(arity)
+            .and_then(|call| calls.get(call))
+            .is_some_and(|call| call.function == RowNumber),
+        _ => false,
+    };
+    let limit_of = |predicate: &ScalarExpr| {
+        let (comparison, left, right) = as_comparison(predicate)?;
+        let (comparison, limit) = match (numbered(left), numbered(right)) {
+            (true, false) => (comparison, right),
+            (false, true) => (comparison.flipped(), left),
+            _ => return None,
+        };
+        let Some(Ok(Datum::Int(limit))) = limit.as_literal() else { return None };
+        match comparison {
+            Comparison::Equal | Comparison::LessOrEqual => Some(limit),
+            Comparison::Less => limit.checked_sub(1),
+            Comparison::Greater | Comparison::GreaterOrEqual => None,
+        }
+    };
+    let limit = predicates.iter().filter_map(limit_of).min()?;
+    let typ = ColumnType::new(ScalarType::Int8).nullable(false);
+    Some(ScalarExpr::Literal(Ok(Row::pack([Datum::Int(limit.max(0))])), typ))
 }
 
 /// Predicates on these columns only, and the others.
@@ -192,7 +235,7 @@ fn push_join(
 /// What must have equal bytes for an equality of two expressions of different inputs.
 fn as_equivalence(
     predicate: &ScalarExpr,
-    columns: &[tidemill_repr::ColumnType],
+    columns: &[ColumnType],
     inputs_of: &dyn Fn(&ScalarExpr) -> Vec<usize>,
 ) -> Option<Vec<ScalarExpr>> {
     let (Comparison::Equal, left, right) = as_comparison(predicate)? else { return None };
@@ -207,7 +250,7 @@ fn as_equivalence(
     Some(match comparable_bytes(&left_type, &right_type)? {
         Bytes::Plain => vec![left.clone(), right.clone()],
         Bytes::Canonical => {
-            let loose = |typ: &tidemill_repr::ColumnType| typ.clone().with_typmod(-1);
+            let loose = |typ: &ColumnType| typ.clone().with_typmod(-1);
             vec![
                 canonical(left.clone(), &loose(&left_type)),
                 canonical(right.clone(), &loose(&right_type)),
@@ -220,7 +263,7 @@ fn as_equivalence(
 fn transferred(
     predicate: &ScalarExpr,
     equivalences: &[Vec<ScalarExpr>],
-    columns: &[tidemill_repr::ColumnType],
+    columns: &[ColumnType],
 ) -> Vec<ScalarExpr> {
     let [column] = predicate.support()[..] else { return Vec::new() };
     let this = ScalarExpr::Column(column);
