@@ -25,6 +25,8 @@ mod integer;
 pub(crate) mod jsonb;
 mod numeric;
 mod pattern;
+mod regex;
+mod similar;
 mod system;
 mod table;
 mod text;
@@ -59,6 +61,8 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     text::define(d);
     text_values::define(d);
     pattern::define(d);
+    regex::calls::define(d);
+    similar::define(d);
     bytea::define(d);
     datetime::define(d);
     format_numbers::define(d);

@@ -30,6 +30,18 @@ impl<'e> Emitter<'e> {
         Emitter { emit, builder: RowBuilder::new(), rows: 0 }
     }
 
+    /// A row that `fill` builds.
+    pub(super) fn build(&mut self, fill: impl FnOnce(&mut RowBuilder)) -> Result<(), EvalError> {
+        self.rows += 1;
+        if self.rows > MAX_ROWS {
+            return Err(too_many_rows());
+        }
+        self.builder.clear();
+        fill(&mut self.builder);
+        (self.emit)(&self.builder);
+        Ok(())
+    }
+
     pub(super) fn row<'a>(
         &mut self,
         datums: impl IntoIterator<Item = Datum<'a>>,
@@ -113,13 +125,6 @@ const SUBSCRIPTS: TableEval = |a, _, emit| {
     Ok(())
 };
 
-const REGEXP_SPLIT: TableEval = |a, _, emit| {
-    let mut parts = Vec::new();
-    super::pattern::split(a, &mut |part| parts.push(part))?;
-    let mut out = Emitter::new(emit);
-    parts.into_iter().try_for_each(|part| out.row([Datum::Text(part)]))
-};
-
 const STRING_SPLIT: TableEval = |a, _, emit| {
     if a.first().is_none_or(Datum::is_null) {
         return Ok(());
@@ -197,21 +202,7 @@ pub(super) fn definitions() -> Vec<TableFunction> {
         SUBSCRIPTS,
         doc,
     );
-    let doc = "The parts of a text between matches.";
-    t.add(
-        "regexp_split_to_table_no_flags",
-        "regexp_split_to_table(text, text) -> text",
-        true,
-        REGEXP_SPLIT,
-        doc,
-    );
-    t.add(
-        "regexp_split_to_table",
-        "regexp_split_to_table(text, text, text) -> text",
-        true,
-        REGEXP_SPLIT,
-        doc,
-    );
+    super::regex::calls::define_tables(&mut t);
     let doc = "The fields of a text.";
     t.add("text_to_table", "string_to_table(text, text) -> text", false, STRING_SPLIT, doc);
     t.add(
