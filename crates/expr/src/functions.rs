@@ -21,6 +21,7 @@ pub(crate) mod datetime;
 mod float;
 mod format_numbers;
 mod format_times;
+mod hash;
 mod integer;
 pub(crate) mod jsonb;
 mod numeric;
@@ -64,6 +65,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     regex::calls::define(d);
     similar::define(d);
     bytea::define(d);
+    hash::define(d);
     datetime::define(d);
     format_numbers::define(d);
     format_times::define(d);

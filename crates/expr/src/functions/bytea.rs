@@ -1,5 +1,7 @@
 //! Bytes.
 
+mod bits;
+
 use tidemill_repr::{Datum, SqlState};
 
 use crate::error::EvalError;
@@ -8,6 +10,7 @@ use crate::functions::Definitions;
 use crate::functions::arguments::{bytes, int};
 
 pub(super) fn define(d: &mut Definitions) {
+    bits::define(d);
     d.add(
         "byteacat",
         "byteacat(bytea, bytea) -> bytea",

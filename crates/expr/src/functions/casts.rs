@@ -52,7 +52,7 @@ fn padded<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
 }
 
 /// Microseconds rounded to a number of digits of a second, half away from zero.
-fn to_precision(micros: i64, digits: i32) -> i64 {
+pub(super) fn to_precision(micros: i64, digits: i32) -> i64 {
     let Ok(digits) = u32::try_from(digits) else { return micros };
     if digits >= 6 || micros == i64::MAX || micros == i64::MIN {
         return micros;

@@ -1,6 +1,8 @@
 //! `real` and `double precision`: arithmetic with PostgreSQL's errors in place of infinities that
 //! were not there before, and its mathematics.
 
+mod degrees;
+
 use tidemill_repr::{Datum, SqlState};
 
 use crate::error::EvalError;
@@ -147,6 +149,7 @@ pub(super) fn define(d: &mut Definitions) {
     define_powers(d);
     define_trigonometry(d);
     define_casts(d);
+    degrees::define(d);
     d.add(
         "random",
         "random() -> float8",
@@ -339,9 +342,6 @@ fn define_trigonometry(d: &mut Definitions) {
     within!(d, "dsinh", "sinh", |_| true, f64::sinh, "Hyperbolic sine.");
     within!(d, "dcosh", "cosh", |_| true, f64::cosh, "Hyperbolic cosine.");
     within!(d, "dtanh", "tanh", |_| true, f64::tanh, "Hyperbolic tangent.");
-    within!(d, "dsind", "sind", f64::is_finite, |x| degrees_of(x, f64::sin), "Sine of degrees.");
-    within!(d, "dcosd", "cosd", f64::is_finite, |x| degrees_of(x, f64::cos), "Cosine of degrees.");
-    within!(d, "dtand", "tand", f64::is_finite, |x| degrees_of(x, f64::tan), "Tangent of degrees.");
     unary!(d, "degrees", "degrees", f64::to_degrees, "Radians as degrees.");
     unary!(d, "radians", "radians", f64::to_radians, "Degrees as radians.").safe();
     d.add(
@@ -350,13 +350,6 @@ fn define_trigonometry(d: &mut Definitions) {
         |a, _| Ok(Datum::Float8(float8(a, 0)?.atan2(float8(a, 1)?))),
         "Inverse tangent of a quotient.",
     );
-}
-
-/// Exact at the multiples of 30 and 45 degrees where a user looks for it.
-fn degrees_of(x: f64, f: fn(f64) -> f64) -> f64 {
-    let value = f(x.rem_euclid(360.0).to_radians());
-    let rounded = (value * 2.0).round() / 2.0;
-    if (value - rounded).abs() < 1e-15 { rounded } else { value }
 }
 
 /// A float as an integer within a range, rounded with ties to even.

@@ -1,223 +1,426 @@
-//! `to_char` of numbers, in its everyday patterns: `9 0 . , D G S MI PR PL SG FM L %`.
+//! `to_char` of numbers and `to_number`: templates, and which value is shown how.
 
-use tidemill_repr::Numeric;
+mod process;
+
+use tidemill_repr::{ColumnType, Datum, Numeric, ScalarType, SqlState};
 
 use crate::error::EvalError;
 use crate::function::Eval;
 use crate::functions::Definitions;
 use crate::functions::arguments::{Evaluated, float4, float8, int, numeric, text};
+use crate::functions::format_numbers::process::{read, show};
 use crate::scalar::EvalContext;
 
-/// One place of a template.
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
-    /// `9` or, with zeros, `0`.
-    Digit(bool),
+/// A pattern of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Comma,
     Point,
+    LocalPoint,
+    Zero,
+    Nine,
+    Blank,
+    Exponent,
+    NoFill,
     Group,
-    /// `S` or `SG`: a sign that is always shown here.
-    Sign,
-    /// `MI`: a minus here, else a blank.
+    Currency,
     Minus,
-    /// `PL`
     Plus,
+    Brackets,
+    Roman,
+    SmallRoman,
+    AnySign,
+    Sign,
+    Ordinal,
+    SmallOrdinal,
+    Shift,
+}
+
+/// Longer patterns before their beginnings; small letters mean the same but for two.
+const KEYS: &[(&str, Key)] = &[
+    ("EEEE", Key::Exponent),
+    ("FM", Key::NoFill),
+    ("MI", Key::Minus),
+    ("PL", Key::Plus),
+    ("PR", Key::Brackets),
+    ("RN", Key::Roman),
+    ("rn", Key::SmallRoman),
+    ("SG", Key::AnySign),
+    ("TH", Key::Ordinal),
+    ("th", Key::SmallOrdinal),
+    (",", Key::Comma),
+    (".", Key::Point),
+    ("0", Key::Zero),
+    ("9", Key::Nine),
+    ("B", Key::Blank),
+    ("D", Key::LocalPoint),
+    ("G", Key::Group),
+    ("L", Key::Currency),
+    ("S", Key::Sign),
+    ("V", Key::Shift),
+];
+
+/// One piece of a template.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Node {
+    Pattern(Key),
     Literal(char),
 }
 
-#[derive(Default)]
-struct Template {
-    places: Vec<Place>,
-    no_fill: bool,
-    brackets: bool,
+/// Where a sign of the locale stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum SignPlace {
+    #[default]
+    None,
+    Before,
+    After,
 }
 
-fn parse(template: &str) -> Template {
+/// A template, and what it says as a whole.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "patterns are there or not")]
+pub(super) struct Template {
+    pub(super) nodes: Vec<Node>,
+    /// Digits before and after the point.
+    pub(super) before: usize,
+    pub(super) after: usize,
+    /// Digits that `V` shifts by.
+    pub(super) shift: usize,
+    pub(super) sign_place: SignPlace,
+    /// Digits before the sign.
+    pub(super) before_sign: usize,
+    /// Places of the first and last `0`.
+    pub(super) zero_start: usize,
+    pub(super) zero_end: usize,
+    pub(super) zero: bool,
+    pub(super) decimal: bool,
+    pub(super) no_fill: bool,
+    pub(super) local_sign: bool,
+    pub(super) brackets: bool,
+    pub(super) minus: bool,
+    pub(super) plus: bool,
+    pub(super) roman: bool,
+    pub(super) multiplied: bool,
+    pub(super) exponent: bool,
+    blank: bool,
+}
+
+fn wrong(message: &str) -> EvalError {
+    EvalError::invalid(SqlState::SYNTAX_ERROR, message)
+}
+
+/// The pattern that a text starts with.
+fn key(rest: &str) -> Option<(Key, usize)> {
+    let starts = |name: &str| {
+        rest.starts_with(name) || rest.starts_with(name.to_ascii_lowercase().as_str())
+    };
+    let exact = KEYS.iter().find(|(name, _)| rest.starts_with(name));
+    let found = exact.or_else(|| KEYS.iter().find(|(name, _)| starts(name)));
+    found.map(|(name, key)| (*key, name.len()))
+}
+
+fn parse(template: &str) -> Result<Template, EvalError> {
     let mut parsed = Template::default();
     let mut rest = template;
     while let Some(next) = rest.chars().next() {
-        let upper = rest.get(..2).map(str::to_ascii_uppercase);
-        let place = match upper.as_deref() {
-            Some("FM") => {
-                parsed.no_fill = true;
-                rest = &rest[2..];
-                continue;
+        if let Some((key, length)) = key(rest) {
+            parsed.learn(key)?;
+            parsed.nodes.push(Node::Pattern(key));
+            rest = &rest[length..];
+        } else if next == '"' {
+            let mut characters = rest[1..].char_indices();
+            let mut end = rest.len();
+            while let Some((at, c)) = characters.next() {
+                match c {
+                    '"' => {
+                        end = at + 2;
+                        break;
+                    }
+                    '\\' => {
+                        let escaped = characters.next().map_or('\\', |(_, c)| c);
+                        parsed.nodes.push(Node::Literal(escaped));
+                    }
+                    other => parsed.nodes.push(Node::Literal(other)),
+                }
             }
-            Some("PR") => {
-                parsed.brackets = true;
-                rest = &rest[2..];
-                continue;
-            }
-            Some("MI") => Some(Place::Minus),
-            Some("PL") => Some(Place::Plus),
-            Some("SG") => Some(Place::Sign),
-            _ => None,
-        };
-        if let Some(place) = place {
-            parsed.places.push(place);
-            rest = &rest[2..];
-            continue;
+            rest = &rest[end..];
+        } else {
+            let skip = usize::from(rest.starts_with("\\\""));
+            let c = rest[skip..].chars().next().unwrap_or(next);
+            parsed.nodes.push(Node::Literal(c));
+            rest = &rest[skip + c.len_utf8()..];
         }
-        if next == '"' {
-            let end = rest[1..].find('"').map_or(rest.len(), |end| end + 1);
-            parsed.places.extend(rest[1..end].chars().map(Place::Literal));
-            rest = rest.get(end + 1..).unwrap_or("");
-            continue;
-        }
-        parsed.places.push(match next {
-            '9' => Place::Digit(false),
-            '0' => Place::Digit(true),
-            '.' | 'D' | 'd' => Place::Point,
-            ',' | 'G' | 'g' => Place::Group,
-            'S' | 's' => Place::Sign,
-            'L' | 'l' => Place::Literal(' '),
-            other => Place::Literal(other),
-        });
-        rest = &rest[next.len_utf8()..];
     }
-    parsed
+    Ok(parsed)
 }
 
-fn render(value: &Numeric, template: &Template) -> Result<String, EvalError> {
-    let places = &template.places;
-    let point = places.iter().position(|place| *place == Place::Point).unwrap_or(places.len());
-    let digit = |place: &&Place| matches!(place, Place::Digit(_));
-    let before = places[..point].iter().filter(digit).count();
-    let after = places[point..].iter().filter(digit).count();
-    let scale = i32::try_from(after).unwrap_or(0);
-    let rounded = if value.is_finite() { value.round(scale)? } else { *value };
-    let negative = rounded.signum() < 0;
-    let shown = rounded.abs().to_string();
-    let (whole, fraction) = shown.split_once('.').unwrap_or((&shown, ""));
-    let whole = if whole == "0" && before > 0 && after > 0 { "" } else { whole };
-    let overflow = whole.len() > before || !value.is_finite();
-    // Where digits start to be shown: at the first digit of the number or the first 0.
-    let first_zero =
-        places[..point].iter().filter(digit).position(|place| *place == Place::Digit(true));
-    let start = (before - whole.len().min(before)).min(first_zero.unwrap_or(before));
-    let own_sign =
-        places.iter().any(|place| matches!(place, Place::Sign | Place::Minus)) || template.brackets;
-    let mut out = String::new();
-    let (mut at, mut signed, mut in_fraction) = (0, own_sign, 0);
-    let fraction_needed =
-        significant(fraction, &places[point.min(places.len())..], template.no_fill);
-    for (index, place) in places.iter().enumerate() {
-        match place {
-            Place::Digit(_) if index < point => {
-                if at < start {
-                    if !template.no_fill {
-                        out.push(' ');
-                    }
+impl Template {
+    /// Takes account of one more pattern.
+    fn learn(&mut self, key: Key) -> Result<(), EvalError> {
+        if self.exponent && key != Key::Exponent {
+            return Err(wrong("\"EEEE\" must be the last pattern used"));
+        }
+        match key {
+            Key::Nine | Key::Zero => self.digit(key)?,
+            Key::Blank => self.blank |= self.before == 0 && self.after == 0 && !self.zero,
+            Key::Point | Key::LocalPoint => {
+                if self.decimal {
+                    return Err(wrong("multiple decimal points"));
+                }
+                if self.multiplied {
+                    return Err(wrong("cannot use \"V\" and decimal point together"));
+                }
+                self.decimal = true;
+            }
+            Key::NoFill => self.no_fill = true,
+            Key::Sign | Key::Minus | Key::Plus | Key::AnySign | Key::Brackets => self.sign(key)?,
+            Key::Roman | Key::SmallRoman => self.roman = true,
+            Key::Shift => {
+                if self.decimal {
+                    return Err(wrong("cannot use \"V\" and decimal point together"));
+                }
+                self.multiplied = true;
+            }
+            Key::Exponent => {
+                if self.exponent {
+                    return Err(wrong("cannot use \"EEEE\" twice"));
+                }
+                let others = self.blank
+                    || self.no_fill
+                    || self.local_sign
+                    || self.brackets
+                    || self.minus
+                    || self.plus
+                    || self.roman
+                    || self.multiplied;
+                if others {
+                    return Err(EvalError::Invalid {
+                        code: SqlState::SYNTAX_ERROR.0.to_owned(),
+                        message: "\"EEEE\" is incompatible with other formats".to_owned(),
+                        detail: Some(
+                            "\"EEEE\" may only be used together with digit and decimal point \
+                             patterns."
+                                .to_owned(),
+                        ),
+                    });
+                }
+                self.exponent = true;
+            }
+            Key::Comma | Key::Group | Key::Currency | Key::Ordinal | Key::SmallOrdinal => {}
+        }
+        Ok(())
+    }
+
+    fn digit(&mut self, key: Key) -> Result<(), EvalError> {
+        if self.brackets {
+            let name = if key == Key::Nine { "9" } else { "0" };
+            return Err(wrong(&format!("\"{name}\" must be ahead of \"PR\"")));
+        }
+        if key == Key::Nine && self.multiplied {
+            self.shift += 1;
+            return Ok(());
+        }
+        if key == Key::Zero && !self.zero && !self.decimal {
+            self.zero = true;
+            self.zero_start = self.before + 1;
+        }
+        if self.decimal {
+            self.after += 1;
+        } else {
+            self.before += 1;
+        }
+        if key == Key::Zero {
+            self.zero_end = self.before + self.after;
+        }
+        Ok(())
+    }
+
+    fn sign(&mut self, key: Key) -> Result<(), EvalError> {
+        let together =
+            |other: &str| Err(wrong(&format!("cannot use \"S\" and \"{other}\" together")));
+        match key {
+            Key::Sign => {
+                if self.local_sign {
+                    return Err(wrong("cannot use \"S\" twice"));
+                }
+                if self.plus || self.minus || self.brackets {
+                    return Err(wrong(
+                        "cannot use \"S\" and \"PL\"/\"MI\"/\"SG\"/\"PR\" together",
+                    ));
+                }
+                self.local_sign = true;
+                if self.decimal {
+                    self.sign_place = SignPlace::After;
                 } else {
-                    if !signed {
-                        sign_before(&mut out, negative, template.no_fill);
-                        signed = true;
-                    }
-                    out.push(if overflow { '#' } else { digit_at(whole, before, at) });
-                }
-                at += 1;
-            }
-            Place::Digit(_) => {
-                let c =
-                    if overflow { '#' } else { fraction.chars().nth(in_fraction).unwrap_or('0') };
-                in_fraction += 1;
-                if in_fraction <= fraction_needed {
-                    out.push(c);
+                    self.sign_place = SignPlace::Before;
+                    self.before_sign = self.before;
                 }
             }
-            Place::Point => {
-                if !signed {
-                    sign_before(&mut out, negative, template.no_fill);
-                    signed = true;
+            Key::Minus if self.local_sign => return together("MI"),
+            Key::Plus if self.local_sign => return together("PL"),
+            Key::AnySign if self.local_sign => return together("SG"),
+            Key::Minus => self.minus = true,
+            Key::Plus => self.plus = true,
+            Key::AnySign => (self.minus, self.plus) = (true, true),
+            _ => {
+                if self.local_sign || self.plus || self.minus {
+                    return Err(wrong(
+                        "cannot use \"PR\" and \"S\"/\"PL\"/\"MI\"/\"SG\" together",
+                    ));
                 }
-                out.push('.');
+                self.brackets = true;
             }
-            Place::Group if at > start => out.push(','),
-            Place::Group if template.no_fill => {}
-            Place::Group => out.push(' '),
-            Place::Sign => out.push(if negative { '-' } else { '+' }),
-            Place::Minus if negative => out.push('-'),
-            Place::Plus if !negative => out.push('+'),
-            Place::Minus | Place::Plus => {
-                if !template.no_fill {
-                    out.push(' ')
-                }
-            }
-            Place::Literal(c) => out.push(*c),
+        }
+        Ok(())
+    }
+}
+
+/// The capital Roman numeral; `#` of what has none.
+fn roman(value: Option<i64>) -> String {
+    const STEPS: [(i64, &str); 13] = [
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
+    ];
+    let Some(mut rest) = value.filter(|value| (1..=3999).contains(value)) else {
+        return "#".repeat(15);
+    };
+    let mut out = String::new();
+    for (step, letters) in STEPS {
+        while rest >= step {
+            out.push_str(letters);
+            rest -= step;
         }
     }
-    if !signed {
-        sign_before(&mut out, negative, template.no_fill);
-    }
-    if template.brackets {
-        return Ok(in_brackets(&out, negative, template.no_fill));
-    }
-    Ok(place_sign(out, places))
+    out
 }
 
-/// How many digits of the fraction are shown: all, or without zeros at the end that no `0` asks
-/// for.
-fn significant(fraction: &str, places: &[Place], no_fill: bool) -> usize {
-    let digits: Vec<&Place> =
-        places.iter().filter(|place| matches!(place, Place::Digit(_))).collect();
-    if !no_fill {
-        return digits.len();
+/// `d.ddde+dd`, of numbers that are finite.
+fn scientific(value: &Numeric, digits: usize) -> Result<String, EvalError> {
+    let plain = value.abs().to_string();
+    let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
+    let all = format!("{whole}{fraction}");
+    let first = all.find(|c| c != '0');
+    let mut exponent = first.map_or(0, |at| whole.len() as i64 - 1 - at as i64);
+    // The digits as a number with one place before the point, rounded there.
+    let significant = first.map_or("0", |at| &all[at..]);
+    let scaled = Numeric::parse(&format!("{}.{}", &significant[..1], &significant[1..]))?;
+    let places = i32::try_from(digits).unwrap_or(i32::MAX);
+    let mut mantissa = scaled.round(places)?;
+    if mantissa.sql_cmp(&Numeric::from(10)).is_ge() {
+        mantissa = mantissa.div(&Numeric::from(10))?.round(places)?;
+        exponent += 1;
     }
-    let forced =
-        digits.iter().rposition(|place| **place == Place::Digit(true)).map_or(0, |at| at + 1);
-    fraction.trim_end_matches('0').len().max(forced)
+    let sign = if value.signum() < 0 { '-' } else { ' ' };
+    let direction = if exponent < 0 { '-' } else { '+' };
+    Ok(format!("{sign}{mantissa}e{direction}{:02}", exponent.abs()))
 }
 
-fn digit_at(whole: &str, before: usize, at: usize) -> char {
-    let lead = before.saturating_sub(whole.len());
-    if at < lead {
-        '0'
-    } else {
-        whole.as_bytes().get(at - lead).map_or('0', |byte| char::from(*byte))
+/// A number by a template; `digits` is how many digits its type can tell apart.
+fn shown<'a>(
+    value: &Numeric,
+    template: &str,
+    digits: Option<usize>,
+    context: EvalContext<'a>,
+) -> Evaluated<'a> {
+    let mut template = parse(template)?;
+    if template.roman {
+        let rounded = if value.is_finite() { value.round(0)?.to_i64() } else { None };
+        return Ok(context.text(&show(&mut template, &roman(rounded), 0, '+')));
     }
+    if template.exponent {
+        if value.is_finite() {
+            return Ok(context.text(&scientific(value, template.after)?));
+        }
+        let (before, after) = ("#".repeat(template.before), "#".repeat(template.after + 4));
+        return Ok(context.text(&format!(" {before}.{after}")));
+    }
+    let mut value = *value;
+    if template.multiplied {
+        let shift = Numeric::from(10).pow(&Numeric::from(template.shift as i64))?;
+        value = value.mul(&shift)?;
+        template.before += template.shift;
+    }
+    if let Some(digits) = digits
+        && value.is_finite()
+    {
+        let whole = value.abs().round(0)?.to_string().len();
+        template.after = template.after.min(digits.saturating_sub(whole));
+    }
+    let places = i32::try_from(template.after).unwrap_or(i32::MAX);
+    let rounded = if value.is_finite() { value.round(places)? } else { value };
+    let text = rounded.to_string();
+    let (sign, number) = match text.strip_prefix('-') {
+        Some(number) => ('-', number.to_owned()),
+        None => ('+', text),
+    };
+    let length = number.find('.').unwrap_or(number.len());
+    if length > template.before {
+        let number = format!("{}.{}", "#".repeat(template.before), "#".repeat(template.after));
+        return Ok(context.text(&show(&mut template, &number, 0, sign)));
+    }
+    let spaces = template.before - length;
+    Ok(context.text(&show(&mut template, &number, spaces, sign)))
 }
 
-fn sign_before(out: &mut String, negative: bool, no_fill: bool) {
-    if negative {
-        out.push('-');
-    } else if !no_fill {
-        // The sign's place stays blank, before the fill.
-        out.insert(0, ' ');
+fn to_number<'a>(a: &[Datum<'a>]) -> Evaluated<'a> {
+    let (source, template) = (text(a, 0)?, text(a, 1)?);
+    if template.is_empty() {
+        return Ok(Datum::Null);
     }
+    let mut template = parse(template)?;
+    for (is, name) in [(template.exponent, "EEEE"), (template.roman, "RN")] {
+        if is {
+            return Err(EvalError::invalid(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("\"{name}\" not supported for input"),
+            ));
+        }
+    }
+    let (digits, after) = read(&mut template, source);
+    let precision = template.before + template.shift + after;
+    let value = Numeric::parse(&digits)?;
+    let modifier = i32::try_from(precision << 16 | after).unwrap_or(0).saturating_add(4);
+    let typ = ColumnType::new(ScalarType::Numeric).with_typmod(modifier);
+    let value = match typ.numeric_precision_scale() {
+        Some((precision, scale)) if precision > 0 => value.apply_modifier(precision, scale)?,
+        _ => value,
+    };
+    if template.multiplied {
+        let shift = Numeric::from(10).pow(&Numeric::from(-(template.shift as i64)))?;
+        return Ok(Datum::Numeric(value.mul(&shift)?));
+    }
+    Ok(Datum::Numeric(value))
 }
 
-/// A leading `S` stands right before the first digit.
-fn place_sign(out: String, places: &[Place]) -> String {
-    if places.first() != Some(&Place::Sign) {
-        return out;
-    }
-    let Some(sign) = out.chars().next() else { return out };
-    let blanks = out[1..].len() - out[1..].trim_start_matches(' ').len();
-    format!("{}{sign}{}", " ".repeat(blanks), &out[1 + blanks..])
-}
-
-fn in_brackets(out: &str, negative: bool, no_fill: bool) -> String {
-    let trimmed = out.trim_start_matches(' ');
-    let blanks = " ".repeat(out.len() - trimmed.len());
-    match (negative, no_fill) {
-        (true, _) => format!("{blanks}<{trimmed}>"),
-        (false, true) => out.to_owned(),
-        (false, false) => format!(" {out} "),
-    }
-}
-
-fn shown<'a>(value: &Numeric, template: &str, context: EvalContext<'a>) -> Evaluated<'a> {
-    Ok(context.text(&render(value, &parse(template))?))
+/// A float as the number that its shortest text is, so that no digits appear that it has not.
+fn of_float(value: f64, single: bool) -> Result<Numeric, EvalError> {
+    Ok(if single { Numeric::from_f32(value as f32)? } else { Numeric::from_f64(value)? })
 }
 
 pub(super) fn define(d: &mut Definitions) {
     let doc = "Written by a template.";
-    let of_numeric: Eval = |a, c| shown(&numeric(a, 0)?, text(a, 1)?, c);
+    let of_numeric: Eval = |a, c| shown(&numeric(a, 0)?, text(a, 1)?, None, c);
     d.add("numeric_to_char", "to_char(numeric, text) -> text", of_numeric, doc);
-    let of_int: Eval = |a, c| shown(&Numeric::from(int(a, 0)?), text(a, 1)?, c);
+    let of_int: Eval = |a, c| shown(&Numeric::from(int(a, 0)?), text(a, 1)?, None, c);
     d.add("int4_to_char", "to_char(int4, text) -> text", of_int, doc);
     d.add("int8_to_char", "to_char(int8, text) -> text", of_int, doc);
-    let of_float8: Eval = |a, c| shown(&Numeric::from_f64(float8(a, 0)?)?, text(a, 1)?, c);
+    let of_float8: Eval =
+        |a, c| shown(&of_float(float8(a, 0)?, false)?, text(a, 1)?, Some(15), c);
     d.add("float8_to_char", "to_char(float8, text) -> text", of_float8, doc);
-    let of_float4: Eval = |a, c| shown(&Numeric::from_f32(float4(a, 0)?)?, text(a, 1)?, c);
+    let of_float4: Eval =
+        |a, c| shown(&of_float(f64::from(float4(a, 0)?), true)?, text(a, 1)?, Some(6), c);
     d.add("float4_to_char", "to_char(float4, text) -> text", of_float4, doc);
+    let doc = "A number read by a template.";
+    d.add("numeric_to_number", "to_number(text, text) -> numeric", |a, _| to_number(a), doc);
 }

@@ -1,5 +1,7 @@
 //! `numeric`: its operators, functions and casts.
 
+pub(super) mod whole;
+
 use tidemill_repr::numeric::NumericError;
 use tidemill_repr::{ColumnType, Datum, Numeric, ScalarType, SqlError, SqlState};
 
@@ -63,6 +65,7 @@ pub(super) fn define(d: &mut Definitions) {
     define_rounding(d);
     define_powers(d);
     define_casts(d);
+    whole::define(d);
 }
 
 fn define_rounding(d: &mut Definitions) {

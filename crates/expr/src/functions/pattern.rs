@@ -137,6 +137,17 @@ pub(super) fn define(d: &mut Definitions) {
         like_escape,
         "A LIKE pattern with an escape character.",
     );
+    for (id, signature, source) in [
+        ("textlike_call", "like(text, text)", "textlike"),
+        ("namelike_call", "like(name, text)", "namelike"),
+        ("textnlike_call", "notlike(text, text)", "textnlike"),
+        ("namenlike_call", "notlike(name, text)", "namenlike"),
+    ] {
+        let eval = d.functions.iter().find(|function| function.id == source).map(|f| f.eval);
+        if let Some(eval) = eval {
+            d.add(id, &format!("{signature} -> bool"), eval, "LIKE as a function.");
+        }
+    }
     let bytes: [(&str, &str, Eval); 2] = [
         ("bytealike", "~~", |a, _| {
             let (source, pattern) =

@@ -2,7 +2,9 @@
 
 mod building;
 mod encoding;
+mod unicode;
 
+pub(super) use encoding::hex;
 use tidemill_repr::{Datum, RowBuilder, SqlState};
 
 use crate::error::EvalError;
@@ -225,6 +227,7 @@ pub(super) fn define(d: &mut Definitions) {
     define_changes(d);
     building::define(d);
     encoding::define(d);
+    unicode::define(d);
 }
 
 fn define_lengths(d: &mut Definitions) {

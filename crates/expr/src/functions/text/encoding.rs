@@ -1,6 +1,6 @@
-//! Digests, and bytes as text.
+//! Bytes as text.
 
-use tidemill_repr::{Datum, SqlState};
+use tidemill_repr::SqlState;
 
 use crate::error::EvalError;
 use crate::function::Eval;
@@ -152,62 +152,4 @@ pub(super) fn define(d: &mut Definitions) {
         decode,
         "Bytes of a text: hex, base64 or escape.",
     );
-    let digest: Eval = |a, c| {
-        let value = match a.first() {
-            Some(Datum::Bytes(bytes)) => bytes,
-            _ => text(a, 0)?.as_bytes(),
-        };
-        Ok(c.text(&hex(&md5::digest(value))))
-    };
-    d.add("md5_text", "md5(text) -> text", digest, "MD5 digest in hexadecimal digits.");
-    d.add("md5_bytea", "md5(bytea) -> text", digest, "MD5 digest in hexadecimal digits.");
-}
-
-/// MD5 (RFC 1321); it is small, and no dependency has to be asked for it.
-mod md5 {
-    const SHIFTS: [[u32; 4]; 4] =
-        [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
-
-    pub(super) fn digest(message: &[u8]) -> [u8; 16] {
-        let mut state = [0x6745_2301u32, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
-        let mut padded = message.to_vec();
-        padded.push(0x80);
-        while padded.len() % 64 != 56 {
-            padded.push(0);
-        }
-        padded.extend_from_slice(&(message.len() as u64).wrapping_mul(8).to_le_bytes());
-        for block in padded.chunks_exact(64) {
-            round(&mut state, block);
-        }
-        let mut out = [0; 16];
-        for (word, place) in state.iter().zip(out.chunks_exact_mut(4)) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        out
-    }
-
-    fn round(state: &mut [u32; 4], block: &[u8]) {
-        let words: Vec<u32> = block
-            .chunks_exact(4)
-            .map(|bytes| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-            .collect();
-        let [mut a, mut b, mut c, mut d] = *state;
-        for step in 0..64usize {
-            let (mix, word) = match step / 16 {
-                0 => ((b & c) | (!b & d), step),
-                1 => ((d & b) | (!d & c), (5 * step + 1) % 16),
-                2 => (b ^ c ^ d, (3 * step + 5) % 16),
-                _ => (c ^ (b | !d), (7 * step) % 16),
-            };
-            let constant = (((step + 1) as f64).sin().abs() * 4_294_967_296.0) as u32;
-            let sum = a.wrapping_add(mix).wrapping_add(constant).wrapping_add(words[word]);
-            a = d;
-            d = c;
-            c = b;
-            b = b.wrapping_add(sum.rotate_left(SHIFTS[step / 16][step % 4]));
-        }
-        for (word, add) in state.iter_mut().zip([a, b, c, d]) {
-            *word = word.wrapping_add(add);
-        }
-    }
 }
