@@ -123,6 +123,14 @@ pub(super) fn define(d: &mut Definitions) {
                 .operator(operator);
         }
     }
+    for (suffix, operator, eval, doc) in comparisons!(sql_order) {
+        for (left, right) in [("name", "text"), ("text", "name")] {
+            let id = format!("{left}{suffix}{right}");
+            d.add(&id, &format!("{id}({left}, {right}) -> bool"), eval, doc)
+                .safe()
+                .operator(operator);
+        }
+    }
     for (suffix, operator, eval, doc) in comparisons!(bpchar_order) {
         let id = format!("bpchar{suffix}");
         d.add(&id, &format!("{id}(bpchar, bpchar) -> bool"), eval, doc).safe().operator(operator);

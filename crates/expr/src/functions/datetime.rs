@@ -3,6 +3,7 @@
 pub(crate) mod calendar;
 mod fields;
 mod making;
+mod mixed;
 
 use jiff::tz::TimeZone;
 use tidemill_repr::{Datum, Interval};
@@ -186,6 +187,7 @@ pub(super) fn define(d: &mut Definitions) {
     define_casts(d);
     fields::define(d);
     making::define(d);
+    mixed::define(d);
 }
 
 fn define_dates(d: &mut Definitions) {

@@ -99,6 +99,9 @@ impl<'e> ExprContext<'e> {
             | Expr::IsNotFalse(_)
             | Expr::IsUnknown(_)
             | Expr::IsNotUnknown(_) => self.is_test(expr),
+            Expr::IsNormalized { expr, form, negated } => {
+                self.is_normalized(expr, form.as_ref(), *negated)
+            }
             Expr::IsDistinctFrom(left, right) => self.is_distinct(left, right, false),
             Expr::IsNotDistinctFrom(left, right) => self.is_distinct(left, right, true),
             Expr::InList { expr, list, negated } => self.in_list(expr, list, *negated),

@@ -1,6 +1,6 @@
 //! Conditions: the IS tests, IN, BETWEEN, LIKE, EXISTS, and what only truth matters of.
 
-use sqlparser::ast::{BinaryOperator, Expr, Query, Spanned, UnaryOperator};
+use sqlparser::ast::{BinaryOperator, Expr, NormalizationForm, Query, Spanned, UnaryOperator};
 use tidemill_expr::resolve;
 use tidemill_plan::QueryScalar;
 use tidemill_repr::{ColumnType, ScalarType, SqlError};
@@ -25,6 +25,20 @@ fn certain(expr: QueryScalar) -> TypedScalar {
 }
 
 impl ExprContext<'_> {
+    /// `IS NFC NORMALIZED`
+    pub(super) fn is_normalized(
+        &self,
+        expr: &Expr,
+        form: Option<&NormalizationForm>,
+        negated: bool,
+    ) -> Result<TypedScalar, SqlError> {
+        let form = form.map_or("NFC".to_owned(), ToString::to_string);
+        let arguments = vec![self.plan(expr)?, literal::text(&form)];
+        let test = call_by_name(self.ctx, "is_normalized", arguments)
+            .map_err(|error| self.ctx.locate(error, expr.span()))?;
+        Ok(boolean(maybe_not(test.expr, negated)))
+    }
+
     /// A condition that is true exactly where `expr` (with `negated`, NOT `expr`) is true.
     pub(super) fn truth(
         &self,

@@ -113,6 +113,7 @@ impl ExprContext<'_> {
         self.refuse_aggregate_syntax(function, &name)?;
         let arguments = self.plain_arguments(function)?;
         let value = match name.as_str() {
+            "normalize" if arguments.len() == 2 => self.normalize(&arguments),
             "coalesce" => self.coalesce(&arguments),
             "nullif" => self.null_if(&arguments),
             "row" => record(ctx, self.plan_each(&arguments)?),
@@ -141,6 +142,18 @@ impl ExprContext<'_> {
                 error
             }
         })
+    }
+
+    /// `normalize(text, NFC)`: the form is a keyword.
+    fn normalize(&self, arguments: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        const FORMS: [&str; 4] = ["nfc", "nfd", "nfkc", "nfkd"];
+        let form = match arguments[1] {
+            Expr::Identifier(ident) if FORMS.contains(&ident.value.to_lowercase().as_str()) => {
+                literal::text(&ident.value)
+            }
+            other => self.plan(other)?,
+        };
+        call_by_name(self.ctx, "normalize", vec![self.plan(arguments[0])?, form])
     }
 
     fn refuse_aggregate_syntax(&self, function: &Function, name: &str) -> Result<(), SqlError> {

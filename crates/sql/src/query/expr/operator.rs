@@ -9,7 +9,7 @@ use tidemill_expr::resolve;
 use tidemill_plan::QueryScalar;
 use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 
-use super::{ExprContext, bare, is_minus, number_text};
+use super::{ExprContext, bare, call_by_name, is_minus, number_text};
 use crate::query::cast::{call, coerce_boolean, coerce_implicit};
 use crate::query::subquery::{Quantifier, plan_quantified};
 use crate::query::{QueryContext, TypedScalar, literal};
@@ -146,6 +146,7 @@ impl ExprContext<'_> {
     ) -> Result<TypedScalar, SqlError> {
         match op {
             BinaryOperator::And | BinaryOperator::Or => self.connective(left, op, right),
+            BinaryOperator::Overlaps => self.overlaps(left, right),
             _ => {
                 let Some(name) = operator_name(op) else {
                     return Err(self.ctx.unsupported(&format!("the operator {op}"), left.span()));
@@ -153,6 +154,23 @@ impl ExprContext<'_> {
                 self.operation(left, &name, right)
             }
         }
+    }
+
+    /// `(start, end) OVERLAPS (start, end)`
+    fn overlaps(&self, left: &Expr, right: &Expr) -> Result<TypedScalar, SqlError> {
+        let (Some(one), Some(two)) = (self.row_parts(left), self.row_parts(right)) else {
+            return Err(self.ctx.unsupported("OVERLAPS of other than two periods", left.span()));
+        };
+        for (parts, side) in [(&one, "left"), (&two, "right")] {
+            if parts.len() != 2 {
+                let message =
+                    format!("wrong number of parameters on {side} side of OVERLAPS expression");
+                return Err(self.ctx.error(SqlState::SYNTAX_ERROR, message, left.span()));
+            }
+        }
+        let arguments = self.plan_each(&[one, two].concat())?;
+        call_by_name(self.ctx, "overlaps", arguments)
+            .map_err(|error| self.ctx.locate(error, left.span()))
     }
 
     /// AND or OR: a chain of the same becomes one.
