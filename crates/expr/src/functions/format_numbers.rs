@@ -311,26 +311,24 @@ fn scientific(value: &Numeric, digits: usize) -> Result<String, EvalError> {
     let (whole, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
     let all = format!("{whole}{fraction}");
     let first = all.find(|c| c != '0');
-    let mut exponent = first.map_or(0, |at| whole.len() as i64 - 1 - at as i64);
+    let exponent = first.map_or(0, |at| whole.len() as i64 - 1 - at as i64);
     // The digits as a number with one place before the point, rounded there.
     let significant = first.map_or("0", |at| &all[at..]);
     let scaled = Numeric::parse(&format!("{}.{}", &significant[..1], &significant[1..]))?;
     let places = i32::try_from(digits).unwrap_or(i32::MAX);
-    let mut mantissa = scaled.round(places)?;
-    if mantissa.sql_cmp(&Numeric::from(10)).is_ge() {
-        mantissa = mantissa.div(&Numeric::from(10))?.round(places)?;
-        exponent += 1;
-    }
+    // What is rounded up to 10 stays so, as in PostgreSQL.
+    let mantissa = scaled.round(places)?;
     let sign = if value.signum() < 0 { '-' } else { ' ' };
     let direction = if exponent < 0 { '-' } else { '+' };
     Ok(format!("{sign}{mantissa}e{direction}{:02}", exponent.abs()))
 }
 
-/// A number by a template; `digits` is how many digits its type can tell apart.
+/// A number by a template; of a float, how many digits its type can tell apart and whether its
+/// sign is negative, which a zero keeps.
 fn shown<'a>(
     value: &Numeric,
     template: &str,
-    digits: Option<usize>,
+    float: Option<(usize, bool)>,
     context: EvalContext<'a>,
 ) -> Evaluated<'a> {
     let mut template = parse(template)?;
@@ -351,7 +349,7 @@ fn shown<'a>(
         value = value.mul(&shift)?;
         template.before += template.shift;
     }
-    if let Some(digits) = digits
+    if let Some((digits, _)) = float
         && value.is_finite()
     {
         let whole = value.abs().round(0)?.to_string().len();
@@ -362,6 +360,7 @@ fn shown<'a>(
     let text = rounded.to_string();
     let (sign, number) = match text.strip_prefix('-') {
         Some(number) => ('-', number.to_owned()),
+        None if float.is_some_and(|(_, negative)| negative) => ('-', text),
         None => ('+', text),
     };
     let length = number.find('.').unwrap_or(number.len());
@@ -416,10 +415,18 @@ pub(super) fn define(d: &mut Definitions) {
     d.add("int4_to_char", "to_char(int4, text) -> text", of_int, doc);
     d.add("int8_to_char", "to_char(int8, text) -> text", of_int, doc);
     let of_float8: Eval =
-        |a, c| shown(&of_float(float8(a, 0)?, false)?, text(a, 1)?, Some(15), c);
+        |a, c| {
+            let value = float8(a, 0)?;
+            let float = Some((15, value.is_sign_negative() && !value.is_nan()));
+            shown(&of_float(value, false)?, text(a, 1)?, float, c)
+        };
     d.add("float8_to_char", "to_char(float8, text) -> text", of_float8, doc);
     let of_float4: Eval =
-        |a, c| shown(&of_float(f64::from(float4(a, 0)?), true)?, text(a, 1)?, Some(6), c);
+        |a, c| {
+            let value = float4(a, 0)?;
+            let float = Some((6, value.is_sign_negative() && !value.is_nan()));
+            shown(&of_float(f64::from(value), true)?, text(a, 1)?, float, c)
+        };
     d.add("float4_to_char", "to_char(float4, text) -> text", of_float4, doc);
     let doc = "A number read by a template.";
     d.add("numeric_to_number", "to_number(text, text) -> numeric", |a, _| to_number(a), doc);

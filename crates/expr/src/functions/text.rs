@@ -169,11 +169,13 @@ fn chr<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
         return Err(limit("null character not permitted"));
     }
     if code < 0 {
-        return Err(limit("character number must be positive"));
+        return Err(bad_parameter("character number must be positive"));
     }
     let character = u32::try_from(code).ok().and_then(char::from_u32);
-    let character = character
-        .ok_or_else(|| limit(&format!("requested character too large for encoding: {code}")))?;
+    let character = character.ok_or_else(|| {
+        let how = if code > 0x10_FFFF { "too large" } else { "not valid" };
+        limit(&format!("requested character {how} for encoding: {code}"))
+    })?;
     Ok(context.text(character.encode_utf8(&mut [0; 4])))
 }
 

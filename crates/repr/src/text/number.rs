@@ -157,15 +157,50 @@ fn push_special(value: f64, out: &mut String) -> bool {
 /// Appends a `double precision`: the fewest digits that read back as the same number.
 pub fn format_float8(value: f64, out: &mut String) {
     if !push_special(value, out) {
-        push_shortest(ryu::Buffer::new().format_finite(value), 15, out);
+        let mut buffer = ryu::Buffer::new();
+        let shortest = buffer.format_finite(value);
+        let bits = value.abs().to_bits();
+        let exact = (bits & ((1 << 52) - 1) | 1 << 52, (bits >> 52) as i32 - 1075);
+        match is_halfway(shortest, exact) {
+            true => push_shortest(&format!("{value:.15e}"), 15, out),
+            false => push_shortest(shortest, 15, out),
+        }
     }
 }
 
 /// Appends a `real`: the fewest digits that read back as the same number.
 pub fn format_float4(value: f32, out: &mut String) {
     if !push_special(f64::from(value), out) {
-        push_shortest(ryu::Buffer::new().format_finite(value), 6, out);
+        let mut buffer = ryu::Buffer::new();
+        let shortest = buffer.format_finite(value);
+        let bits = value.abs().to_bits();
+        let exact = (u64::from(bits & ((1 << 23) - 1) | 1 << 23), (bits >> 23) as i32 - 150);
+        match is_halfway(shortest, exact) {
+            true => push_shortest(&format!("{value:.7e}"), 6, out),
+            false => push_shortest(shortest, 6, out),
+        }
     }
+}
+
+/// Whether a decimal lies halfway between a large float `mantissa * 2^exponent` and one of its
+/// neighbours: PostgreSQL does not trust readers to break that tie, and shows more digits.
+fn is_halfway(shortest: &str, (mantissa, exponent): (u64, i32)) -> bool {
+    let (digits, power) = shortest.split_once('e').unwrap_or((shortest, "0"));
+    let digits = digits.trim_start_matches('-');
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let fraction = fraction.trim_end_matches('0');
+    if !(1..=74).contains(&exponent) {
+        return false;
+    }
+    let power = power.parse::<i32>().unwrap_or(0) - fraction.len() as i32;
+    let all = format!("{whole}{fraction}").parse::<u128>();
+    let scale = u32::try_from(power).ok().and_then(|power| 10u128.checked_pow(power));
+    let (Ok(all), Some(scale)) = (all, scale) else { return false };
+    let Some(decimal) = all.checked_mul(scale) else { return false };
+    let distance = decimal.abs_diff(u128::from(mantissa) << exponent);
+    // Below a power of two, neighbours are half as far away.
+    let quarter = mantissa.is_power_of_two() && distance << 2 == 1 << exponent;
+    distance << 1 == 1 << exponent || quarter
 }
 
 /// Lays out ryu's digits as PostgreSQL does: with an exponent below -4 and from `limit` up.

@@ -62,9 +62,49 @@ struct FunctionRow {
     returns: Option<&'static TypePattern>,
 }
 
-/// The first oid of functions; those of operators follow.
-const FIRST_FUNCTION: i64 = 5_000;
-const FIRST_OPERATOR: i64 = 9_000;
+/// Oids of functions that PostgreSQL does not have, from a hash of their ids.
+const OWN_FUNCTIONS: std::ops::Range<i64> = 10_000..12_000;
+/// Oids of operators that PostgreSQL does not have.
+const FIRST_OPERATOR: i64 = 12_000;
+
+/// PostgreSQL's oids of functions and operators: a line `name(argument oids) oid` each; of an
+/// operator the oids of its sides, 0 for none.
+static POSTGRES: LazyLock<HashMap<&str, i64>> = LazyLock::new(|| {
+    include_str!("oids.txt")
+        .lines()
+        .filter_map(|line| line.rsplit_once(' '))
+        .filter_map(|(signature, oid)| Some((signature, oid.parse().ok()?)))
+        .collect()
+});
+
+fn signature(name: &str, arguments: impl Iterator<Item = i64>) -> String {
+    let arguments: Vec<String> = arguments.map(|oid| oid.to_string()).collect();
+    format!("{name}({})", arguments.join(","))
+}
+
+/// Gives each function PostgreSQL's oid, or one that follows from its id as long as that is
+/// free.
+fn assign_oids(all: &mut [FunctionRow]) {
+    let mut taken = std::collections::HashSet::new();
+    for function in all.iter_mut() {
+        let arguments = function.arguments.iter().map(|pattern| pattern_oid(pattern));
+        let known = POSTGRES.get(signature(function.name, arguments).as_str()).copied();
+        function.oid = known.filter(|oid| taken.insert(*oid)).unwrap_or(0);
+    }
+    for function in all.iter_mut().filter(|function| function.oid == 0) {
+        let seed = if function.kind == "a" { function.name } else { function.id };
+        // FNV-1a, which stays the same from version to version.
+        let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let span = (OWN_FUNCTIONS.end - OWN_FUNCTIONS.start).unsigned_abs();
+        let mut oid = OWN_FUNCTIONS.start + i64::try_from(hash % span).unwrap_or(0);
+        while !taken.insert(oid) {
+            oid += 1;
+        }
+        function.oid = oid;
+    }
+}
 
 /// Every function; an id has the same oid as long as the tables stay as they are.
 fn all() -> &'static [FunctionRow] {
@@ -113,9 +153,7 @@ fn all() -> &'static [FunctionRow] {
             returns: Some(&function.returns),
         });
         let mut all: Vec<FunctionRow> = scalar.chain(tables).chain(aggregates).collect();
-        for (function, oid) in all.iter_mut().zip(FIRST_FUNCTION..) {
-            function.oid = oid;
-        }
+        assign_oids(&mut all);
         all
     });
     &ALL
@@ -210,6 +248,10 @@ fn operators() -> Vec<Row> {
     functions::all_operators()
         .zip(FIRST_OPERATOR..)
         .map(|(operator, number)| {
+            let left = operator.left.as_ref().map_or(0, pattern_oid);
+            let sides = [left, pattern_oid(&operator.right)];
+            let known = POSTGRES.get(signature(operator.name, sides.into_iter()).as_str());
+            let number = known.copied().unwrap_or(number);
             let result = functions::by_id(operator.function);
             shape.row(&[
                 ("oid", Value::Int(number)),

@@ -19,6 +19,8 @@ struct Writer<'t> {
     /// The last digit that is shown where nothing is filled.
     last_relevant: Option<usize>,
     inside: bool,
+    /// The digits ran out, with which PostgreSQL ends the text.
+    ended: bool,
     out: String,
 }
 
@@ -69,9 +71,13 @@ pub(super) fn show(template: &mut Template, number: &str, spaces: usize, sign: c
         places,
         last_relevant,
         inside: false,
+        ended: false,
         out,
     };
     for node in &template.nodes {
+        if writer.ended {
+            break;
+        }
         match node {
             Node::Pattern(key) => writer.write(*key),
             Node::Literal(c) => writer.out.push(*c),
@@ -193,7 +199,10 @@ impl Writer<'_> {
 
     fn number_character(&mut self, key: Key) {
         match self.number.get(self.at) {
-            None => return,
+            None => {
+                self.ended = self.last_relevant.is_none() || key == Key::Zero;
+                return;
+            }
             Some('.') => {
                 if !self.relevant_is_point() || self.template.no_fill {
                     self.out.push('.');

@@ -193,10 +193,14 @@ impl Reader<'_> {
         }
         let value = taken.parse::<i64>().ok().filter(|value| i32::try_from(*value).is_ok());
         let value = value.ok_or_else(|| {
-            bad(
-                format!("value for \"{}\" in source string is out of range", pattern.name),
-                Some("Value must be in the range -2147483648 to 2147483647.".to_owned()),
-            )
+            EvalError::Invalid {
+                code: SqlState::DATETIME_FIELD_OVERFLOW.0.to_owned(),
+                message: format!(
+                    "value for \"{}\" in source string is out of range",
+                    pattern.name
+                ),
+                detail: Some("Value must be in the range -2147483648 to 2147483647.".to_owned()),
+            }
         })?;
         self.at = end;
         Ok((value, used))
@@ -327,6 +331,9 @@ impl Reader<'_> {
             _ => ("julian", 1),
         };
         let (value, _) = self.integer(pattern, length, following)?;
+        if pattern.key == "TZM" && self.found.zone_sign == 0 {
+            self.found.zone_sign = 1;
+        }
         self.found.set(field, value, pattern)
     }
 

@@ -31,6 +31,34 @@ fn number(value: i64, width: usize, pattern: &Pattern) -> String {
     format!("{value:0width$}")
 }
 
+/// At least so many characters, with the sign.
+fn with_sign(value: i64, width: usize, pattern: &Pattern) -> String {
+    let width = if pattern.no_fill { 0 } else { width };
+    format!("{value:0width$}")
+}
+
+/// The ISO year of an interval's years, months and days taken as a date.
+fn interval_iso_year(fields: &Fields) -> i64 {
+    let julian = |year: i64, month: i64, day: i64| {
+        let (year, month) =
+            if month > 2 { (year + 4800, month + 1) } else { (year + 4799, month + 13) };
+        let century = year / 100;
+        year * 365 - 32_167 + year / 4 - century + century / 4 + 7834 * month / 256 + day
+    };
+    let day = julian(fields.year, fields.month, fields.day);
+    let start = |year: i64| {
+        let fourth = julian(year, 1, 4);
+        fourth - fourth.rem_euclid(7)
+    };
+    if day < start(fields.year) {
+        fields.year - 1
+    } else if day >= start(fields.year + 1) {
+        fields.year + 1
+    } else {
+        fields.year
+    }
+}
+
 fn padded(name: String, width: usize, pattern: &Pattern) -> String {
     let width = if pattern.no_fill { 0 } else { width };
     format!("{name:width$}")
@@ -152,7 +180,7 @@ fn date_text(pattern: &Pattern, shown: &Shown) -> Result<String, EvalError> {
     let shown_year = |year: i64| if interval || year > 0 { year } else { 1 - year };
     let year = shown_year(fields.year);
     let iso_year = |interval: bool| {
-        if interval { fields.year } else { shown_year(fields.iso_week().0) }
+        if interval { interval_iso_year(fields) } else { shown_year(fields.iso_week().0) }
     };
     let weekday = usize::try_from(fields.iso_weekday() - 1).unwrap_or(0).min(6);
     let day_of_year = if interval {
@@ -167,15 +195,15 @@ fn date_text(pattern: &Pattern, shown: &Shown) -> Result<String, EvalError> {
         "MM" => number(fields.month, 2, pattern),
         "DAY" => padded(cased(pattern.case, DAYS[weekday]), 9, pattern),
         "DY" => cased(pattern.case, &DAYS[weekday][..3]),
-        "DDD" => number(day_of_year, 3, pattern),
+        "DDD" => with_sign(day_of_year, 3, pattern),
         "IDDD" => {
-            number((fields.iso_week().1 - 1) * 7 + fields.iso_weekday(), 3, pattern)
+            with_sign((fields.iso_week().1 - 1) * 7 + fields.iso_weekday(), 3, pattern)
         }
-        "DD" => number(fields.day, 2, pattern),
+        "DD" => with_sign(fields.day, 2, pattern),
         "D" => (fields.iso_weekday() % 7 + 1).to_string(),
         "ID" => fields.iso_weekday().to_string(),
-        "WW" => number((day_of_year - 1) / 7 + 1, 2, pattern),
-        "IW" => number(fields.iso_week().1, 2, pattern),
+        "WW" => with_sign((day_of_year - 1) / 7 + 1, 2, pattern),
+        "IW" => with_sign(fields.iso_week().1, 2, pattern),
         "Q" if fields.month == 0 => String::new(),
         "Q" => ((fields.month - 1) / 3 + 1).to_string(),
         "CC" => {

@@ -85,11 +85,13 @@ pub(super) fn parse(template: &str) -> Vec<Node> {
     while !rest.is_empty() {
         let mut no_fill = false;
         let mut prefixed = true;
+        let mut translated = false;
         while prefixed {
             let head = rest.get(..2).unwrap_or("");
             prefixed = matches!(head, "FM" | "fm" | "TM" | "tm");
             if prefixed {
                 no_fill |= head.eq_ignore_ascii_case("FM");
+                translated |= head.eq_ignore_ascii_case("TM");
                 rest = &rest[2..];
             }
         }
@@ -97,6 +99,8 @@ pub(super) fn parse(template: &str) -> Vec<Node> {
         if let Some((key, case)) = pattern(rest) {
             let name = rest[..key.len()].to_owned();
             rest = &rest[key.len()..];
+            // Translated names are not filled up.
+            no_fill |= translated && matches!(key, "MONTH" | "DAY");
             let ordinal = match rest.get(..2) {
                 Some("TH") => Some(Case::Capital),
                 Some("th") => Some(Case::Small),

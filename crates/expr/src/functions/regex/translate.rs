@@ -353,7 +353,9 @@ impl Translator<'_> {
                 self.at += 1;
                 let low = self.bound()?;
                 let mut high = Some(low);
+                fixed = true;
                 if self.takes(",") {
+                    fixed = false;
                     high = match self.peek() {
                         Some('}') => None,
                         _ => Some(self.bound()?),
@@ -365,7 +367,6 @@ impl Translator<'_> {
                 if high.is_some_and(|high| high < low) {
                     return Err(invalid("invalid repetition count(s)"));
                 }
-                fixed = high == Some(low);
                 text = match high {
                     Some(high) if high == low => format!("{{{low}}}"),
                     Some(high) => format!("{{{low},{high}}}"),

@@ -30,6 +30,15 @@ fn join<'a>(values: &[Datum<'a>], separator: &str, context: EvalContext<'a>) -> 
     context.text(&out)
 }
 
+/// A truth value as the cast to text spells it out.
+fn spelled<'a>(datum: Datum<'a>) -> Datum<'a> {
+    match datum {
+        Datum::Bool(true) => Datum::Text("true"),
+        Datum::Bool(false) => Datum::Text("false"),
+        other => other,
+    }
+}
+
 fn array_to_string<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     if a.iter().take(2).any(Datum::is_null) {
         return Ok(Datum::Null);
@@ -257,9 +266,19 @@ fn directive<'t>(
     }
     if let Some(after) = rest.strip_prefix('*') {
         rest = after;
+        let mut place = *next;
+        if let (Some(given), Some(after)) = (number(rest).0, number(rest).1.strip_prefix('$')) {
+            if given == 0 {
+                return Err(bad_parameter(
+                    "format specifies argument 0, but arguments are numbered from 1",
+                ));
+            }
+            place = usize::try_from(given).unwrap_or(usize::MAX);
+            rest = after;
+        }
         let argument =
-            a.get(*next).ok_or_else(|| bad_parameter("too few arguments for format()"))?;
-        *next += 1;
+            a.get(place).ok_or_else(|| bad_parameter("too few arguments for format()"))?;
+        *next = place.saturating_add(1);
         found.width = match argument {
             Datum::Int(width) => Some(*width),
             _ => None,
@@ -343,7 +362,9 @@ fn append(out: &mut String, found: &Directive, value: &Datum<'_>) -> Result<(), 
 pub(super) fn define(d: &mut Definitions) {
     d.add("textcat", "textcat(text, text) -> text", concatenate, "One text after the other.")
         .operator("||");
-    let any: Eval = |a, c| Ok(join(&[a[0], a[1]], "", c));
+    let any: Eval = |a, c| {
+        Ok(join(&[spelled(a[0]), spelled(a[1])], "", c))
+    };
     d.add("textanycat", "textanycat(text, anynonarray) -> text", any, "Concatenation.")
         .operator("||");
     d.add("anytextcat", "anytextcat(anynonarray, text) -> text", any, "Concatenation.")
