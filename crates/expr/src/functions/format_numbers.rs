@@ -402,11 +402,6 @@ fn to_number<'a>(a: &[Datum<'a>]) -> Evaluated<'a> {
     Ok(Datum::Numeric(value))
 }
 
-/// A float as the number that its shortest text is, so that no digits appear that it has not.
-fn of_float(value: f64, single: bool) -> Result<Numeric, EvalError> {
-    Ok(if single { Numeric::from_f32(value as f32)? } else { Numeric::from_f64(value)? })
-}
-
 pub(super) fn define(d: &mut Definitions) {
     let doc = "Written by a template.";
     let of_numeric: Eval = |a, c| shown(&numeric(a, 0)?, text(a, 1)?, None, c);
@@ -418,14 +413,14 @@ pub(super) fn define(d: &mut Definitions) {
         |a, c| {
             let value = float8(a, 0)?;
             let float = Some((15, value.is_sign_negative() && !value.is_nan()));
-            shown(&of_float(value, false)?, text(a, 1)?, float, c)
+            shown(&Numeric::from_f64(value)?, text(a, 1)?, float, c)
         };
     d.add("float8_to_char", "to_char(float8, text) -> text", of_float8, doc);
     let of_float4: Eval =
         |a, c| {
             let value = float4(a, 0)?;
             let float = Some((6, value.is_sign_negative() && !value.is_nan()));
-            shown(&of_float(f64::from(value), true)?, text(a, 1)?, float, c)
+            shown(&Numeric::from_f64(f64::from(value))?, text(a, 1)?, float, c)
         };
     d.add("float4_to_char", "to_char(float4, text) -> text", of_float4, doc);
     let doc = "A number read by a template.";

@@ -1,4 +1,4 @@
-//! Dates, timestamps and instants compared with one another, and periods that overlap.
+//! Periods that overlap, and a date with a time as a timestamp.
 
 use std::cmp::Ordering;
 
@@ -7,58 +7,9 @@ use tidemill_repr::Datum;
 use crate::error::EvalError;
 use crate::function::Eval;
 use crate::functions::Definitions;
-use crate::functions::arguments::{Evaluated, date, time, timestamp, timestamptz};
-use crate::functions::datetime::calendar::{DAY, to_utc};
+use crate::functions::arguments::{date, time, timestamp, timestamptz};
+use crate::functions::datetime::calendar::to_utc;
 use crate::functions::datetime::{date_and_time, move_time, plus, plus_in_zone, zone_argument};
-
-/// A date's midnight in the order of timestamps; beyond their range it is still before or after
-/// all of them.
-fn midnight(days: i32) -> i64 {
-    match days {
-        i32::MAX => i64::MAX,
-        i32::MIN => i64::MIN,
-        _ => i64::from(days).saturating_mul(DAY).clamp(i64::MIN + 1, i64::MAX - 1),
-    }
-}
-
-/// The local time of an argument without a zone.
-fn local(a: &[Datum<'_>], at: usize) -> Result<i64, EvalError> {
-    match a.get(at) {
-        Some(Datum::Date(days)) => Ok(midnight(*days)),
-        _ => timestamp(a, at),
-    }
-}
-
-/// The instant of any argument, in the zone that is given third.
-fn instant(a: &[Datum<'_>], at: usize) -> Result<i64, EvalError> {
-    match a.get(at) {
-        Some(Datum::TimestampTz(utc)) => Ok(*utc),
-        _ => {
-            let local = local(a, at)?;
-            // What is out of the range of timestamps keeps its side.
-            Ok(to_utc(local, &zone_argument(a, 2)?).unwrap_or(local))
-        }
-    }
-}
-
-fn holds<'a>(a: &[Datum<'a>], zoned: bool, test: fn(Ordering) -> bool) -> Evaluated<'a> {
-    let side = if zoned { instant } else { local };
-    Ok(Datum::Bool(test(side(a, 0)?.cmp(&side(a, 1)?))))
-}
-
-macro_rules! tests {
-    ($zoned:literal) => {{
-        let all: [(&str, &str, Eval); 6] = [
-            ("eq", "=", |a, _| holds(a, $zoned, Ordering::is_eq)),
-            ("ne", "<>", |a, _| holds(a, $zoned, Ordering::is_ne)),
-            ("lt", "<", |a, _| holds(a, $zoned, Ordering::is_lt)),
-            ("le", "<=", |a, _| holds(a, $zoned, Ordering::is_le)),
-            ("gt", ">", |a, _| holds(a, $zoned, Ordering::is_gt)),
-            ("ge", ">=", |a, _| holds(a, $zoned, Ordering::is_ge)),
-        ];
-        all
-    }};
-}
 
 /// Whether two periods overlap, each by two ends in any order, where an end may be missing:
 /// NULL if that decides.
@@ -108,26 +59,6 @@ fn answer<'a>(overlaps: Option<bool>) -> Datum<'a> {
 }
 
 pub(super) fn define(d: &mut Definitions) {
-    for (suffix, operator, eval) in tests!(false) {
-        for (left, right) in [("date", "timestamp"), ("timestamp", "date")] {
-            let id = format!("{left}_{suffix}_{right}");
-            d.add(&id, &format!("{id}({left}, {right}) -> bool"), eval, "Comparison.")
-                .operator(operator);
-        }
-    }
-    for (suffix, operator, eval) in tests!(true) {
-        for (left, right) in [
-            ("date", "timestamptz"),
-            ("timestamptz", "date"),
-            ("timestamp", "timestamptz"),
-            ("timestamptz", "timestamp"),
-        ] {
-            let id = format!("{left}_{suffix}_{right}");
-            d.add(&id, &format!("{id}({left}, {right}) -> bool"), eval, "Comparison.")
-                .zone()
-                .operator(operator);
-        }
-    }
     let times: Eval = |a, _| {
         let moved = |at: usize, span: tidemill_repr::Interval| match move_time(
             time(a, at)?,

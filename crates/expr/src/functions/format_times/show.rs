@@ -182,6 +182,8 @@ fn date_text(pattern: &Pattern, shown: &Shown) -> Result<String, EvalError> {
     let iso_year = |interval: bool| {
         if interval { interval_iso_year(fields) } else { shown_year(fields.iso_week().0) }
     };
+    // The width counts a sign that the plain year has.
+    let signed = usize::from(year < 0);
     let weekday = usize::try_from(fields.iso_weekday() - 1).unwrap_or(0).min(6);
     let day_of_year = if interval {
         (fields.year * 12 + fields.month) * 30 + fields.day
@@ -216,11 +218,11 @@ fn date_text(pattern: &Pattern, shown: &Shown) -> Result<String, EvalError> {
         }
         "Y,YYY" => format!("{},{:03}", year / 1000, year % 1000),
         "YYYY" => number(year, 4, pattern),
-        "IYYY" => number(iso_year(interval), 4, pattern),
+        "IYYY" => with_sign(iso_year(interval), 4 + signed, pattern),
         "YYY" => number(year % 1000, 3, pattern),
-        "IYY" => number(iso_year(interval) % 1000, 3, pattern),
+        "IYY" => with_sign(iso_year(interval) % 1000, 3 + signed, pattern),
         "YY" => number(year % 100, 2, pattern),
-        "IY" => number(iso_year(interval) % 100, 2, pattern),
+        "IY" => with_sign(iso_year(interval) % 100, 2 + signed, pattern),
         "Y" => (year % 10).to_string(),
         "I" => (iso_year(interval) % 10).to_string(),
         "W" => ((fields.day - 1) / 7 + 1).to_string(),
