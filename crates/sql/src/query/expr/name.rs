@@ -40,6 +40,7 @@ fn chosen(expr: &Expr) -> Option<(String, bool)> {
         Expr::Subquery(query) => subquery_column(query),
         Expr::Array(_) => strong("array"),
         Expr::Tuple(_) => strong("row"),
+        Expr::BinaryOp { op: sqlparser::ast::BinaryOperator::Overlaps, .. } => strong("overlaps"),
         Expr::IsNormalized { negated: false, .. } => strong("is_normalized"),
         Expr::Extract { .. } => strong("extract"),
         Expr::Ceil { .. } => strong("ceil"),
