@@ -55,13 +55,13 @@ fn page() -> String {
     for function in functions::all() {
         // What is only reached through an operator or a cast is no function to call.
         let internal = behind.contains(function.id) && function.name == function.id;
-        let between_texts = function.id.ends_with("_to_text") || function.id.starts_with("text_to_");
+        let between_texts =
+            function.id.ends_with("_to_text") || function.id.starts_with("text_to_");
         if internal || (between_texts && function.name == function.id) {
             continue;
         }
         let variadic = if function.variadic { ", .." } else { "" };
-        let volatile =
-            if function.volatility == Volatility::Volatile { " *volatile*" } else { "" };
+        let volatile = if function.volatility == Volatility::Volatile { " *volatile*" } else { "" };
         let signature = format!(
             "`({}{variadic}) → {}`{volatile}",
             list(function.arguments),
@@ -109,7 +109,8 @@ fn page() -> String {
     out.push_str("\n## Operators\n\n| operator | of | gives |\n| --- | --- | --- |\n");
     for ((name, doc), forms) in &rows {
         let forms: Vec<String> = forms.iter().map(|form| escaped(form)).collect();
-        let _ = writeln!(out, "| `{}` | {} | {} |", escaped(name), forms.join("<br>"), escaped(doc));
+        let _ =
+            writeln!(out, "| `{}` | {} | {} |", escaped(name), forms.join("<br>"), escaped(doc));
     }
     out
 }

@@ -206,8 +206,7 @@ fn define_rounding(d: &mut Definitions) {
 }
 
 fn width_bucket<'a>(operand: f64, low: f64, high: f64, count: i64) -> Evaluated<'a> {
-    let argument =
-        |message: &str| Err(crate::functions::numeric::whole::bad_bucket(message));
+    let argument = |message: &str| Err(crate::functions::numeric::whole::bad_bucket(message));
     if count <= 0 {
         return argument("count must be greater than zero");
     }

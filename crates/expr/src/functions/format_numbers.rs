@@ -111,9 +111,8 @@ fn wrong(message: &str) -> EvalError {
 
 /// The pattern that a text starts with.
 fn key(rest: &str) -> Option<(Key, usize)> {
-    let starts = |name: &str| {
-        rest.starts_with(name) || rest.starts_with(name.to_ascii_lowercase().as_str())
-    };
+    let starts =
+        |name: &str| rest.starts_with(name) || rest.starts_with(name.to_ascii_lowercase().as_str());
     let exact = KEYS.iter().find(|(name, _)| rest.starts_with(name));
     let found = exact.or_else(|| KEYS.iter().find(|(name, _)| starts(name)));
     found.map(|(name, key)| (*key, name.len()))
@@ -244,9 +243,7 @@ impl Template {
                     return Err(wrong("cannot use \"S\" twice"));
                 }
                 if self.plus || self.minus || self.brackets {
-                    return Err(wrong(
-                        "cannot use \"S\" and \"PL\"/\"MI\"/\"SG\"/\"PR\" together",
-                    ));
+                    return Err(wrong("cannot use \"S\" and \"PL\"/\"MI\"/\"SG\"/\"PR\" together"));
                 }
                 self.local_sign = true;
                 if self.decimal {
@@ -264,9 +261,7 @@ impl Template {
             Key::AnySign => (self.minus, self.plus) = (true, true),
             _ => {
                 if self.local_sign || self.plus || self.minus {
-                    return Err(wrong(
-                        "cannot use \"PR\" and \"S\"/\"PL\"/\"MI\"/\"SG\" together",
-                    ));
+                    return Err(wrong("cannot use \"PR\" and \"S\"/\"PL\"/\"MI\"/\"SG\" together"));
                 }
                 self.brackets = true;
             }
@@ -409,19 +404,17 @@ pub(super) fn define(d: &mut Definitions) {
     let of_int: Eval = |a, c| shown(&Numeric::from(int(a, 0)?), text(a, 1)?, None, c);
     d.add("int4_to_char", "to_char(int4, text) -> text", of_int, doc);
     d.add("int8_to_char", "to_char(int8, text) -> text", of_int, doc);
-    let of_float8: Eval =
-        |a, c| {
-            let value = float8(a, 0)?;
-            let float = Some((15, value.is_sign_negative() && !value.is_nan()));
-            shown(&Numeric::from_f64(value)?, text(a, 1)?, float, c)
-        };
+    let of_float8: Eval = |a, c| {
+        let value = float8(a, 0)?;
+        let float = Some((15, value.is_sign_negative() && !value.is_nan()));
+        shown(&Numeric::from_f64(value)?, text(a, 1)?, float, c)
+    };
     d.add("float8_to_char", "to_char(float8, text) -> text", of_float8, doc);
-    let of_float4: Eval =
-        |a, c| {
-            let value = float4(a, 0)?;
-            let float = Some((6, value.is_sign_negative() && !value.is_nan()));
-            shown(&Numeric::from_f64(f64::from(value))?, text(a, 1)?, float, c)
-        };
+    let of_float4: Eval = |a, c| {
+        let value = float4(a, 0)?;
+        let float = Some((6, value.is_sign_negative() && !value.is_nan()));
+        shown(&Numeric::from_f64(f64::from(value))?, text(a, 1)?, float, c)
+    };
     d.add("float4_to_char", "to_char(float4, text) -> text", of_float4, doc);
     let doc = "A number read by a template.";
     d.add("numeric_to_number", "to_number(text, text) -> numeric", |a, _| to_number(a), doc);

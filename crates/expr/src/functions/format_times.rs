@@ -11,8 +11,8 @@ use crate::function::Eval;
 use crate::functions::Definitions;
 use crate::functions::arguments::{Evaluated, interval, text, timestamp, timestamptz};
 use crate::functions::datetime::calendar::{
-    DAY, Fields, HOUR, checked, checked_date, fixed_zone, is_infinite, offset_at, to_local,
-    to_utc, zone,
+    DAY, Fields, HOUR, checked, checked_date, fixed_zone, is_infinite, offset_at, to_local, to_utc,
+    zone,
 };
 use crate::functions::datetime::zone_argument;
 use crate::functions::format_times::show::{Shown, render};
@@ -77,8 +77,7 @@ fn show_stamp<'a>(value: i64, template: &str, context: EvalContext<'a>) -> Evalu
     }
     let fields = Fields::of(value);
     let hours = fields.micros / HOUR;
-    let shown =
-        Shown { fields, hours, offset: 0, zone_name: String::new(), is_interval: false };
+    let shown = Shown { fields, hours, offset: 0, zone_name: String::new(), is_interval: false };
     Ok(context.text(&render(&template::parse(template), &shown)?))
 }
 

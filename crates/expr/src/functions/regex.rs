@@ -164,11 +164,7 @@ fn prefix<'p>(pattern: &'p str, options: &mut Options) -> Result<&'p str, EvalEr
 
 fn build(pattern: &str, mut options: Options) -> Result<Pattern, EvalError> {
     let source = prefix(pattern, &mut options)?;
-    let translated = if options.literal {
-        None
-    } else {
-        Some(translate(source, &options)?)
-    };
+    let translated = if options.literal { None } else { Some(translate(source, &options)?) };
     let text = translated.as_ref().map_or_else(|| regex::escape(source), |t| t.source.clone());
     let flags = if options.case_insensitive { "(?si)" } else { "(?s)" };
     let full = format!("{flags}(?:{text})");

@@ -14,10 +14,7 @@ pub(super) fn to_regex(pattern: &str, escape: Option<&str>) -> Result<String, Ev
     let mut escapes = escape.unwrap_or("\\").chars();
     let (escape, more) = (escapes.next(), escapes.next());
     if more.is_some() {
-        return Err(EvalError::invalid(
-            SqlState::INVALID_ESCAPE_SEQUENCE,
-            "invalid escape string",
-        ));
+        return Err(EvalError::invalid(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string"));
     }
     let mut out = String::from("^(?:");
     let mut characters = pattern.chars();

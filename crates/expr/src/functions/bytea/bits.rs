@@ -107,8 +107,7 @@ fn checked_utf8(value: &[u8]) -> Result<&str, EvalError> {
 }
 
 fn named(name: &str, side: &str) -> Result<Encoding, EvalError> {
-    encoding(name)
-        .ok_or_else(|| bad_parameter(format!("invalid {side} encoding name \"{name}\"")))
+    encoding(name).ok_or_else(|| bad_parameter(format!("invalid {side} encoding name \"{name}\"")))
 }
 
 fn decoded(value: &[u8], from: Encoding) -> Result<String, EvalError> {
@@ -131,11 +130,8 @@ fn encoded(value: &str, to: Encoding) -> Result<Vec<u8>, EvalError> {
     }
     let byte = |c: char| {
         u8::try_from(u32::from(c)).map_err(|_| {
-            let shown: Vec<String> = c
-                .encode_utf8(&mut [0; 4])
-                .bytes()
-                .map(|byte| format!("0x{byte:02x}"))
-                .collect();
+            let shown: Vec<String> =
+                c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("0x{byte:02x}")).collect();
             EvalError::invalid(
                 SqlState::from_code("22P05"),
                 format!(
@@ -198,8 +194,9 @@ pub(super) fn define(d: &mut Definitions) {
         "From one encoding to another.",
     );
     let length: Eval = |a, _| {
-        let from = encoding(text(a, 1)?)
-            .ok_or_else(|| bad_parameter(format!("invalid encoding name \"{}\"", text(a, 1).unwrap_or(""))))?;
+        let from = encoding(text(a, 1)?).ok_or_else(|| {
+            bad_parameter(format!("invalid encoding name \"{}\"", text(a, 1).unwrap_or("")))
+        })?;
         Ok(Datum::Int(decoded(bytes(a, 0)?, from)?.chars().count() as i64))
     };
     d.add(

@@ -83,8 +83,7 @@ pub(super) fn define(d: &mut Definitions) {
         for (number, (second, fourth)) in forms.into_iter().enumerate() {
             let id = format!("overlaps_{typ}_{number}");
             let signature = format!("overlaps({typ}, {second}, {typ}, {fourth}) -> bool");
-            let added =
-                d.add(&id, &signature, eval, "Whether two periods overlap.").sees_null();
+            let added = d.add(&id, &signature, eval, "Whether two periods overlap.").sees_null();
             if typ == "timestamptz" {
                 added.zone();
             }

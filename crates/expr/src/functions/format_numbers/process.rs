@@ -30,7 +30,8 @@ pub(super) fn show(template: &mut Template, number: &str, spaces: usize, sign: c
     let mut sign_written = false;
     if template.roman {
         let nodes = std::mem::take(&mut template.nodes);
-        *template = Template { nodes, no_fill: template.no_fill, roman: true, ..Template::default() };
+        *template =
+            Template { nodes, no_fill: template.no_fill, roman: true, ..Template::default() };
     }
     if template.plus || template.minus {
         sign_written = template.minus;
@@ -107,12 +108,7 @@ impl Writer<'_> {
             Key::Plus if self.sign == '+' => self.out.push('+'),
             Key::Minus | Key::Plus => self.blank(),
             Key::AnySign => self.out.push(self.sign),
-            Key::Blank
-            | Key::Exponent
-            | Key::NoFill
-            | Key::Brackets
-            | Key::Sign
-            | Key::Shift => {}
+            Key::Blank | Key::Exponent | Key::NoFill | Key::Brackets | Key::Sign | Key::Shift => {}
         }
     }
 
@@ -182,8 +178,7 @@ impl Writer<'_> {
         } else {
             self.number_character(key);
         }
-        let mut end =
-            self.places + usize::from(self.spaces > 0) + usize::from(template.decimal);
+        let mut end = self.places + usize::from(self.spaces > 0) + usize::from(template.decimal);
         if self.last_relevant == Some(self.at) {
             end = self.place;
         }

@@ -10,11 +10,7 @@ use crate::functions::datetime::calendar::{
 };
 
 fn bad(message: String, detail: Option<String>) -> EvalError {
-    EvalError::Invalid {
-        code: SqlState::INVALID_DATETIME_FORMAT.0.to_owned(),
-        message,
-        detail,
-    }
+    EvalError::Invalid { code: SqlState::INVALID_DATETIME_FORMAT.0.to_owned(), message, detail }
 }
 
 fn out_of_range(source: &str) -> EvalError {
@@ -54,8 +50,7 @@ impl Found {
             return Err(bad(
                 format!("conflicting values for \"{}\" field in formatting string", pattern.name),
                 Some(
-                    "This value contradicts a previous setting for the same field type."
-                        .to_owned(),
+                    "This value contradicts a previous setting for the same field type.".to_owned(),
                 ),
             ));
         }
@@ -166,9 +161,7 @@ impl Reader<'_> {
         if !open_end && remaining < length {
             return Err(bad(
                 format!("source string too short for \"{}\" formatting field", pattern.name),
-                Some(format!(
-                    "Field requires {length} characters, but only {remaining} remain."
-                )),
+                Some(format!("Field requires {length} characters, but only {remaining} remain.")),
             ));
         }
         let mut end = start;
@@ -192,15 +185,10 @@ impl Reader<'_> {
             )));
         }
         let value = taken.parse::<i64>().ok().filter(|value| i32::try_from(*value).is_ok());
-        let value = value.ok_or_else(|| {
-            EvalError::Invalid {
-                code: SqlState::DATETIME_FIELD_OVERFLOW.0.to_owned(),
-                message: format!(
-                    "value for \"{}\" in source string is out of range",
-                    pattern.name
-                ),
-                detail: Some("Value must be in the range -2147483648 to 2147483647.".to_owned()),
-            }
+        let value = value.ok_or_else(|| EvalError::Invalid {
+            code: SqlState::DATETIME_FIELD_OVERFLOW.0.to_owned(),
+            message: format!("value for \"{}\" in source string is out of range", pattern.name),
+            detail: Some("Value must be in the range -2147483648 to 2147483647.".to_owned()),
         })?;
         self.at = end;
         Ok((value, used))
@@ -250,15 +238,13 @@ impl Reader<'_> {
         match pattern.key {
             "FX" => self.exact = true,
             "A.M." | "P.M." | "AM" | "PM" => {
-                let names: &[&str] =
-                    if length == 4 { &["a.m.", "p.m."] } else { &["am", "pm"] };
+                let names: &[&str] = if length == 4 { &["a.m.", "p.m."] } else { &["am", "pm"] };
                 let which = self.name(pattern, names)?;
                 self.found.set("pm", which as i64, pattern)?;
                 self.found.twelve_hours = true;
             }
             "A.D." | "B.C." | "AD" | "BC" => {
-                let names: &[&str] =
-                    if length == 4 { &["a.d.", "b.c."] } else { &["ad", "bc"] };
+                let names: &[&str] = if length == 4 { &["a.d.", "b.c."] } else { &["ad", "bc"] };
                 self.found.before_christ = self.name(pattern, names)? == 1;
             }
             "HH" | "HH12" | "HH24" => {
@@ -484,7 +470,8 @@ impl Reader<'_> {
             0 => {}
             week => day = (week - 1) * 7 + 1,
         }
-        let or = |name: &str, other: i64| if found.get(name) == 0 { other } else { found.get(name) };
+        let or =
+            |name: &str, other: i64| if found.get(name) == 0 { other } else { found.get(name) };
         (day, month) = (or("day", day), or("month", month));
         if day_of_year != 0 && (month <= 1 || day <= 1) {
             if year == 0 && !found.before_christ {

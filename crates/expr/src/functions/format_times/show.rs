@@ -170,8 +170,20 @@ fn date_text(pattern: &Pattern, shown: &Shown) -> Result<String, EvalError> {
     let interval = shown.is_interval;
     let dated = matches!(
         pattern.key,
-        "A.D." | "B.C." | "AD" | "BC" | "MONTH" | "MON" | "DAY" | "DY" | "D" | "ID" | "TZ"
-            | "TZH" | "TZM" | "OF"
+        "A.D."
+            | "B.C."
+            | "AD"
+            | "BC"
+            | "MONTH"
+            | "MON"
+            | "DAY"
+            | "DY"
+            | "D"
+            | "ID"
+            | "TZ"
+            | "TZH"
+            | "TZM"
+            | "OF"
     );
     if interval && dated {
         return Err(no_date());
@@ -198,9 +210,7 @@ fn date_text(pattern: &Pattern, shown: &Shown) -> Result<String, EvalError> {
         "DAY" => padded(cased(pattern.case, DAYS[weekday]), 9, pattern),
         "DY" => cased(pattern.case, &DAYS[weekday][..3]),
         "DDD" => with_sign(day_of_year, 3, pattern),
-        "IDDD" => {
-            with_sign((fields.iso_week().1 - 1) * 7 + fields.iso_weekday(), 3, pattern)
-        }
+        "IDDD" => with_sign((fields.iso_week().1 - 1) * 7 + fields.iso_weekday(), 3, pattern),
         "DD" => with_sign(fields.day, 2, pattern),
         "D" => (fields.iso_weekday() % 7 + 1).to_string(),
         "ID" => fields.iso_weekday().to_string(),

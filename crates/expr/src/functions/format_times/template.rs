@@ -47,8 +47,23 @@ impl Pattern {
     pub(super) fn is_digits(&self) -> bool {
         !matches!(
             self.key,
-            "A.D." | "A.M." | "B.C." | "P.M." | "AD" | "AM" | "BC" | "PM" | "MONTH" | "MON"
-                | "DAY" | "DY" | "FX" | "OF" | "RM" | "TZ" | "TZH"
+            "A.D."
+                | "A.M."
+                | "B.C."
+                | "P.M."
+                | "AD"
+                | "AM"
+                | "BC"
+                | "PM"
+                | "MONTH"
+                | "MON"
+                | "DAY"
+                | "DY"
+                | "FX"
+                | "OF"
+                | "RM"
+                | "TZ"
+                | "TZH"
         )
     }
 }

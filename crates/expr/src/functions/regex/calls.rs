@@ -163,11 +163,7 @@ fn regexp_split<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> 
 
 /// The parts of a text between matches; empty matches at its ends or right after a match do not
 /// count.
-fn split<'a>(
-    name: &str,
-    a: &[Datum<'a>],
-    emit: &mut dyn FnMut(&'a str),
-) -> Result<(), EvalError> {
+fn split<'a>(name: &str, a: &[Datum<'a>], emit: &mut dyn FnMut(&'a str)) -> Result<(), EvalError> {
     let source = text(a, 0)?;
     let options = option_text(a, 2)?;
     no_global(name, options)?;

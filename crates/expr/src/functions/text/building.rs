@@ -362,9 +362,7 @@ fn append(out: &mut String, found: &Directive, value: &Datum<'_>) -> Result<(), 
 pub(super) fn define(d: &mut Definitions) {
     d.add("textcat", "textcat(text, text) -> text", concatenate, "One text after the other.")
         .operator("||");
-    let any: Eval = |a, c| {
-        Ok(join(&[spelled(a[0]), spelled(a[1])], "", c))
-    };
+    let any: Eval = |a, c| Ok(join(&[spelled(a[0]), spelled(a[1])], "", c));
     d.add("textanycat", "textanycat(text, anynonarray) -> text", any, "Concatenation.")
         .operator("||");
     d.add("anytextcat", "anytextcat(anynonarray, text) -> text", any, "Concatenation.")

@@ -59,9 +59,7 @@ fn unistr<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
         match char::from_u32(code) {
             Some(c) if code != 0 => out.push(c),
             _ => {
-                return Err(bad_parameter(format!(
-                    "invalid Unicode code point: {code:04X}"
-                )));
+                return Err(bad_parameter(format!("invalid Unicode code point: {code:04X}")));
             }
         }
     }
@@ -117,8 +115,7 @@ fn identifier_parts(name: &str, strict: bool) -> Result<Vec<String>, EvalError> 
                 return Err(invalid_identifier(name, detail));
             }
             rest = &quoted[at..];
-        } else if rest.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic() || !c.is_ascii())
-        {
+        } else if rest.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic() || !c.is_ascii()) {
             let inside =
                 |c: char| c == '_' || c == '$' || c.is_ascii_alphanumeric() || !c.is_ascii();
             let end = rest.find(|c: char| !inside(c)).unwrap_or(rest.len());
