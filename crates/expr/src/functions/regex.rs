@@ -104,7 +104,7 @@ enum Engine {
         /// Matches up to the end of the text only.
         to_end: regex::Regex,
         automaton: Box<DFA>,
-        cache: RefCell<Cache>,
+        cache: Box<RefCell<Cache>>,
         preference: Preference,
     },
     Backtracking(Box<fancy_regex::Regex>),
@@ -188,7 +188,7 @@ fn build(pattern: &str, mut options: Options) -> Result<Pattern, EvalError> {
         Some(automaton) => Engine::Ambiguous {
             searcher,
             to_end: regex(&format!("{full}\\z")).map_err(too_complex)?,
-            cache: RefCell::new(automaton.create_cache()),
+            cache: Box::new(RefCell::new(automaton.create_cache())),
             automaton,
             preference,
         },

@@ -17,11 +17,10 @@ pub(super) fn to_regex(pattern: &str, escape: Option<&str>) -> Result<String, Ev
         return Err(EvalError::invalid(SqlState::INVALID_ESCAPE_SEQUENCE, "invalid escape string"));
     }
     let mut out = String::from("^(?:");
-    let mut characters = pattern.chars();
     let mut in_class = false;
     let mut parts = 0;
     let mut escaped = false;
-    while let Some(next) = characters.next() {
+    for next in pattern.chars() {
         if escaped {
             escaped = false;
             if next == '"' && !in_class {

@@ -285,6 +285,10 @@ pub(in crate::functions) fn define(d: &mut Definitions) {
     define_functions(d);
 }
 
+/// Name, code, result, sentence; and of each form the id and the arguments after the first two.
+type Family =
+    (&'static str, Eval, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 fn define_functions(d: &mut Definitions) {
     let doc = "Matches replaced.";
     let replace: [(&str, &str, Eval); 5] = [
@@ -297,7 +301,7 @@ fn define_functions(d: &mut Definitions) {
     for (id, more, eval) in replace {
         d.add(id, &format!("regexp_replace(text, text, text{more}) -> text"), eval, doc);
     }
-    let families: [(&str, Eval, &str, &str, &[(&str, &str)]); 6] = [
+    let families: [Family; 6] = [
         (
             "regexp_match",
             regexp_match,
