@@ -151,9 +151,9 @@ pub struct UpstreamTable {
     /// Whether it is the root of partitions.
     #[serde(default)]
     pub partitioned: bool,
-    /// The oids of its partitions.
+    /// Its partitions: the oid of each, and its file.
     #[serde(default)]
-    pub partitions: Vec<u32>,
+    pub partitions: Vec<String>,
 }
 
 /// A column upstream.

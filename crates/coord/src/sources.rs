@@ -331,7 +331,7 @@ impl Sources {
                 continue;
             }
             let mut wanted = wanted_snapshot(&snapshot, item.id, follows, true);
-            if let TableSnapshot::Again { live, .. } = &mut wanted {
+            if let TableSnapshot::Again { live } = &mut wanted {
                 let form = |item: &Item| {
                     let source = item.table()?.source.as_ref()?;
                     Some((source.upstream.oid, source.columns.clone()))
@@ -435,7 +435,7 @@ fn wanted_snapshot(
     if follows.resyncs > done {
         let failed = snapshot.table_errors.contains_key(&id);
         let live = has_position && !hydrating && !failed;
-        return TableSnapshot::Again { number: follows.resyncs, live };
+        return TableSnapshot::Again { live };
     }
     if hydrating { TableSnapshot::Wanted } else { TableSnapshot::Done }
 }
@@ -457,6 +457,7 @@ fn table_config(item: &Item, source: &SourceTable, snapshot: TableSnapshot) -> T
         upstream: crate::upstream::to_ingest(&source.upstream),
         columns,
         snapshot,
+        resyncs: source.resyncs,
     }
 }
 

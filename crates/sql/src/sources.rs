@@ -487,7 +487,13 @@ fn check_type(
 ) -> Result<(), SqlError> {
     let typ = if text { Some(ScalarType::Text) } else { scalar_type(now.type_oid) };
     let unchanged = was.is_some_and(|was| was.type_oid == now.type_oid);
-    if typ.as_ref() != Some(&here.scalar_type) && !unchanged {
+    let wider = matches!(
+        (&here.scalar_type, &typ),
+        (ScalarType::Int2, Some(ScalarType::Int4 | ScalarType::Int8))
+            | (ScalarType::Int4, Some(ScalarType::Int8))
+            | (ScalarType::Varchar, Some(ScalarType::Text))
+    );
+    if typ.as_ref() != Some(&here.scalar_type) && !unchanged && !wider {
         return Err(SqlError::new(
             SqlState::DATATYPE_MISMATCH,
             format!(

@@ -76,6 +76,7 @@ pub(crate) async fn create_source(
     let catalog = Arc::clone(&execution.snapshot.catalog);
     let connection = upstream_connection(&session.shared, &catalog, plan.connection)?;
     let described = postgres::describe(&connection, &plan.publication).await?;
+    postgres::check_slots(&connection, 2).await?;
     check_unchanged(session, execution)?;
     let number = session.shared.new_number(&catalog);
     let source_id = ObjectId::User(number);
@@ -157,6 +158,7 @@ pub(crate) async fn create_table(
     };
     let connection = upstream_connection(&session.shared, &catalog, source.connection)?;
     let described = postgres::describe(&connection, &source.publication).await?;
+    postgres::check_slots(&connection, 1).await?;
     check_unchanged(session, execution)?;
     let tables: Vec<_> = described.tables.iter().map(to_catalog).collect();
     let upstream = Upstream { publication: &source.publication, tables: &tables };

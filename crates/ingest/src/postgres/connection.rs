@@ -254,6 +254,11 @@ impl PostgresConnection {
             SqlState::INVALID_AUTHORIZATION => {
                 "Check USER of the connection, and pg_hba.conf at the server."
             }
+            SqlState::TOO_MANY_CONNECTIONS if error.message.contains("max_wal_senders") => {
+                "Raise max_wal_senders at the upstream: a source needs one, and one more while a \
+                 table's first content is read."
+            }
+            SqlState::TOO_MANY_CONNECTIONS => "Raise max_connections at the upstream.",
             SqlState::INSUFFICIENT_PRIVILEGE
                 if error.message.contains("replication")
                     || error.message.contains("WAL sender") =>
@@ -299,6 +304,34 @@ pub async fn validate(connection: &PostgresConnection) -> Result<(), SqlError> {
     check_server(&client).await?;
     ReplicationSession::connect(connection).await?.identify_system().await?;
     Ok(())
+}
+
+/// Checks that the server has this many replication slots free.
+///
+/// # Errors
+/// It has not, or cannot be reached.
+pub async fn check_slots(connection: &PostgresConnection, needed: u32) -> Result<(), SqlError> {
+    let client = connection.connect().await?;
+    let sql = "SELECT current_setting('max_replication_slots')::int8, count(*) \
+               FROM pg_replication_slots";
+    let row = client.query_one(sql, &[]).await.map_err(|error| sql_error(&error))?;
+    let (most, used): (i64, i64) = (row.get(0), row.get(1));
+    if most - used >= i64::from(needed) {
+        return Ok(());
+    }
+    let slots = if needed == 1 { "1 free replication slot" } else { "2 free replication slots" };
+    Err(SqlError::new(
+        SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+        format!("the upstream needs {slots}, and has {}", (most - used).max(0)),
+    )
+    .with_detail(format!(
+        "max_replication_slots is {most}, and {used} are taken. A source keeps one; one more is \
+         needed while a table's first content is read."
+    ))
+    .with_hint(
+        "Raise max_replication_slots at the upstream, or drop a slot that nobody uses \
+         (pg_replication_slots).",
+    ))
 }
 
 /// Checks the server's version and `wal_level`; gives the version, such as 150004.

@@ -49,8 +49,9 @@ pub struct UpstreamTable {
     /// What changes when the table is taken out of the publication and put back, or the
     /// publication is changed: changes may be missing from the stream then.
     pub membership: Option<String>,
-    /// The partitions that hold its rows, when it is a root.
-    pub partitions: Vec<u32>,
+    /// The partitions that hold its rows, when it is a root, each with its file: that changes when
+    /// the partition is truncated or rewritten by itself, which the stream does not tell.
+    pub partitions: Vec<String>,
     /// A partition whose replica identity is not that of the root.
     pub odd_partition: Option<String>,
     /// Whether it is the root of partitions (`relkind` p).
@@ -353,7 +354,8 @@ async fn read_tables(
          WHERE p.pubname = $1 ORDER BY 2, 3",
         published = if server_version >= 150_000 { "a.attname = ANY (p.attnames)" } else { "true" },
         membership = membership_sql(server_version),
-        partitions = partitions_sql(server_version, "array_agg(t.relid::oid ORDER BY 1)"),
+        partitions =
+            partitions_sql(server_version, &format!("array_agg({PARTITION_SQL} ORDER BY 1)")),
         odd = partitions_sql(
             server_version,
             "min(t.relid::regclass::text) FILTER (WHERE l.relreplident <> c.relreplident)"
@@ -385,7 +387,7 @@ async fn read_tables(
             row_filter: row.get(9),
             insert_only: false,
             membership: row.get(11),
-            partitions: row.get::<_, Option<Vec<u32>>>(12).unwrap_or_default(),
+            partitions: row.get::<_, Option<Vec<String>>>(12).unwrap_or_default(),
             odd_partition: row.get(13),
             partitioned: row.get::<_, &str>(4) == "p",
             // -1: never analysed (since version 14; 0 before).
@@ -418,6 +420,9 @@ pub(crate) fn membership_sql(server_version: u32) -> String {
           WHERE r.prpubid = pub.oid AND ({table})), 'schema', {schema})"
     )
 }
+
+/// A partition `t`, `l`, with its file.
+pub(crate) const PARTITION_SQL: &str = "t.relid::oid::text || ':' || l.relfilenode::text";
 
 /// An aggregate over the partitions `t` (`l` in `pg_class`) that hold rows of root `c`.
 pub(crate) fn partitions_sql(server_version: u32, aggregate: &str) -> String {

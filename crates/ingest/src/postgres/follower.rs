@@ -17,9 +17,9 @@ use super::connection::{Next, SourceError};
 use super::pgoutput::{self, Message, Relation};
 use super::source::{TableConfig, TableSnapshot};
 use super::streamed::Streamed;
-use super::table::column_decoders;
+use super::table::{TableBinding, column_decoders};
 use super::transaction::Transaction;
-use super::watch::{Found, Watch, no_publication};
+use super::watch::{Found, Problem, Watch, no_publication};
 use super::work::{Base, Form, TableWork, Target, difference};
 
 /// A table of a source.
@@ -27,6 +27,8 @@ struct Followed {
     work: TableWork,
     state: State,
     catching: Option<Catching>,
+    /// Whether it was read again because of wider types.
+    read_again: bool,
     statistics: TableStatistics,
     told: TableStatistics,
 }
@@ -124,13 +126,13 @@ impl Follower {
     pub(crate) fn add_table(&mut self, config: TableConfig) {
         let (state, status) = match config.snapshot {
             TableSnapshot::Wanted => (State::Waiting, SourceStatus::Starting),
-            TableSnapshot::Done | TableSnapshot::Again { live: true, .. } => {
+            TableSnapshot::Done | TableSnapshot::Again { live: true } => {
                 (State::Live, SourceStatus::Running)
             }
-            TableSnapshot::Again { live: false, .. } => (State::Stale, SourceStatus::Starting),
+            TableSnapshot::Again { live: false } => (State::Stale, SourceStatus::Starting),
         };
         self.drop_table(config.id);
-        self.watch.forget(config.upstream.oid);
+        self.watch.forget(config.id);
         self.sink.status(config.id, status);
         self.by_oid.entry(config.upstream.oid).or_default().push(config.id);
         let statistics = TableStatistics {
@@ -141,7 +143,8 @@ impl Follower {
         let id = config.id;
         let told = TableStatistics::default();
         let work = TableWork::new(config);
-        self.tables.insert(id, Followed { work, state, catching, statistics, told });
+        let read_again = false;
+        self.tables.insert(id, Followed { work, state, catching, read_again, statistics, told });
     }
 
     pub(crate) fn drop_table(&mut self, id: ObjectId) {
@@ -351,9 +354,13 @@ impl Follower {
         // Something was done to the table that may not show in its form.
         if again && !ids.is_empty() {
             let problems = self.look(|config| config.upstream.oid == oid).await?;
-            if let Some((transaction, _)) = &mut self.transaction {
-                for (id, error) in problems {
-                    transaction.fail(&self.sink, id, error);
+            for (id, problem) in problems {
+                match (problem, &mut self.transaction) {
+                    (Problem::ReadAgain, _) => self.read_again(id),
+                    (Problem::Error(error), Some((transaction, _))) => {
+                        transaction.fail(&self.sink, id, error);
+                    }
+                    (Problem::Error(_), None) => {}
                 }
             }
         }
@@ -377,7 +384,7 @@ impl Follower {
     async fn look(
         &mut self,
         which: impl Fn(&TableConfig) -> bool,
-    ) -> Result<Vec<(ObjectId, SqlError)>, SourceError> {
+    ) -> Result<Vec<(ObjectId, Problem)>, SourceError> {
         let tables: Vec<TableConfig> = self
             .tables
             .values()
@@ -407,10 +414,24 @@ impl Follower {
             }
         };
         let mut commit = self.new_commit(self.committed);
-        for (id, error) in problems {
-            self.fail(id, error, &mut commit);
+        for (id, problem) in problems {
+            match problem {
+                Problem::Error(error) => self.fail(id, error, &mut commit),
+                Problem::ReadAgain => self.read_again(id),
+            }
         }
         if commit.is_empty() { Ok(()) } else { self.hand_over(commit).await }
+    }
+
+    /// Something happened to a table that the stream does not tell: all of it is read once more,
+    /// beside the stream, and the differences are applied.
+    fn read_again(&mut self, id: ObjectId) {
+        let Some(table) = self.tables.get_mut(&id) else { return };
+        tracing::info!(table = %table.work.config.upstream.sql_name(), "table is read again");
+        if table.state == State::Live {
+            table.work.config.snapshot = TableSnapshot::Again { live: true };
+        }
+        table.catching = Some(Catching::default());
     }
 
     async fn table_changed(
@@ -438,7 +459,14 @@ impl Follower {
                 let change = (message, bytes.len());
                 let form = form.as_deref();
                 let base = &mut Base::Ledger;
+                let bound = table.work.binding.is_some();
                 table.work.change(&self.sink, transaction, base, form, change).await?;
+                // Types that became wider may have come with other values.
+                let binding = table.work.binding.as_ref().filter(|_| !bound);
+                let widened = binding.is_some_and(TableBinding::is_widened);
+                if widened && !std::mem::replace(&mut table.read_again, true) {
+                    self.read_again(id);
+                }
             }
         }
         Ok(())
@@ -528,11 +556,11 @@ impl Follower {
             }
         };
         match work.config.snapshot {
-            TableSnapshot::Again { number, .. } => {
+            TableSnapshot::Again { .. } => {
                 let target = Target { parts, rows, bytes };
                 (parts, rows) = difference(&self.sink, &work, &target).await?;
                 self.sink.discard_parts(target.parts);
-                commit.resynced.push((id, number));
+                commit.resynced.push((id, work.config.resyncs));
             }
             _ => commit.snapshot_done.push(id),
         }

@@ -162,11 +162,13 @@ async fn read_table(
     let name = current_name(client, table).await?;
     let only = if table.upstream.partitioned { "" } else { "ONLY " };
     let name = format!("{only}{name}");
-    let lock = format!("LOCK TABLE {name} IN ACCESS SHARE MODE");
-    client.batch_execute(&lock).await.map_err(failed)?;
-    let known = check_unchanged(client, table).await?;
     let columns = read_attributes(client, table).await?;
     let columns = snapshot_columns(table, &columns).map_err(ReadError::Table)?;
+    // Takes the lock that COPY will need, and no more privileges than that.
+    let names: Vec<String> = columns.iter().map(|(name, _)| always_quote(name)).collect();
+    let lock = format!("SELECT {} FROM {name} LIMIT 0", names.join(", "));
+    client.batch_execute(&lock).await.map_err(failed)?;
+    let known = check_unchanged(client, table).await?;
     let copy = copy_statement(table, &name, &columns);
     let decoders = columns.into_iter().map(|(_, decoder)| decoder).collect();
     let types: Vec<ColumnType> = table.columns.iter().map(|column| column.typ.clone()).collect();

@@ -57,6 +57,8 @@ pub struct TableConfig {
     pub columns: Vec<IngestColumn>,
     /// Whether its first content is still to be read.
     pub snapshot: TableSnapshot,
+    /// How often a RESYNC of the table was asked for.
+    pub resyncs: u32,
 }
 
 /// A column carried.
@@ -79,8 +81,6 @@ pub enum TableSnapshot {
     Done,
     /// It is in the ledger, but may be wrong: all is read once more, and the differences applied.
     Again {
-        /// Which RESYNC of the table this is.
-        number: u32,
         /// Whether the table can be followed meanwhile.
         live: bool,
     },
@@ -262,6 +262,7 @@ impl Task {
         let version = version.first().and_then(|row| row.first()).cloned().flatten();
         let version: u32 = version.and_then(|text| text.parse().ok()).unwrap_or(0);
         let binary = version >= 140_000 && self.follower.takes_binary();
+        check_slot(&mut replication, &self.config.slot, self.follower.position).await?;
         let process = replication.process();
         let options = StreamOptions { binary, streaming: version >= 140_000 };
         let started = replication
@@ -511,10 +512,11 @@ impl Task {
         let slot_gone = error.code == SqlState::UNDEFINED_OBJECT && error.message.contains("slot");
         let publication_gone =
             error.code == SqlState::UNDEFINED_OBJECT && error.message.contains("publication");
-        let changes_gone =
-            error.message.contains("can no longer get changes from replication slot")
-                || error.message.contains("has already been removed")
-                || error.message.contains("can no longer access replication slot");
+        let detail = error.detail.as_deref().unwrap_or_default();
+        let changes_gone = detail.contains("slot has been invalidated")
+            || error.message.contains("can no longer get changes from replication slot")
+            || error.message.contains("has already been removed")
+            || error.message.contains("can no longer access replication slot");
         if slot_gone || changes_gone {
             let wanted = format!(
                 "The source stands at {}; the upstream no longer has what came after it.",
@@ -546,6 +548,34 @@ impl Task {
 fn backoff(failures: u32) -> Duration {
     let longest = 200u64.saturating_mul(1 << failures.min(5)).min(5000);
     Duration::from_millis(longest / 2 + rand::random_range(0..=longest / 2))
+}
+
+/// Checks that nobody has moved the slot past the position: the server would leave out what is
+/// between, and say nothing.
+async fn check_slot(
+    session: &mut ReplicationSession,
+    slot: &str,
+    position: Lsn,
+) -> Result<(), SourceError> {
+    let sql = format!(
+        "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{}'",
+        slot.replace('\'', "''")
+    );
+    let rows = session.command(&sql).await?;
+    let available = rows.first().and_then(|row| row.first()).cloned().flatten();
+    let available: Option<Lsn> = available.and_then(|text| text.parse().ok());
+    let Some(available) = available.filter(|available| *available > position) else {
+        return Ok(());
+    };
+    let message = format!(
+        "replication slot \"{slot}\" was moved: LSN {position} is needed, and only LSNs from \
+         {available} on are available"
+    );
+    let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message).with_hint(
+        "Run ALTER SOURCE .. RESYNC: it makes a new slot, reads the tables again and applies the \
+         differences.",
+    );
+    Err(SourceError::lost(error))
 }
 
 /// Whether a timeline that the upstream is on now goes on from where we stand on the one `known`.

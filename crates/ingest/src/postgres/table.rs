@@ -11,7 +11,7 @@ use tidemill_repr::{
 use super::describe::{TypeKind, UpstreamColumn, replica_identity_hint};
 use super::keyed::KeyedContent;
 use super::pgoutput::{Message, OldTuple, Relation, RelationColumn, Tuple, TupleValue};
-use super::source::TableConfig;
+use super::source::{IngestColumn, TableConfig};
 
 /// Turns one column's values into row bytes.
 #[derive(Clone, Debug)]
@@ -63,21 +63,13 @@ impl ColumnDecoder {
         }
     }
 
-    /// The decoder of a column whose type `was` narrower when the table was made.
-    fn widened(
-        now: &UpstreamColumn,
-        was: &UpstreamColumn,
-        typ: &ColumnType,
-        as_text: bool,
-    ) -> ColumnDecoder {
-        if as_text {
-            return ColumnDecoder::new(now, typ, true);
-        }
+    /// The decoder of a column whose values are of a type that holds more than the column here.
+    fn widened(now: &UpstreamColumn, typ: &ColumnType) -> ColumnDecoder {
         let wide = ScalarType::from_oid(now.base_type_oid);
         let wide = wide.map_or_else(|| typ.clone(), ColumnType::new).nullable(typ.nullable);
-        let range = match was.type_oid.0 {
-            21 => Some(i64::from(i16::MIN)..=i64::from(i16::MAX)),
-            23 => Some(i64::from(i32::MIN)..=i64::from(i32::MAX)),
+        let range = match typ.scalar_type {
+            ScalarType::Int2 => Some(i64::from(i16::MIN)..=i64::from(i16::MAX)),
+            ScalarType::Int4 => Some(i64::from(i32::MIN)..=i64::from(i32::MAX)),
             _ => None,
         };
         ColumnDecoder { range, ..ColumnDecoder::new(now, &wide, false) }
@@ -190,10 +182,7 @@ pub(crate) fn column_decoders(table: &TableConfig) -> Result<Vec<ColumnDecoder>,
     table
         .columns
         .iter()
-        .map(|column| {
-            let upstream = upstream_column(table, column.attnum)?;
-            Ok(ColumnDecoder::new(upstream, &column.typ, column.as_text))
-        })
+        .map(|column| Ok(column_decoder(column, upstream_column(table, column.attnum)?)))
         .collect()
 }
 
@@ -311,6 +300,12 @@ impl TableBinding {
         })
     }
 
+    /// Whether a column has a wider type than the column here, which may have come with a rewrite
+    /// of the table.
+    pub(crate) fn is_widened(&self) -> bool {
+        self.columns.iter().any(|(decoder, _)| decoder.range.is_some())
+    }
+
     /// The columns by which old rows are found in the table's own content, if they are.
     pub(crate) fn key(&self) -> Option<&[usize]> {
         match &self.old_rows {
@@ -414,7 +409,7 @@ pub(crate) fn snapshot_columns(
     table: &TableConfig,
     catalog: &[Attribute],
 ) -> Result<Vec<(String, ColumnDecoder)>, SqlError> {
-    let column = |column: &super::source::IngestColumn| {
+    let column = |column: &IngestColumn| {
         let upstream = upstream_column(table, column.attnum)?;
         let Some(now) = catalog.iter().find(|attribute| attribute.attnum == column.attnum) else {
             let what = format!("column \"{}\" was dropped upstream", upstream.name);
@@ -434,15 +429,33 @@ pub(crate) fn snapshot_columns(
 /// The decoder of a column, whose type may be wider by now.
 fn decoder(
     table: &TableConfig,
-    column: &super::source::IngestColumn,
+    column: &IngestColumn,
     upstream: &UpstreamColumn,
     now: &RelationColumn,
 ) -> Result<ColumnDecoder, SqlError> {
-    if (now.type_oid, now.typmod) == (upstream.type_oid, upstream.typmod) {
-        return Ok(ColumnDecoder::new(upstream, &column.typ, column.as_text));
+    let same = (now.type_oid, now.typmod) == (upstream.type_oid, upstream.typmod);
+    let wider = if same { None } else { widened(upstream, now) };
+    let now = match &wider {
+        _ if same => upstream,
+        Some(wider) => wider,
+        None => return Err(type_changed(table, upstream)),
+    };
+    Ok(column_decoder(column, now))
+}
+
+/// The decoder of a column that comes with this type, which may hold more than the column here.
+fn column_decoder(column: &IngestColumn, now: &UpstreamColumn) -> ColumnDecoder {
+    let holds_more = match (&column.typ.scalar_type, now.base_type_oid.0) {
+        (ScalarType::Int2, 23 | 20) | (ScalarType::Int4, 20) | (ScalarType::Varchar, 25) => true,
+        (ScalarType::Varchar, 1043) | (ScalarType::Numeric, 1700) => {
+            column.typ.typmod != now.base_typmod
+        }
+        _ => false,
+    };
+    if holds_more && !column.as_text {
+        return ColumnDecoder::widened(now, &column.typ);
     }
-    let now = widened(upstream, now).ok_or_else(|| type_changed(table, upstream))?;
-    Ok(ColumnDecoder::widened(&now, upstream, &column.typ, column.as_text))
+    ColumnDecoder::new(now, &column.typ, column.as_text)
 }
 
 /// How old rows are found, as the stream says of the table now.

@@ -10,7 +10,7 @@ use tidemill_repr::{ObjectId, Oid, SqlError, SqlState};
 use tokio_postgres::Client;
 
 use super::connection::{PostgresConnection, check_server};
-use super::describe::{membership_sql, partitions_sql, query, quote_identifier};
+use super::describe::{PARTITION_SQL, membership_sql, partitions_sql, query, quote_identifier};
 use super::source::TableConfig;
 use super::table::{Attribute, table_error};
 
@@ -20,15 +20,24 @@ pub(crate) struct Watch {
     publication: String,
     session: Option<(Client, u32)>,
     /// The partitions that roots were seen with.
-    partitions: HashMap<u32, BTreeSet<u32>>,
+    partitions: HashMap<ObjectId, BTreeSet<String>>,
 }
 
 /// What a look found.
 pub(crate) enum Found {
-    /// These tables cannot be followed any further.
-    Tables(Vec<(ObjectId, SqlError)>),
+    /// Something is to be done about these tables.
+    Tables(Vec<(ObjectId, Problem)>),
     /// The publication is gone.
     NoPublication(SqlError),
+}
+
+/// What is to be done about a table.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// It cannot be followed any further.
+    Error(SqlError),
+    /// Rows came or went that the stream does not tell: it is read once more.
+    ReadAgain,
 }
 
 /// What the catalog says of one table.
@@ -37,8 +46,8 @@ struct TableNow {
     membership: Option<String>,
     not_null: Vec<i16>,
     unique: Vec<Vec<i16>>,
-    partitions: BTreeSet<u32>,
-    attached: BTreeSet<u32>,
+    partitions: BTreeSet<String>,
+    attached: BTreeSet<String>,
     odd_partition: Option<String>,
 }
 
@@ -87,20 +96,25 @@ impl Watch {
         for table in tables {
             let known = self
                 .partitions
-                .entry(table.upstream.oid.0)
-                .or_insert_with(|| table.upstream.partitions.iter().copied().collect());
+                .entry(table.id)
+                .or_insert_with(|| table.upstream.partitions.iter().cloned().collect());
             let now = now.get(&table.upstream.oid.0);
-            match check(table, now, known, &publication) {
-                Err(error) => problems.push((table.id, error)),
-                Ok(()) => known.extend(now.iter().flat_map(|now| &now.partitions)),
+            if let Err(error) = check(table, now, &publication) {
+                problems.push((table.id, Problem::Error(error)));
+            } else if let Some(now) = now {
+                let gone = !known.is_subset(&now.partitions);
+                if gone || now.attached.difference(known).next().is_some() {
+                    problems.push((table.id, Problem::ReadAgain));
+                }
+                known.clone_from(&now.partitions);
             }
         }
         Ok(Found::Tables(problems))
     }
 
     /// Forgets which partitions a table had.
-    pub(crate) fn forget(&mut self, table: Oid) {
-        self.partitions.remove(&table.0);
+    pub(crate) fn forget(&mut self, table: ObjectId) {
+        self.partitions.remove(&table);
     }
 }
 
@@ -131,13 +145,15 @@ async fn read(
            AS published ON published.relid = c.oid \
          WHERE pub.pubname = $1 AND c.oid = ANY ($2)",
         membership = membership_sql(version),
-        partitions = partitions_sql(version, "array_agg(t.relid::oid)"),
+        partitions = partitions_sql(version, &format!("array_agg({PARTITION_SQL})")),
         // Made as a partition, or made as a table and attached later?
         attached = partitions_sql(
             version,
-            "array_agg(t.relid::oid) FILTER (WHERE \
-             (SELECT i.xmin::text FROM pg_inherits i WHERE i.inhrelid = t.relid) IS DISTINCT FROM \
-             (SELECT y.xmin::text FROM pg_type y WHERE y.oid = l.reltype))"
+            &format!(
+                "array_agg({PARTITION_SQL}) FILTER (WHERE (SELECT i.xmin::text FROM pg_inherits i \
+                 WHERE i.inhrelid = t.relid) IS DISTINCT FROM (SELECT y.xmin::text FROM pg_type y \
+                 WHERE y.oid = l.reltype))"
+            )
         ),
         odd = partitions_sql(
             version,
@@ -146,7 +162,7 @@ async fn read(
     );
     let rows = query(client, &sql, &[&publication, &oids]).await?;
     let set = |row: &tokio_postgres::Row, column: usize| {
-        row.get::<_, Option<Vec<u32>>>(column).unwrap_or_default().into_iter().collect()
+        row.get::<_, Option<Vec<String>>>(column).unwrap_or_default().into_iter().collect()
     };
     let now = |row: &tokio_postgres::Row| TableNow {
         published: row.get(1),
@@ -165,12 +181,7 @@ async fn read(
     Ok(rows.iter().map(|row| (row.get(0), now(row))).collect())
 }
 
-fn check(
-    table: &TableConfig,
-    now: Option<&TableNow>,
-    known: &BTreeSet<u32>,
-    publication: &str,
-) -> Result<(), SqlError> {
+fn check(table: &TableConfig, now: Option<&TableNow>, publication: &str) -> Result<(), SqlError> {
     let Some(now) = now else {
         return Err(table_error(table, "the table was dropped upstream"));
     };
@@ -200,14 +211,6 @@ fn check(
         }
     }
     check_key(table, now)?;
-    if let Some(gone) = known.difference(&now.partitions).next() {
-        let what = format!("a partition of it (oid {gone}) was dropped or detached upstream");
-        return Err(table_error(table, &what));
-    }
-    if let Some(partition) = now.attached.difference(known).next() {
-        let what = format!("a table (oid {partition}) was attached to it as a partition upstream");
-        return Err(table_error(table, &what));
-    }
     match &now.odd_partition {
         Some(partition) if !table.upstream.insert_only => {
             let what = format!("partition {partition} has another replica identity");

@@ -1,4 +1,5 @@
 //! A coordinator in memory, and a private server to follow.
+#![allow(dead_code, reason = "each file of tests uses a part")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -37,6 +38,10 @@ pub struct Ledger {
     pub commits: u64,
     pub resynced: BTreeMap<ObjectId, u32>,
     pub timeline: u32,
+    /// How many parts were committed.
+    pub bulk: u64,
+    /// How many rows the last commit that repaired a table had.
+    pub last_rows: usize,
     /// Rows as they came, for reading back.
     rows: BTreeMap<ObjectId, RowBatch>,
     /// What the first twin has and the second has not.
@@ -115,6 +120,7 @@ impl IngestSink for Handed {
         let mut all: Vec<(ObjectId, RowBatch)> = commit.updates;
         for (table, parts) in commit.bulk {
             for part in parts {
+                ledger.bulk += 1;
                 let rows = self.0.parts.lock().remove(&part).expect("a part is used once");
                 all.push((table, rows));
             }
@@ -135,6 +141,7 @@ impl IngestSink for Handed {
         ledger.errors.extend(commit.table_errors);
         ledger.timeline = commit.timeline;
         for (table, number) in commit.resynced {
+            ledger.last_rows = all.iter().map(|(_, rows)| rows.len()).sum();
             ledger.errors.remove(&table);
             ledger.resynced.insert(table, number);
         }
@@ -180,6 +187,25 @@ impl MemorySink {
         self.ledger.lock().tables.get(&table).cloned().unwrap_or_default()
     }
 
+    /// Another that stands where this one stands.
+    pub fn twin(&self) -> MemorySink {
+        let twin = MemorySink::default();
+        *twin.ledger.lock() = self.ledger.lock().clone();
+        twin
+    }
+
+    /// Waits until the source follows.
+    pub async fn wait_running(&self) {
+        let running = (SOURCE, SourceStatus::Running);
+        for _ in 0..600 {
+            if self.statuses.lock().iter().rev().find(|(id, _)| *id == SOURCE) == Some(&running) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("not running: {:?}", self.statuses.lock());
+    }
+
     /// Waits until something holds.
     pub async fn wait(&self, what: &str, holds: impl Fn(&Ledger) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -209,7 +235,22 @@ pub async fn table(
         typ: column.column_type().unwrap(),
         as_text: false,
     });
-    TableConfig { id, columns: columns.collect(), upstream, snapshot }
+    TableConfig { id, columns: columns.collect(), upstream, snapshot, resyncs: 0 }
+}
+
+/// Follows with another slot, and reads the table once more.
+pub async fn resync(
+    server: &PrivatePostgres,
+    sink: &Arc<MemorySink>,
+    slot: &str,
+    id: ObjectId,
+    name: &str,
+    number: u32,
+) -> SourceHandle {
+    let mut again = table(server, id, name, TableSnapshot::Again { live: false }).await;
+    again.resyncs = number;
+    sink.ledger.lock().position = None;
+    start_from(server, sink, slot, vec![again])
 }
 
 /// Starts following these tables, from where the sink stands.
@@ -219,15 +260,22 @@ pub async fn follow(
     slot: &str,
     tables: &[(ObjectId, &str)],
 ) -> SourceHandle {
-    let (position, done) = {
-        let ledger = sink.ledger.lock();
-        (ledger.position, ledger.done.clone())
-    };
+    let done = sink.ledger.lock().done.clone();
     let mut configs = Vec::new();
     for (id, name) in tables {
         let snapshot = if done.contains(id) { TableSnapshot::Done } else { TableSnapshot::Wanted };
         configs.push(table(server, *id, name, snapshot).await);
     }
+    start_from(server, sink, slot, configs)
+}
+
+fn start_from(
+    server: &PrivatePostgres,
+    sink: &Arc<MemorySink>,
+    slot: &str,
+    tables: Vec<TableConfig>,
+) -> SourceHandle {
+    let position = sink.ledger.lock().position;
     let (sender, receiver) = watch::channel(position.unwrap_or_default());
     *sink.durable.lock() = Some(sender);
     let config = SourceConfig {
@@ -238,7 +286,7 @@ pub async fn follow(
         system_identifier: None,
         position,
         timeline: position.map(|_| sink.ledger.lock().timeline),
-        tables: configs,
+        tables,
     };
     start(config, Arc::new(Handed(Arc::clone(sink))), receiver)
 }
