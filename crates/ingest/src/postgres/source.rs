@@ -484,6 +484,19 @@ impl Task {
     /// stand.
     async fn connect(&mut self) -> Result<ReplicationSession, SourceError> {
         let mut session = ReplicationSession::connect(&self.config.connection).await?;
+        // A server that leaves recovery gets another timeline: then the position would be said to
+        // be on the one before.
+        let state = "SELECT current_setting('server_version_num')::int4 < 160000, \
+                     pg_is_in_recovery()";
+        let state = session.command(state).await?;
+        let is = |column: usize| {
+            let value = state.first().and_then(|row| row.get(column)).cloned().flatten();
+            value.as_deref() == Some("t")
+        };
+        if is(0) && is(1) {
+            let message = "the upstream is in recovery";
+            return Err(SourceError::from(SqlError::new(SqlState::CANNOT_CONNECT_NOW, message)));
+        }
         let system = session.identify_system().await?;
         let found = system.system_identifier;
         if let Some(expected) = self.config.system_identifier.as_ref().filter(|e| **e != found) {
@@ -499,7 +512,8 @@ impl Task {
         let (known, now) = (self.follower.timeline, system.timeline);
         if self.has_slot && known != 0 && known != now {
             let history = session.timeline_history(now).await?;
-            check_timeline(known, now, self.follower.position, &history)?;
+            let checked = check_timeline(known, now, self.follower.position, &history);
+            checked.map_err(SourceError::lost)?;
         }
         self.follower.timeline = now;
         Ok(session)
@@ -584,7 +598,7 @@ fn check_timeline(
     now: u32,
     position: Lsn,
     history: &[(u32, Lsn)],
-) -> Result<(), SourceError> {
+) -> Result<(), SqlError> {
     let switched = history.iter().find(|(timeline, _)| *timeline == known).map(|(_, lsn)| *lsn);
     let detail = match switched {
         Some(switched) if position <= switched => return Ok(()),
@@ -595,13 +609,12 @@ fn check_timeline(
         None => format!("Timeline {known}, on which the source stands, is not in its history."),
     };
     let message = format!("the upstream is on timeline {now}, which does not go on from here");
-    let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+    Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
         .with_detail(detail)
         .with_hint(
             "Run ALTER SOURCE .. RESYNC: it makes a new slot, reads the tables again and applies \
              the differences.",
-        );
-    Err(SourceError::lost(error))
+        ))
 }
 
 #[cfg(test)]
@@ -616,8 +629,7 @@ mod tests {
         assert!(check(2, 200).is_ok());
         assert!(check(2, 150).is_ok());
         let error = check(1, 101).unwrap_err();
-        assert_eq!(error.next, Next::Lost);
-        assert!(error.error.hint.is_some_and(|hint| hint.contains("RESYNC")));
+        assert!(error.hint.is_some_and(|hint| hint.contains("RESYNC")));
         assert!(check(4, 1).is_err());
     }
 }
