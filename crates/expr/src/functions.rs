@@ -26,6 +26,7 @@ mod integer;
 pub(crate) mod jsonb;
 mod numeric;
 mod pattern;
+mod quantified;
 mod regex;
 mod similar;
 mod system;
@@ -55,6 +56,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     let mut definitions = Definitions::default();
     let d = &mut definitions;
     comparison::define(d);
+    quantified::define(d);
     canonical::define(d);
     integer::define(d);
     float::define(d);

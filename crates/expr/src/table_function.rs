@@ -1,5 +1,7 @@
 //! Functions that give rows: `generate_series`, `unnest`, `jsonb_array_elements`, ..
 
+mod lock_step;
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -8,6 +10,8 @@ use tidemill_repr::{Datum, RowBuilder, ScalarType};
 use crate::error::EvalError;
 use crate::function::TypePattern;
 use crate::scalar::EvalContext;
+
+pub use lock_step::{Part, in_lock_step, single_value};
 
 /// The code of a table function: calls `emit` for each row it gives, in order, with a builder
 /// that holds that row.
@@ -29,11 +33,34 @@ pub struct TableFunction {
     pub columns: &'static [(&'static str, TypePattern)],
     /// The code.
     pub eval: TableEval,
+    /// The functions that run in lock step, in place of the code; empty for a plain function.
+    pub parts: &'static [Part],
+    /// Whether the rows of the parts are numbered, in one more column.
+    pub ordinality: bool,
     /// One sentence for the documentation.
     pub doc: &'static str,
 }
 
 impl TableFunction {
+    /// Calls `emit` for each row.
+    ///
+    /// # Errors
+    /// The arguments have no rows.
+    pub fn call<'a>(
+        &self,
+        values: &[Datum<'a>],
+        context: EvalContext<'a>,
+        emit: &mut dyn FnMut(&RowBuilder),
+    ) -> Result<(), EvalError> {
+        if !self.parts.is_empty() {
+            return lock_step::call(self, values, context, emit);
+        }
+        if self.strict && values.iter().any(Datum::is_null) {
+            return Ok(());
+        }
+        (self.eval)(values, context, emit)
+    }
+
     /// A pattern that is exactly this type; for tables of definitions.
     pub const fn is(typ: ScalarType) -> TypePattern {
         TypePattern::Is(typ)
@@ -43,6 +70,16 @@ impl TableFunction {
 /// A table function by reference; it is written and compared as its id.
 #[derive(Clone, Copy)]
 pub struct TableFunctionRef(pub &'static TableFunction);
+
+impl TableFunctionRef {
+    /// The function with this id, several in lock step among them.
+    pub fn by_id(id: &str) -> Option<TableFunctionRef> {
+        match crate::functions::table_by_id(id) {
+            Some(function) => Some(TableFunctionRef(function)),
+            None => lock_step::by_id(id),
+        }
+    }
+}
 
 impl std::ops::Deref for TableFunctionRef {
     type Target = TableFunction;
@@ -93,8 +130,7 @@ impl Serialize for TableFunctionRef {
 impl<'de> Deserialize<'de> for TableFunctionRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let id = String::deserialize(deserializer)?;
-        crate::functions::table_by_id(&id)
-            .map(TableFunctionRef)
+        TableFunctionRef::by_id(&id)
             .ok_or_else(|| serde::de::Error::custom(format!("no table function has the id {id}")))
     }
 }

@@ -14,6 +14,7 @@
 pub mod ast;
 pub mod names;
 pub mod parse;
+mod parse_marks;
 pub mod plan;
 pub mod query;
 pub mod rebuild;

@@ -11,6 +11,7 @@ mod cursor;
 mod failure;
 mod options;
 mod recursion;
+mod rewrite;
 mod show;
 mod tokens;
 mod windows;
@@ -26,6 +27,7 @@ use tidemill_repr::{SqlError, SqlState};
 use crate::ast::{AsOf, QueryStatement, Statement};
 use failure::Failure;
 pub(crate) use recursion::{mutual_limit, restore, search_and_cycle};
+pub(crate) use rewrite::unmark;
 use tokens::{AS_OF, StatementTokens};
 pub(crate) use windows::{exclusion_of, with_exclusions};
 

@@ -93,10 +93,7 @@ pub fn evaluate(
                     .iter()
                     .map(|argument| argument.eval(&datums, context))
                     .collect::<Result<_, _>>()?;
-                if function.strict && arguments.iter().any(Datum::is_null) {
-                    continue;
-                }
-                (function.eval)(&arguments, context, &mut |more| {
+                function.call(&arguments, context, &mut |more| {
                     all.push((Row::from_bytes(&[row.bytes(), more.bytes()].concat()), diff));
                 })?;
             }

@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 use tidemill_expr::{EvalContext, EvalError, ScalarExpr, TableFunctionRef};
 use tidemill_plan::physical::MapFilterProject;
-use tidemill_repr::{Datum, Row, RowBuilder};
+use tidemill_repr::{Row, RowBuilder};
 
 use crate::render::bundle::Bundle;
 use crate::render::errors::split_map;
@@ -49,9 +49,6 @@ fn call(
         for argument in arguments {
             values.push(argument.eval(&columns, context)?);
         }
-        if function.strict && values.iter().any(Datum::is_null) {
-            return Ok(());
-        }
-        (function.eval)(&values, context, output)
+        function.call(&values, context, output)
     })
 }

@@ -172,6 +172,8 @@ impl Tables {
             strict,
             columns: Vec::leak(columns),
             eval,
+            parts: &[],
+            ordinality: false,
             doc,
         });
     }

@@ -13,11 +13,11 @@ use super::{
     SetValue, SetVariable, Show, ShowFilter, ShowKind, SourceTableName, SourceTables, Statement,
     Subscribe, SubscribeTarget,
 };
-use crate::parse::{restore, with_exclusions};
+use crate::parse::{restore, unmark, with_exclusions};
 
 /// Writes a query.
 pub(crate) fn query_text(query: &Query) -> String {
-    restore(with_exclusions(query.to_string()))
+    restore(with_exclusions(unmark(query.to_string())))
 }
 
 /// Writes a list with commas.
@@ -46,7 +46,7 @@ impl Display for Statement {
         match self {
             Statement::Query(statement) => statement.fmt(f),
             Statement::Standard(statement) => {
-                f.write_str(&restore(with_exclusions(statement.to_string())))
+                f.write_str(&restore(with_exclusions(unmark(statement.to_string()))))
             }
             Statement::CreateNamespace(statement) => statement.fmt(f),
             Statement::CreateSecret(statement) => statement.fmt(f),

@@ -11,6 +11,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 use tidemill_repr::{SqlError, SqlState};
 
+use super::rewrite::rewrite;
 use super::{failure, recursion, windows};
 
 /// Stands for `AS OF`.
@@ -147,7 +148,7 @@ fn normalize(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError>
     join_as_of(&mut result);
     recursion::mark(&mut result)?;
     windows::prepare(&mut result);
-    Ok(result)
+    Ok(rewrite(result))
 }
 
 fn join_as_of(tokens: &mut Vec<TokenWithSpan>) {

@@ -6,11 +6,16 @@
 //! to a grouped expression, and these columns, into columns of the grouping's result; any other
 //! column of the row is the grouping error.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+mod collector;
+mod sets;
+
+pub(super) use collector::{Collector, Grouping, refuse_in_group_by, returns_set};
+pub(super) use sets::{Sets, cross, cube, reduce, rollup};
+
+use std::rc::Rc;
 
 use sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    DuplicateTreatment, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments, OrderByExpr, Spanned,
 };
 use sqlparser::tokenizer::Span;
@@ -18,126 +23,14 @@ use tidemill_expr::aggregate::SortDirection;
 use tidemill_expr::functions::aggregates::{self, Lowering};
 use tidemill_expr::{AggregateKind, resolve};
 use tidemill_plan::QueryScalar;
-use tidemill_plan::query::{ColumnRef, QueryAggregate};
+use tidemill_plan::query::QueryAggregate;
 use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
 use super::cast::{coerce_implicit, resolve_unknown};
 use super::expr::{ExprContext, binary, call_by_name};
-use super::scope::Scope;
-use super::window::{self, WindowPlace};
+use super::scope::Place;
+use super::window::WindowPlace;
 use super::{QueryContext, TypedScalar, literal, order, walk};
-
-/// The aggregates of one SELECT, as they are met.
-pub(super) struct Collector {
-    /// How many columns the FROM has; the columns after them stand for aggregates.
-    base: usize,
-    calls: RefCell<Vec<QueryAggregate>>,
-    /// Where each column was first met outside of an aggregate.
-    seen: RefCell<BTreeMap<usize, Span>>,
-}
-
-impl Collector {
-    pub fn new(base: usize) -> Collector {
-        Collector { base, calls: RefCell::default(), seen: RefCell::default() }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.calls.borrow().is_empty()
-    }
-
-    pub fn into_calls(self) -> Vec<QueryAggregate> {
-        self.calls.into_inner()
-    }
-
-    pub fn note_column(&self, column: usize, span: Span) {
-        self.seen.borrow_mut().entry(column).or_insert(span);
-    }
-
-    fn add(&self, call: QueryAggregate) -> TypedScalar {
-        let mut calls = self.calls.borrow_mut();
-        let typ = call.typ.clone();
-        let index = match calls.iter().position(|known| *known == call) {
-            Some(index) => index,
-            None => {
-                calls.push(call);
-                calls.len() - 1
-            }
-        };
-        let reference = ColumnRef { level: 0, column: self.base + index };
-        TypedScalar { expr: QueryScalar::Column(reference), typ }
-    }
-}
-
-/// The grouping of one SELECT.
-pub(super) struct Grouping<'g> {
-    pub scope: &'g Scope,
-    pub collector: &'g Collector,
-    /// What is grouped by, over the FROM.
-    pub keys: &'g [QueryScalar],
-}
-
-impl Grouping<'_> {
-    /// Puts an expression over the FROM on top of the grouping.
-    pub fn rewrite(
-        &self,
-        ctx: &QueryContext<'_>,
-        scalar: &mut QueryScalar,
-    ) -> Result<(), SqlError> {
-        let base = self.collector.base;
-        let mut ungrouped = None;
-        walk::walk_scalar(scalar, 0, &mut |part, depth| {
-            if let Some(key) = self.key_of(part, depth) {
-                *part = QueryScalar::Column(ColumnRef { level: depth, column: key });
-                return false;
-            }
-            if let QueryScalar::Column(reference) = part
-                && reference.level == depth
-                && !window::is_call(reference.column)
-            {
-                if reference.column >= base {
-                    reference.column = self.keys.len() + reference.column - base;
-                } else if ungrouped.is_none() {
-                    ungrouped = Some((reference.column, depth));
-                }
-            }
-            true
-        });
-        match ungrouped {
-            None => Ok(()),
-            Some((column, depth)) => Err(self.ungrouped(ctx, column, depth)),
-        }
-    }
-
-    fn key_of(&self, part: &QueryScalar, depth: usize) -> Option<usize> {
-        self.keys.iter().position(|key| {
-            if depth == 0 {
-                return key == part;
-            }
-            if std::mem::discriminant(key) != std::mem::discriminant(part)
-                || walk::has_subquery(key)
-            {
-                return false;
-            }
-            let mut key = key.clone();
-            walk::shift_scalar(&mut key, 0, isize::try_from(depth).unwrap_or(0));
-            key == *part
-        })
-    }
-
-    fn ungrouped(&self, ctx: &QueryContext<'_>, column: usize, depth: usize) -> SqlError {
-        let name = self.scope.describe(column);
-        let message = if depth == 0 {
-            format!(
-                "column \"{name}\" must appear in the GROUP BY clause or be used in an \
-                 aggregate function"
-            )
-        } else {
-            format!("subquery uses ungrouped column \"{name}\" from outer query")
-        };
-        let span = self.collector.seen.borrow().get(&column).copied();
-        ctx.error(SqlState::GROUPING_ERROR, message, span.unwrap_or_else(Span::empty))
-    }
-}
 
 /// Aggregates of PostgreSQL that are missing here: refused by name.
 const MISSING: &[&str] = &[
@@ -164,7 +57,6 @@ const MISSING: &[&str] = &[
     "regr_syy",
     "range_agg",
     "xmlagg",
-    "grouping",
 ];
 
 /// Whether a function of this name is an aggregate.
@@ -185,6 +77,85 @@ struct Call<'c> {
     order: Vec<(TypedScalar, SortDirection)>,
 }
 
+/// Where the aggregate belongs whose arguments use these columns: the nearest query that has one
+/// of them, or the one it stands in. Gives how many scopes out that is, and its collector.
+fn home(
+    planner: &ExprContext<'_>,
+    parts: &[&QueryScalar],
+    span: Span,
+) -> Result<(usize, Rc<Collector>), SqlError> {
+    let level = parts.iter().filter_map(|part| walk::nearest_level(part)).min().unwrap_or(0);
+    let place = if level == 0 {
+        Place {
+            collector: planner.aggregates.map(Rc::clone),
+            inside_aggregate: planner.inside_aggregate,
+            clause: planner.clause,
+        }
+    } else {
+        let scope = planner.scope.at_level(level);
+        let scope = scope.ok_or_else(|| SqlError::internal("an aggregate of no query"))?;
+        if scope.sibling {
+            return Err(planner.ctx.error(
+                SqlState::GROUPING_ERROR,
+                "aggregate functions are not allowed in FROM clause of their own query level",
+                span,
+            ));
+        }
+        scope.place.clone()
+    };
+    match place.collector {
+        Some(collector) => Ok((level, collector)),
+        None => Err(planner.ctx.error(
+            SqlState::GROUPING_ERROR,
+            if place.inside_aggregate && place.clause != "FILTER" {
+                "aggregate function calls cannot be nested".to_owned()
+            } else {
+                format!("aggregate functions are not allowed in {}", place.clause)
+            },
+            span,
+        )),
+    }
+}
+
+/// `GROUPING(..)`: which of its arguments are not grouped by.
+pub(super) fn plan_grouping(
+    planner: &ExprContext<'_>,
+    function: &Function,
+) -> Result<TypedScalar, SqlError> {
+    let ctx = planner.ctx;
+    let span = function.name.span();
+    let inner = planner.within_aggregate();
+    let FunctionArguments::List(list) = &function.args else {
+        return Err(ctx.unsupported("this form of arguments", span));
+    };
+    let mut arguments = list
+        .args
+        .iter()
+        .map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(inner.plan(expr)?.expr),
+            _ => Err(ctx.unsupported("this kind of argument", span)),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if arguments.len() > 31 {
+        return Err(ctx.error(
+            SqlState::TOO_MANY_ARGUMENTS,
+            "GROUPING must have fewer than 32 arguments",
+            span,
+        ));
+    }
+    let parts: Vec<&QueryScalar> = arguments.iter().collect();
+    let (level, collector) = home(planner, &parts, span).map_err(|mut error| {
+        error.message = error.message.replace("aggregate functions", "grouping operations");
+        error
+    })?;
+    let at = list.args.first().map_or(span, Spanned::span);
+    let out = isize::try_from(level).unwrap_or(0);
+    arguments.iter_mut().for_each(|argument| walk::shift_scalar(argument, 0, -out));
+    let mut value = collector.add_grouping(arguments, at);
+    walk::shift_scalar(&mut value.expr, 0, out);
+    Ok(value)
+}
+
 /// Plans an aggregate call.
 pub(super) fn plan_aggregate(
     planner: &ExprContext<'_>,
@@ -193,41 +164,51 @@ pub(super) fn plan_aggregate(
 ) -> Result<TypedScalar, SqlError> {
     let ctx = planner.ctx;
     let span = function.name.span();
-    let Some(collector) = planner.aggregates else {
-        return Err(ctx.error(
-            SqlState::GROUPING_ERROR,
-            if planner.inside_aggregate {
-                "aggregate function calls cannot be nested".to_owned()
-            } else {
-                format!("aggregate functions are not allowed in {}", planner.clause)
-            },
-            span,
-        ));
-    };
     if !function.within_group.is_empty() || function.null_treatment.is_some() {
         return Err(ctx.unsupported("WITHIN GROUP or a treatment of NULLs", span));
     }
-    let planned = plan_call(&planner.within_aggregate(), collector, name, function, false)?;
-    Ok(planned)
+    plan_call(&planner.within_aggregate(), Target::Select(planner), name, function)
 }
 
 /// Plans an aggregate call that stands before an OVER: its arguments may hold aggregates of the
 /// SELECT's grouping. What it is made of goes to `parts`.
 pub(super) fn plan_over(
     planner: &ExprContext<'_>,
-    parts: &Collector,
+    parts: &Rc<Collector>,
     name: &str,
     function: &Function,
 ) -> Result<TypedScalar, SqlError> {
-    plan_call(planner, parts, name, function, true)
+    plan_call(planner, Target::Window(parts), name, function)
+}
+
+/// Where an aggregate call goes.
+#[derive(Clone, Copy)]
+enum Target<'t> {
+    /// To the SELECT that its arguments belong to.
+    Select(&'t ExprContext<'t>),
+    /// To the parts of a window call.
+    Window(&'t Rc<Collector>),
+}
+
+impl Target<'_> {
+    fn home(
+        self,
+        call: &mut Call<'_>,
+        arguments: &[&QueryScalar],
+        span: Span,
+    ) -> Result<(isize, Rc<Collector>), SqlError> {
+        match self {
+            Target::Select(planner) => call.home(planner, arguments, span),
+            Target::Window(parts) => Ok((0, Rc::clone(parts))),
+        }
+    }
 }
 
 fn plan_call(
     inner: &ExprContext<'_>,
-    collector: &Collector,
+    target: Target<'_>,
     name: &str,
     function: &Function,
-    over: bool,
 ) -> Result<TypedScalar, SqlError> {
     let ctx = inner.ctx;
     let span = function.name.span();
@@ -266,41 +247,47 @@ fn plan_call(
                 span,
             ));
         }
-        let call = Call { name, distinct, filter, order };
+        let mut call = Call { name, distinct, filter, order };
+        let (level, collector) = target.home(&mut call, &[], span)?;
         let one = literal::literal(Datum::Int(1), ScalarType::Int8);
-        return Ok(call.add(collector, AggregateKind::Count, one, count_type()));
+        let mut value = call.add(&collector, AggregateKind::Count, one, count_type());
+        walk::shift_scalar(&mut value.expr, 0, level);
+        return Ok(value);
     }
-    let arguments = arguments
+    let mut arguments = arguments
         .iter()
         .map(|argument| match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => inner.plan(expr),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
+                if matches!(name, "jsonb_agg" | "jsonb_object_agg")
+                    && let Some(object) = inner.whole_row_json(expr)?
+                {
+                    return Ok(object);
+                }
+                inner.plan(expr)
+            }
+            FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(table)) => {
+                let parts = super::from::name_parts(ctx, table)?;
+                let name = parts.last().cloned().unwrap_or_default();
+                let row = inner.whole_row(None, &name, table.span())?;
+                row.ok_or_else(|| inner.scope.no_table(ctx, &name, table.span()))
+            }
             _ => Err(ctx.unsupported("this kind of argument", span)),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    if !over {
-        refuse_outer(ctx, &arguments, span)?;
+    let mut call = Call { name, distinct, filter, order };
+    let exprs: Vec<&QueryScalar> = arguments.iter().map(|argument| &argument.expr).collect();
+    let (level, collector) = target.home(&mut call, &exprs, span)?;
+    for argument in &mut arguments {
+        walk::shift_scalar(&mut argument.expr, 0, -level);
     }
-    let call = Call { name, distinct, filter, order };
-    call.plan(ctx, collector, arguments).map_err(|error| ctx.locate(error, span))
+    let mut value =
+        call.plan(ctx, &collector, arguments).map_err(|error| ctx.locate(error, span))?;
+    walk::shift_scalar(&mut value.expr, 0, level);
+    Ok(value)
 }
 
 fn count_type() -> ColumnType {
     ColumnType::new(ScalarType::Int8).nullable(false)
-}
-
-/// An aggregate belongs to the query whose columns it is over, even inside a subquery.
-fn refuse_outer(
-    ctx: &QueryContext<'_>,
-    arguments: &[TypedScalar],
-    span: Span,
-) -> Result<(), SqlError> {
-    let nearest = arguments.iter().filter_map(|argument| walk::nearest_level(&argument.expr)).min();
-    match nearest {
-        Some(level) if level > 0 => {
-            Err(ctx.unsupported("an aggregate over columns of an outer query only", span))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn plan_order(
@@ -316,6 +303,25 @@ fn plan_order(
 }
 
 impl Call<'_> {
+    /// Finds the query it belongs to, and puts what it has beside its arguments there.
+    fn home(
+        &mut self,
+        planner: &ExprContext<'_>,
+        arguments: &[&QueryScalar],
+        span: Span,
+    ) -> Result<(isize, Rc<Collector>), SqlError> {
+        let mut parts = arguments.to_vec();
+        parts.extend(&self.filter);
+        parts.extend(self.order.iter().map(|(key, _)| &key.expr));
+        let (level, collector) = home(planner, &parts, span)?;
+        let level = isize::try_from(level).unwrap_or(0);
+        self.filter.iter_mut().for_each(|filter| walk::shift_scalar(filter, 0, -level));
+        for (key, _) in &mut self.order {
+            walk::shift_scalar(&mut key.expr, 0, -level);
+        }
+        Ok((level, collector))
+    }
+
     fn plan(
         &self,
         ctx: &QueryContext<'_>,
@@ -526,38 +532,4 @@ fn to_jsonb(ctx: &QueryContext<'_>, value: TypedScalar) -> Result<TypedScalar, S
     }
     let value = resolve_unknown(ctx, value)?;
     call_by_name(ctx, "to_jsonb", vec![value])
-}
-
-/// Refuses aggregates where an expression must have none, for the keys of GROUP BY.
-pub(super) fn refuse_in_group_by(
-    ctx: &QueryContext<'_>,
-    collector_base: usize,
-    scalar: &QueryScalar,
-    expr: &Expr,
-) -> Result<(), SqlError> {
-    let (mut found, mut windowed) = (false, false);
-    walk::walk_scalar(&mut scalar.clone(), 0, &mut |part, depth| {
-        if let QueryScalar::Column(reference) = part
-            && reference.level == depth
-        {
-            windowed |= window::is_call(reference.column);
-            found |= reference.column >= collector_base;
-        }
-        !found
-    });
-    if windowed {
-        return Err(ctx.error(
-            SqlState::WINDOWING_ERROR,
-            "window functions are not allowed in GROUP BY",
-            expr.span(),
-        ));
-    }
-    if found {
-        return Err(ctx.error(
-            SqlState::GROUPING_ERROR,
-            "aggregate functions are not allowed in GROUP BY",
-            expr.span(),
-        ));
-    }
-    Ok(())
 }

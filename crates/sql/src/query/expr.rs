@@ -10,16 +10,18 @@ mod conditional;
 mod function;
 mod name;
 mod operator;
+mod row;
 
 use std::rc::Rc;
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Spanned, TypedString, UnaryOperator, Value};
 use sqlparser::tokenizer::Span;
 use tidemill_plan::QueryScalar;
-use tidemill_repr::{ColumnType, ScalarType, SqlError};
+use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 
 use super::aggregate::Collector;
-use super::scope::{Found, Scope};
+use super::error::name_of;
+use super::scope::{Found, Place, Scope};
 use super::window::WindowPlace;
 use super::{QueryContext, TypedScalar, cast, literal, subquery};
 use crate::types::resolve_data_type;
@@ -27,6 +29,7 @@ use crate::types::resolve_data_type;
 pub(super) use function::{call_by_name, function_name, record};
 pub(super) use name::output_name;
 pub(super) use operator::{binary, compare_rows};
+pub(super) use row::all_fields;
 
 /// Where an expression stands.
 #[derive(Clone)]
@@ -37,7 +40,11 @@ pub(super) struct ExprContext<'e> {
     /// The clause, as errors name it.
     pub clause: &'static str,
     /// Where aggregate calls are collected; None where there must be none.
-    pub aggregates: Option<&'e Collector>,
+    pub aggregates: Option<&'e Rc<Collector>>,
+    /// Where calls of functions that give rows are collected; None where there must be none.
+    pub sets: Option<&'e Rc<Collector>>,
+    /// The construct within the clause that has no place for them.
+    pub no_sets_in: Option<&'static str>,
     /// Whether it is the argument of an aggregate.
     pub inside_aggregate: bool,
     /// Where window calls are collected, or why there must be none.
@@ -51,24 +58,52 @@ impl<'e> ExprContext<'e> {
         scope: &'e Rc<Scope>,
         clause: &'static str,
     ) -> ExprContext<'e> {
-        let windows = WindowPlace::Clause;
-        ExprContext { ctx, scope, clause, aggregates: None, inside_aggregate: false, windows }
+        ExprContext {
+            ctx,
+            scope,
+            clause,
+            aggregates: None,
+            sets: None,
+            no_sets_in: None,
+            inside_aggregate: false,
+            windows: WindowPlace::Clause,
+        }
     }
 
     /// An expression of a SELECT list and what goes with it.
     pub fn with_aggregates(
         ctx: &'e QueryContext<'e>,
         scope: &'e Rc<Scope>,
-        collector: &'e Collector,
+        collector: &'e Rc<Collector>,
     ) -> ExprContext<'e> {
-        let aggregates = Some(collector);
-        ExprContext { aggregates, ..ExprContext::new(ctx, scope, "SELECT") }
+        let sets = Some(collector);
+        ExprContext { aggregates: sets, sets, ..ExprContext::new(ctx, scope, "SELECT") }
+    }
+
+    /// The surroundings of a subquery that stands here.
+    pub fn inside(&self) -> Rc<Scope> {
+        self.scope.inside(Place {
+            collector: self.aggregates.map(Rc::clone),
+            inside_aggregate: self.inside_aggregate,
+            clause: self.clause,
+        })
+    }
+
+    /// The parts of a construct that has no place for functions that give rows.
+    pub fn without_sets(&self, construct: &'static str) -> ExprContext<'e> {
+        ExprContext { sets: None, no_sets_in: Some(construct), ..self.clone() }
     }
 
     /// The arguments of an aggregate call.
     pub fn within_aggregate(&self) -> ExprContext<'e> {
         let windows = WindowPlace::Aggregate;
-        ExprContext { aggregates: None, inside_aggregate: true, windows, ..self.clone() }
+        ExprContext {
+            aggregates: None,
+            sets: None,
+            inside_aggregate: true,
+            windows,
+            ..self.clone()
+        }
     }
 
     /// Plans an expression.
@@ -109,11 +144,11 @@ impl<'e> ExprContext<'e> {
                 self.in_subquery(expr, subquery, *negated)
             }
             Expr::Between { expr, negated, low, high } => self.between(expr, low, high, *negated),
-            Expr::Like { negated, any: false, expr, pattern, escape_char } => {
-                self.like("~~", *negated, expr, pattern, escape_char.as_deref())
+            Expr::Like { negated, any, expr, pattern, escape_char } => {
+                self.like("~~", *any, *negated, expr, pattern, escape_char.as_deref())
             }
-            Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
-                self.like("~~*", *negated, expr, pattern, escape_char.as_deref())
+            Expr::ILike { negated, any, expr, pattern, escape_char } => {
+                self.like("~~*", *any, *negated, expr, pattern, escape_char.as_deref())
             }
             Expr::SimilarTo { negated, expr, pattern, escape_char } => {
                 self.similar(*negated, expr, pattern, escape_char.as_deref())
@@ -130,7 +165,7 @@ impl<'e> ExprContext<'e> {
                 self.case(operand.as_deref(), conditions, else_result.as_deref())
             }
             Expr::Array(array) => self.array(array),
-            Expr::Tuple(parts) => self.row(parts),
+            Expr::Tuple(_) => self.row(expr),
             Expr::Function(function) => self.function(function),
             Expr::Extract { .. }
             | Expr::Ceil { .. }
@@ -150,8 +185,13 @@ impl<'e> ExprContext<'e> {
         {
             return Ok(value);
         }
-        let found = self.scope.resolve_identifier(self.ctx, ident)?;
-        Ok(self.note(found, ident.span))
+        match self.scope.resolve_identifier(self.ctx, ident) {
+            Ok(found) => Ok(self.note(found, ident.span)),
+            Err(error) if error.code == SqlState::UNDEFINED_COLUMN => {
+                self.whole_row(None, &name_of(ident), ident.span)?.ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn qualified(&self, parts: &[Ident]) -> Result<TypedScalar, SqlError> {

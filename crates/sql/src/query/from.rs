@@ -9,8 +9,8 @@ mod function;
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Join, JoinConstraint, JoinOperator, ObjectName, Query, Spanned, TableAlias, TableFactor,
-    TableWithJoins,
+    Expr, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, Spanned,
+    TableAlias, TableFactor, TableWithJoins,
 };
 use tidemill_plan::query::{ColumnRef, JoinKind};
 use tidemill_plan::{QueryExpr, QueryScalar};
@@ -20,9 +20,13 @@ use super::cast::{coerce_branch, common_column_type};
 use super::error::name_of;
 use super::expr::ExprContext;
 use super::order::{self, OutputColumn};
-use super::scope::{Entry, Scope, TableName};
+use super::scope::{Entry, Missing, Scope, TableName};
+use super::session_functions::is_session_keyword;
 use super::values::unit;
 use super::{QueryContext, TypedScalar, catalog_functions, cte, literal, walk};
+use crate::parse_marks::USING_ALIAS;
+
+pub(super) use function::function_columns;
 
 /// A relation and the names of its columns.
 struct Item {
@@ -124,9 +128,11 @@ fn attach(
 ) -> Result<Item, SqlError> {
     let lateral = walk::query_uses(&right.expr, 1);
     if lateral && matches!(kind, JoinKind::Right | JoinKind::Full) {
+        let table = left.scope.tables.iter().find(|table| !table.covered);
+        let table = table.map_or("", |table| &table.name);
         return Err(SqlError::new(
             SqlState::INVALID_COLUMN_REFERENCE,
-            "invalid reference to the left side of the join",
+            format!("invalid reference to FROM-clause entry for table \"{table}\""),
         )
         .with_detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference."));
     }
@@ -137,6 +143,7 @@ fn attach(
     let mut joined = side_by_side(&left.scope, &right.scope, kind)?;
     joined.outer = around.without_siblings().outer.clone();
     joined.ctes = around.ctes.clone();
+    let mut alias = None;
     let (on, merged) = match constraint {
         JoinConstraint::None => (literal::boolean(true), Vec::new()),
         JoinConstraint::On(condition) => {
@@ -145,8 +152,12 @@ fn attach(
             (planner.plan_on(condition)?, Vec::new())
         }
         JoinConstraint::Using(names) => {
-            let names =
+            let mut names =
                 names.iter().map(|name| single_name(ctx, name)).collect::<Result<Vec<_>, _>>()?;
+            alias = names.last().and_then(|name| name.strip_prefix(USING_ALIAS)).map(str::to_owned);
+            if alias.is_some() {
+                names.pop();
+            }
             using(ctx, &left_scope, &right.scope, left_arity, kind, &names)?
         }
         JoinConstraint::Natural => {
@@ -159,7 +170,33 @@ fn attach(
         }
     };
     let expr = join_relations(left.expr, right.expr, on, kind, lateral);
-    Ok(merge_columns(expr, joined, merged))
+    let columns: Vec<String> = merged.iter().map(|column| column.name.clone()).collect();
+    let mut item = merge_columns(expr, joined, merged);
+    if let Some(alias) = alias {
+        name_merged(&mut item.scope, alias, &columns)?;
+    }
+    Ok(item)
+}
+
+/// `USING (..) AS name`: the merged columns, in the order of the list, are a table of this name.
+fn name_merged(scope: &mut Scope, name: String, columns: &[String]) -> Result<(), SqlError> {
+    if scope.tables.iter().any(|table| !table.covered && table.name == name) {
+        return Err(SqlError::new(
+            SqlState::DUPLICATE_ALIAS,
+            format!("table name \"{name}\" specified more than once"),
+        ));
+    }
+    let table = scope.tables.len();
+    scope.tables.push(table_name(&name));
+    let merged: Vec<Entry> = columns
+        .iter()
+        .filter_map(|column| {
+            scope.entries.iter().find(|entry| entry.table.is_none() && entry.name == *column)
+        })
+        .map(|entry| Entry { table: Some(table), hidden: true, ..entry.clone() })
+        .collect();
+    scope.entries.extend(merged);
+    Ok(())
 }
 
 fn join_relations(
@@ -349,24 +386,39 @@ fn plan_factor(
             if arguments.settings.is_some() {
                 return Err(ctx.unsupported("SETTINGS", factor.span()));
             }
-            function::plan_function(ctx, name, &arguments.args, alias.as_ref(), around)
+            let TableFactor::Table { with_ordinality, .. } = factor else {
+                return Err(SqlError::internal("a table that is none"));
+            };
+            let written = function::Written {
+                ordinality: *with_ordinality,
+                alias: alias.as_ref(),
+                span: name.span(),
+            };
+            function::plan_function(ctx, name, &arguments.args, written, around)
         }
         TableFactor::Function { name, args, with_ordinality, alias, .. } => {
-            if *with_ordinality {
-                return Err(ctx.unsupported("WITH ORDINALITY", name.span()));
-            }
-            function::plan_function(ctx, name, args, alias.as_ref(), around)
+            let written = function::Written {
+                ordinality: *with_ordinality,
+                alias: alias.as_ref(),
+                span: name.span(),
+            };
+            function::plan_function(ctx, name, args, written, around)
         }
         TableFactor::UNNEST {
             alias,
             array_exprs,
             with_offset: false,
             with_offset_alias: None,
-            with_ordinality: false,
-        } => function::plan_unnest(ctx, array_exprs, alias.as_ref(), around, factor.span()),
-        TableFactor::UNNEST { .. } => {
-            Err(ctx.unsupported("unnest WITH OFFSET or WITH ORDINALITY", factor.span()))
+            with_ordinality,
+        } => {
+            let written = function::Written {
+                ordinality: *with_ordinality,
+                alias: alias.as_ref(),
+                span: factor.span(),
+            };
+            function::plan_unnest(ctx, array_exprs, written, around)
         }
+        TableFactor::UNNEST { .. } => Err(ctx.unsupported("unnest WITH OFFSET", factor.span())),
         TableFactor::Derived { lateral, subquery, alias, sample: None } => {
             let around = if *lateral { Rc::clone(around) } else { around.without_siblings() };
             plan_derived(ctx, subquery, alias.as_ref(), &around)
@@ -399,8 +451,8 @@ fn refuse_table_options(ctx: &QueryContext<'_>, factor: &TableFactor) -> Result<
     };
     let what = if sample.is_some() {
         "TABLESAMPLE"
-    } else if *with_ordinality {
-        "WITH ORDINALITY"
+    } else if *with_ordinality && matches!(factor, TableFactor::Table { args: None, .. }) {
+        "WITH ORDINALITY of a table"
     } else if version.is_some() {
         "a version of a table"
     } else if !with_hints.is_empty()
@@ -422,6 +474,14 @@ fn plan_table(
     around: &Rc<Scope>,
 ) -> Result<Item, SqlError> {
     let parts = name_parts(ctx, name)?;
+    if let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
+        && ident.quote_style.is_none()
+        && is_session_keyword(&ident.value)
+    {
+        let written = function::Written { ordinality: false, alias, span: ident.span };
+        let expr = Expr::Identifier(ident.clone());
+        return function::plan_keyword(ctx, &expr, &ident.value, written, around);
+    }
     let (expr, mut scope) =
         plan_named(ctx, &parts, around).map_err(|error| ctx.locate(error, name.span()))?;
     if let Some(alias) = alias {
@@ -463,6 +523,7 @@ fn table_name(name: &str) -> TableName {
         covered: false,
         function: false,
         recursive: false,
+        missing: Missing::Never,
     }
 }
 

@@ -12,6 +12,7 @@ use tidemill_plan::QueryScalar;
 use tidemill_plan::query::ColumnRef;
 use tidemill_repr::{ColumnType, ObjectId, RelationDesc, SqlError, SqlState};
 
+use super::aggregate::Collector;
 use super::cte::CteList;
 use super::error::name_of;
 use super::{QueryContext, TypedScalar};
@@ -31,6 +32,19 @@ pub struct Scope {
     pub(super) sibling: bool,
     /// The WITH queries that can be named.
     pub(super) ctes: CteList,
+    /// Of a scope around a subquery: what its place is.
+    pub(super) place: Place,
+}
+
+/// Where in a query a subquery stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    /// Where aggregates over the query's own columns are collected, if they may be.
+    pub collector: Option<Rc<Collector>>,
+    /// Whether it is in the argument of an aggregate.
+    pub inside_aggregate: bool,
+    /// The clause, as errors name it.
+    pub clause: &'static str,
 }
 
 /// A column that can be named.
@@ -59,6 +73,18 @@ pub(super) struct TableName {
     pub function: bool,
     /// The recursive query in its own recursive term.
     pub recursive: bool,
+    /// Whether a join may have left its rows out.
+    pub missing: Missing,
+}
+
+/// Whether rows of a table may be missing in those of a join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    Never,
+    /// Where this column is NULL, which it never is in a row that is there.
+    Where(usize),
+    /// Where all columns are NULL.
+    WhereAllNull,
 }
 
 /// The scope of the rows of one relation, under a name.
@@ -71,6 +97,7 @@ pub fn table_scope(desc: &RelationDesc, alias: &str) -> Scope {
         covered: false,
         function: false,
         recursive: false,
+        missing: Missing::Never,
     };
     Scope::of_table(table, columns)
 }
@@ -99,7 +126,13 @@ impl Scope {
     pub fn join(mut self, other: Scope) -> Result<Scope, SqlError> {
         self.check_distinct_tables(&other)?;
         let (table_base, column_base) = (self.tables.len(), self.arity);
-        self.tables.extend(other.tables);
+        self.tables.extend(other.tables.into_iter().map(|table| {
+            let missing = match table.missing {
+                Missing::Where(column) => Missing::Where(column + column_base),
+                other => other,
+            };
+            TableName { missing, ..table }
+        }));
         self.entries.extend(other.entries.into_iter().map(|entry| Entry {
             table: entry.table.map(|table| table + table_base),
             column: entry.column + column_base,
@@ -127,8 +160,19 @@ impl Scope {
     }
 
     /// The surroundings of a subquery in an expression over this scope.
-    pub(super) fn inside(self: &Rc<Scope>) -> Rc<Scope> {
-        Rc::new(Scope { outer: Some(Rc::clone(self)), ctes: self.ctes.clone(), ..Scope::default() })
+    pub(super) fn inside(self: &Rc<Scope>, place: Place) -> Rc<Scope> {
+        let ctes = self.ctes.clone();
+        let here = Scope { place, ..(**self).clone() };
+        Rc::new(Scope { outer: Some(Rc::new(here)), ctes, ..Scope::default() })
+    }
+
+    /// The scope so many levels out.
+    pub(super) fn at_level(&self, level: usize) -> Option<&Scope> {
+        let mut scope = self;
+        for _ in 0..level {
+            scope = scope.outer.as_deref()?;
+        }
+        Some(scope)
     }
 
     /// How many scopes there are around this one.
@@ -142,7 +186,17 @@ impl Scope {
         depth
     }
 
+    /// Rows of a join may be without those of this scope.
     pub(super) fn nullable(&mut self) {
+        for (index, table) in self.tables.iter_mut().enumerate() {
+            if table.missing == Missing::Never {
+                let own = |entry: &&Entry| entry.table == Some(index) && !entry.typ.nullable;
+                table.missing = match self.entries.iter().find(own) {
+                    Some(entry) => Missing::Where(entry.column),
+                    None => Missing::WhereAllNull,
+                };
+            }
+        }
         for entry in &mut self.entries {
             entry.typ.nullable = true;
         }
@@ -339,7 +393,6 @@ impl Scope {
             {
                 return Ok(Found { level, column: entry.column, typ: entry.typ.clone() });
             }
-            return Err(ctx.unsupported("a whole row as a value", ident.span));
         }
         Err(self.no_column(ctx, &name, ident.span))
     }

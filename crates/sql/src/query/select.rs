@@ -1,7 +1,7 @@
 //! One SELECT: FROM, WHERE, GROUP BY, HAVING, the output columns, DISTINCT, and the columns that
 //! it is sorted by.
 
-mod rows;
+mod group;
 
 use std::rc::Rc;
 
@@ -15,10 +15,10 @@ use tidemill_plan::query::ColumnRef;
 use tidemill_plan::{ColumnOrder, QueryExpr, QueryScalar};
 use tidemill_repr::{Datum, ScalarType, SqlError, SqlState};
 
-use super::aggregate::{Collector, Grouping, refuse_in_group_by};
+use super::aggregate::{Collector, Grouping};
 use super::cast::resolve_unknown;
 use super::error::name_of;
-use super::expr::{ExprContext, output_name};
+use super::expr::{ExprContext, all_fields, output_name};
 use super::order::{OutputColumn, QueryParts, direction, position_key};
 use super::scope::Scope;
 use super::window::{WindowPlace, Windows};
@@ -49,34 +49,36 @@ pub(super) fn plan_select(
     order_by: &[OrderByExpr],
     around: &Rc<Scope>,
 ) -> Result<QueryParts, SqlError> {
-    if let Some(spread) = rows::in_from(ctx, select) {
-        return plan_select(ctx, &spread, order_by, around);
-    }
     refuse_foreign_clauses(ctx, select)?;
-    let (mut relation, scope) = from::plan_from(ctx, &select.from, around)?;
+    let (mut relation, mut scope) = from::plan_from(ctx, &select.from, around)?;
+    // A key is NULL in the rows of a grouping set without it.
+    if group::may_leave_out_keys(select) {
+        scope.nullable();
+    }
     let scope = Rc::new(scope);
     if let Some(condition) = &select.selection {
         let predicate = ExprContext::new(ctx, &scope, "WHERE").plan_condition(condition)?;
         relation = filter(relation, predicate);
     }
-    let collector = Collector::new(scope.arity);
+    let collector = Rc::new(Collector::new(scope.arity));
     let mut windows = Windows::default();
     let plain = ExprContext::with_aggregates(ctx, &scope, &collector);
     windows.define(&plain, &select.named_window)?;
     let planner = ExprContext { windows: WindowPlace::Allowed(&windows), ..plain };
     let mut outputs = plan_outputs(&planner, &select.projection)?;
-    let keys = plan_group_by(ctx, select, &scope, &outputs)?;
+    let (keys, sets) = group::plan_group_by(&planner, select, &outputs)?;
     let mut having = match &select.having {
         Some(condition) => {
             let windows = WindowPlace::Clause;
-            let planner = ExprContext { clause: "HAVING", windows, ..planner.clone() };
+            let planner = ExprContext { clause: "HAVING", sets: None, windows, ..planner.clone() };
             Some(planner.plan_condition(condition)?)
         }
         None => None,
     };
     let mut qualify = match &select.qualify {
         Some(condition) => {
-            Some(ExprContext { clause: "QUALIFY", ..planner.clone() }.plan_condition(condition)?)
+            let planner = ExprContext { clause: "QUALIFY", sets: None, ..planner.clone() };
+            Some(planner.plan_condition(condition)?)
         }
         None => None,
     };
@@ -89,32 +91,44 @@ pub(super) fn plan_select(
         ));
     }
     let grouped = has_group_by(select) || having.is_some() || !collector.is_empty();
+    let grouping = Grouping { scope: &scope, collector: &collector, keys: &keys };
+    let mut arity = scope.arity;
     if grouped {
-        let grouping = Grouping { scope: &scope, collector: &collector, keys: &keys };
         let mut scalars = over_rows(&mut outputs, &mut sort, &mut distinct_on, &mut qualify);
         scalars.extend(having.as_mut());
         scalars.extend(windows.scalars_mut());
         for scalar in scalars {
             grouping.rewrite(ctx, scalar)?;
         }
-        let arity = scope.arity;
-        relation = reduce(relation, arity, keys, collector);
+        relation = group::reduce(ctx, relation, &mut arity, &grouping, &sets)?;
         if let Some(condition) = having {
             relation = filter(relation, condition);
         }
     }
-    let mut arity = output_arity(&relation, &scope, grouped);
+    let mut placed = None;
     if !windows.is_empty() {
-        let (computed, placed) = windows.apply(relation, arity);
+        let (computed, places) = windows.apply(relation, arity);
         relation = computed;
-        arity = placed.arity;
+        arity = places.arity;
         for scalar in over_rows(&mut outputs, &mut sort, &mut distinct_on, &mut qualify) {
-            placed.settle(scalar);
+            places.settle(scalar);
         }
+        placed = Some(places);
     }
     if let Some(condition) = qualify {
         relation = filter(relation, condition);
     }
+    let mut none = None;
+    let mut values = over_rows(&mut outputs, &mut sort, &mut distinct_on, &mut none);
+    let relation = collector.spread(relation, &mut arity, &mut values, &mut |argument| {
+        if grouped {
+            grouping.rewrite(ctx, argument)?;
+        }
+        if let Some(placed) = &placed {
+            placed.settle(argument);
+        }
+        Ok(())
+    })?;
     finish(ctx, select, relation, arity, outputs, sort, distinct_on)
 }
 
@@ -175,6 +189,10 @@ fn plan_outputs(planner: &ExprContext<'_>, items: &[SelectItem]) -> Result<Vec<O
     let mut outputs = Vec::new();
     for item in items {
         match item {
+            SelectItem::UnnamedExpr(expr) if let Some((root, chain)) = all_fields(expr) => {
+                let fields = planner.fields_of(root, chain)?;
+                outputs.extend(fields.into_iter().map(|(name, scalar)| Output { name, scalar }));
+            }
             SelectItem::UnnamedExpr(expr) => {
                 let scalar = planner.plan(expr)?;
                 outputs.push(Output { name: output_name(expr), scalar });
@@ -269,68 +287,6 @@ fn refuse_wildcard_options(
         return Err(ctx.unsupported("an option of *", options.wildcard_token.0.span));
     }
     Ok(())
-}
-
-/// The expressions of GROUP BY over the FROM, each once.
-fn plan_group_by(
-    ctx: &QueryContext<'_>,
-    select: &Select,
-    scope: &Rc<Scope>,
-    outputs: &[Output],
-) -> Result<Vec<QueryScalar>, SqlError> {
-    let exprs = match &select.group_by {
-        GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs,
-        GroupByExpr::Expressions(..) | GroupByExpr::All(_) => {
-            return Err(ctx.unsupported("this form of GROUP BY", select.group_by.span()));
-        }
-    };
-    let planner = ExprContext::new(ctx, scope, "GROUP BY");
-    let mut keys: Vec<QueryScalar> = Vec::new();
-    for expr in exprs {
-        let parts = match expr {
-            Expr::Tuple(parts) => parts.as_slice(),
-            Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => {
-                return Err(ctx.unsupported("GROUPING SETS, CUBE and ROLLUP", expr.span()));
-            }
-            _ => std::slice::from_ref(expr),
-        };
-        for part in parts {
-            let key = plan_group_key(&planner, part, outputs)?;
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-    }
-    Ok(keys)
-}
-
-fn plan_group_key(
-    planner: &ExprContext<'_>,
-    expr: &Expr,
-    outputs: &[Output],
-) -> Result<QueryScalar, SqlError> {
-    let ctx = planner.ctx;
-    let chosen = match position_key(ctx, expr, "GROUP BY", outputs.len())? {
-        Some(position) => Some(position),
-        // A column of the FROM goes before an output name here.
-        None => match expr {
-            Expr::Identifier(ident)
-                if planner.scope.own_column(&name_of(ident)).ok().flatten().is_none() =>
-            {
-                named_output(ctx, &name_of(ident), outputs, "GROUP BY", ident.span)?
-            }
-            _ => None,
-        },
-    };
-    let scalar = match chosen {
-        Some(position) => {
-            let output = &outputs[position].scalar;
-            refuse_in_group_by(ctx, planner.scope.arity, &output.expr, expr)?;
-            output.clone()
-        }
-        None => planner.plan(expr)?,
-    };
-    Ok(resolve_unknown(ctx, scalar)?.expr)
 }
 
 /// The output column of a name; ambiguous where two different ones have it.
@@ -442,30 +398,6 @@ impl RowPlan {
             false => QueryExpr::Map { input: Box::new(input), scalars: self.scalars },
         }
     }
-}
-
-fn reduce(
-    input: QueryExpr,
-    arity: usize,
-    keys: Vec<QueryScalar>,
-    collector: Collector,
-) -> QueryExpr {
-    let mut row = RowPlan::new(arity);
-    let group_key = keys.into_iter().map(|key| row.position(key)).collect();
-    let input = Box::new(row.apply(input));
-    QueryExpr::Reduce { input, group_key, aggregates: collector.into_calls() }
-}
-
-/// How many columns the relation has before the output columns are added.
-fn output_arity(relation: &QueryExpr, scope: &Scope, grouped: bool) -> usize {
-    fn reduced(relation: &QueryExpr) -> usize {
-        match relation {
-            QueryExpr::Filter { input, .. } => reduced(input),
-            QueryExpr::Reduce { group_key, aggregates, .. } => group_key.len() + aggregates.len(),
-            _ => 0,
-        }
-    }
-    if grouped { reduced(relation) } else { scope.arity }
 }
 
 /// Output columns, DISTINCT, and the columns sorted by.

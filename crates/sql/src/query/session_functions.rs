@@ -28,6 +28,11 @@ const KEYWORDS: &[&str] = &[
     "current_schema",
 ];
 
+/// Whether a name without quotes is such a function.
+pub(super) fn is_session_keyword(name: &str) -> bool {
+    KEYWORDS.contains(&name)
+}
+
 impl ExprContext<'_> {
     /// A name without quotes that is a function without parentheses.
     pub(super) fn session_keyword(

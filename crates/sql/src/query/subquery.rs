@@ -5,8 +5,6 @@
 //! false. Each of the questions is an EXISTS. Where only truth counts (a conjunct of WHERE), the
 //! first one is enough.
 
-use std::rc::Rc;
-
 use sqlparser::ast::{Expr, Query, Spanned};
 use tidemill_plan::query::ColumnRef;
 use tidemill_plan::{QueryExpr, QueryScalar};
@@ -14,8 +12,11 @@ use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 
 use super::expr::{ExprContext, compare_rows};
 use super::order::{self, OutputColumn};
-use super::scope::Scope;
 use super::{QueryContext, TypedScalar, literal, walk};
+
+mod quantified;
+
+pub(super) use quantified::bind_any;
 
 /// ANY or ALL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +27,11 @@ pub(super) enum Quantifier {
 
 /// Plans a subquery over the rows of a scope.
 pub(super) fn plan_subquery(
-    ctx: &QueryContext<'_>,
+    planner: &ExprContext<'_>,
     query: &Query,
-    scope: &Rc<Scope>,
 ) -> Result<(QueryExpr, Vec<OutputColumn>), SqlError> {
-    let parts = order::plan_query(ctx, query, &scope.inside())?;
-    order::into_subquery(ctx, parts)
+    let parts = order::plan_query(planner.ctx, query, &planner.inside())?;
+    order::into_subquery(planner.ctx, parts)
 }
 
 /// `EXISTS (..)`
@@ -39,7 +39,7 @@ pub(super) fn plan_exists(
     planner: &ExprContext<'_>,
     query: &Query,
 ) -> Result<QueryScalar, SqlError> {
-    let parts = order::plan_query(planner.ctx, query, &planner.scope.inside())?;
+    let parts = order::plan_query(planner.ctx, query, &planner.inside())?;
     let relation = order::into_subquery(planner.ctx, parts)?.0;
     Ok(QueryScalar::Exists(Box::new(relation)))
 }
@@ -49,7 +49,7 @@ pub(super) fn plan_scalar_subquery(
     planner: &ExprContext<'_>,
     query: &Query,
 ) -> Result<TypedScalar, SqlError> {
-    let (relation, columns) = plan_subquery(planner.ctx, query, planner.scope)?;
+    let (relation, columns) = plan_subquery(planner, query)?;
     let [column] = columns.as_slice() else {
         return Err(planner.ctx.error(
             SqlState::SYNTAX_ERROR,
@@ -74,6 +74,39 @@ pub(super) fn plan_quantified(
         Quantifier::Any => comparison.any_value(planner.ctx),
         Quantifier::All => comparison.all_value(planner.ctx),
     })
+}
+
+/// `(a, b) op (SELECT ..)`: with the one row of the subquery; NULL if there is none.
+pub(super) fn compare_with_row(
+    planner: &ExprContext<'_>,
+    left: &[TypedScalar],
+    operator: &str,
+    query: &Query,
+) -> Result<QueryScalar, SqlError> {
+    let ctx = planner.ctx;
+    let (relation, columns) = plan_subquery(planner, query)?;
+    check_width(ctx, columns.len(), left.len(), query)?;
+    let width = columns.len();
+    let comparison = Comparison::with_relation(ctx, relation, &columns, left, operator)
+        .map_err(|error| ctx.locate(error, query.span()))?;
+    let input = Box::new(comparison.relation);
+    let mapped = QueryExpr::Map { input, scalars: vec![comparison.predicate] };
+    let value = QueryExpr::Project { input: Box::new(mapped), outputs: vec![width] };
+    Ok(QueryScalar::Subquery(Box::new(value)))
+}
+
+fn check_width(
+    ctx: &QueryContext<'_>,
+    columns: usize,
+    wanted: usize,
+    query: &Query,
+) -> Result<(), SqlError> {
+    let message = match columns.cmp(&wanted) {
+        std::cmp::Ordering::Equal => return Ok(()),
+        std::cmp::Ordering::Greater => "subquery has too many columns",
+        std::cmp::Ordering::Less => "subquery has too few columns",
+    };
+    Err(ctx.error(SqlState::SYNTAX_ERROR, message, query.span()))
 }
 
 /// A condition that is true where `x IN (q)`, or `x NOT IN (q)`, is true.
@@ -114,15 +147,8 @@ impl Comparison {
         query: &Query,
     ) -> Result<Comparison, SqlError> {
         let ctx = planner.ctx;
-        let (relation, columns) = plan_subquery(ctx, query, planner.scope)?;
-        if columns.len() != left.len() {
-            let message = if columns.len() > left.len() {
-                "subquery has too many columns"
-            } else {
-                "subquery has too few columns"
-            };
-            return Err(ctx.error(SqlState::SYNTAX_ERROR, message, query.span()));
-        }
+        let (relation, columns) = plan_subquery(planner, query)?;
+        check_width(ctx, columns.len(), left.len(), query)?;
         Comparison::with_relation(ctx, relation, &columns, left, operator)
             .map_err(|error| ctx.locate(error, query.span()))
     }
@@ -244,6 +270,10 @@ pub(super) fn plan_quantified_array(
             right.span(),
         ));
     };
+    if let Some(value) = quantified::with_array(ctx, &left, operator, quantifier, &array, &element)?
+    {
+        return Ok(value);
+    }
     let resolved = tidemill_expr::resolve::table_function(
         "unnest",
         std::slice::from_ref(&array.typ.scalar_type),

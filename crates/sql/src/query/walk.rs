@@ -10,6 +10,7 @@ use tidemill_plan::{Id, LocalId, QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, Row, ScalarType};
 
 use super::QueryContext;
+use super::subquery::bind_any;
 
 /// Called with each scalar before its parts; says whether to go on into them.
 type Visit<'v> = dyn FnMut(&mut QueryScalar, usize) -> bool + 'v;
@@ -292,6 +293,10 @@ pub fn bind_scalar_parameters(scalar: &mut QueryScalar, values: &[Row]) {
 }
 
 fn bind(scalar: &mut QueryScalar, values: &[Row]) -> bool {
+    if let Some(listed) = bind_any(scalar, values) {
+        *scalar = listed;
+        return true;
+    }
     if let QueryScalar::Parameter(number, typ) = scalar
         && let Some(value) = number.checked_sub(1).and_then(|index| values.get(index))
     {

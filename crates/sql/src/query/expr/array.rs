@@ -74,7 +74,7 @@ impl ExprContext<'_> {
     /// `ARRAY(SELECT ..)`: the rows in their order.
     pub(super) fn array_subquery(&self, query: &Query) -> Result<TypedScalar, SqlError> {
         let ctx = self.ctx;
-        let parts = order::plan_query(ctx, query, &self.scope.inside())?;
+        let parts = order::plan_query(ctx, query, &self.inside())?;
         let parts = order::resolve_unknown_outputs(ctx, parts)?;
         let [column] = parts.outputs.as_slice() else {
             return Err(ctx.error(
@@ -117,24 +117,32 @@ impl ExprContext<'_> {
         Ok(TypedScalar { expr, typ: typ.nullable(false) })
     }
 
-    /// `(a, b)` as a value.
-    pub(super) fn row(&self, parts: &[Expr]) -> Result<TypedScalar, SqlError> {
-        let fields = self.plan_all(parts)?;
-        record(self.ctx, fields)
-    }
-
     /// `x[1]`, `x[1:2]`, `j['a']`, fields.
     pub(super) fn access(
         &self,
         root: &Expr,
         chain: &[AccessExpr],
     ) -> Result<TypedScalar, SqlError> {
-        let mut value = self.plan(root)?;
         let mut rest = chain;
+        let first = match chain.first() {
+            Some(AccessExpr::Dot(Expr::Identifier(field))) => self.first_field(root, field)?,
+            _ => None,
+        };
+        let mut value = match first {
+            Some(value) => {
+                rest = &chain[1..];
+                value
+            }
+            None => self.plan(root)?,
+        };
         while let Some((first, after)) = rest.split_first() {
             match first {
+                AccessExpr::Dot(Expr::Identifier(field)) => {
+                    value = self.field_by_name(value, field, root)?;
+                    rest = after;
+                }
                 AccessExpr::Dot(field) => {
-                    return Err(self.ctx.unsupported("a field of a composite value", field.span()));
+                    return Err(self.ctx.unsupported("this form of a field", field.span()));
                 }
                 AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
                     if stride.is_some() || !after.is_empty() {

@@ -1,12 +1,17 @@
 //! Conditions: the IS tests, IN, BETWEEN, LIKE, EXISTS, and what only truth matters of.
 
-use sqlparser::ast::{BinaryOperator, Expr, NormalizationForm, Query, Spanned, UnaryOperator};
+use sqlparser::ast::{
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, NormalizationForm,
+    ObjectNamePart, Query, Spanned, UnaryOperator,
+};
 use tidemill_expr::resolve;
 use tidemill_plan::QueryScalar;
-use tidemill_repr::{ColumnType, ScalarType, SqlError};
+use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 
 use super::operator::{binary, boolean, chain, compare_rows};
+use super::row::row_null_test;
 use super::{ExprContext, bare, call_by_name};
+use crate::query::aggregate::returns_set;
 use crate::query::cast::{coerce_boolean, coerce_implicit, resolve_unknown};
 use crate::query::subquery::{Quantifier, plan_exists, plan_in_truth, plan_quantified};
 use crate::query::{TypedScalar, literal};
@@ -83,8 +88,8 @@ impl ExprContext<'_> {
     }
 
     fn left_of_in(&self, expr: &Expr) -> Result<Vec<TypedScalar>, SqlError> {
-        match self.row_parts(expr) {
-            Some(parts) => self.plan_each(&parts),
+        match self.row_values(expr)? {
+            Some(values) => Ok(values),
             None => Ok(vec![self.plan(expr)?]),
         }
     }
@@ -120,16 +125,18 @@ impl ExprContext<'_> {
             let scalar = resolve_unknown(self.ctx, scalar)?;
             Ok(maybe_not(QueryScalar::IsNull(Box::new(scalar.expr)), !null))
         };
-        match self.row_parts(expr) {
-            Some(parts) => {
-                let tests = self
-                    .plan_each(&parts)?
-                    .into_iter()
-                    .map(test)
-                    .collect::<Result<_, SqlError>>()?;
+        match self.row_values(expr)? {
+            Some(values) => {
+                let tests = values.into_iter().map(test).collect::<Result<_, SqlError>>()?;
                 Ok(QueryScalar::And(tests))
             }
-            None => test(self.plan(expr)?),
+            None => {
+                let value = self.plan(expr)?;
+                match row_null_test(&value, null) {
+                    Some(tested) => Ok(tested),
+                    None => test(value),
+                }
+            }
         }
     }
 
@@ -140,12 +147,18 @@ impl ExprContext<'_> {
         negated: bool,
     ) -> Result<TypedScalar, SqlError> {
         let pairs: Vec<(TypedScalar, TypedScalar)> =
-            match (self.row_parts(left), self.row_parts(right)) {
+            match (self.row_values(left)?, self.row_values(right)?) {
                 (Some(one), Some(two)) if one.len() == two.len() => {
-                    self.plan_each(&one)?.into_iter().zip(self.plan_each(&two)?).collect()
+                    one.into_iter().zip(two).collect()
                 }
-                (None, None) => vec![(self.plan(left)?, self.plan(right)?)],
-                _ => return Err(self.ctx.unsupported("this comparison of rows", left.span())),
+                (Some(_), Some(_)) => {
+                    return Err(self.ctx.error(
+                        SqlState::SYNTAX_ERROR,
+                        "unequal number of entries in row expressions",
+                        left.span(),
+                    ));
+                }
+                _ => vec![(self.plan(left)?, self.plan(right)?)],
             };
         let same = pairs
             .into_iter()
@@ -167,6 +180,10 @@ impl ExprContext<'_> {
             resolve_unknown_like(self, &one, &two)?.expr,
             resolve_unknown_like(self, &two, &one)?.expr,
         );
+        let null = |scalar: &TypedScalar| literal::unknown_text(&scalar.expr) == Some(None);
+        if null(&one) || null(&two) {
+            return Ok(QueryScalar::And(vec![is_null(&left), is_null(&right)]));
+        }
         let equal = self.binary_located("=", one, two, at.span(), at.span())?.expr;
         Ok(QueryScalar::Or(vec![
             QueryScalar::And(vec![is_null(&left), is_null(&right)]),
@@ -181,14 +198,12 @@ impl ExprContext<'_> {
         negated: bool,
     ) -> Result<TypedScalar, SqlError> {
         let located = |error| self.ctx.locate_operator(error, expr.span(), "IN");
-        if let Some(parts) = self.row_parts(expr) {
-            let left = self.plan_each(&parts)?;
+        if let Some(left) = self.row_values(expr)? {
             let mut ways = Vec::new();
             for item in list {
-                let Some(fields) = self.row_parts(item) else {
+                let Some(right) = self.row_values(item)? else {
                     return Err(self.ctx.unsupported("a row compared with a value", item.span()));
                 };
-                let right = self.plan_each(&fields)?;
                 ways.push(compare_rows(self.ctx, "=", left.clone(), right).map_err(located)?);
             }
             return Ok(boolean(maybe_not(QueryScalar::Or(ways), negated)));
@@ -236,24 +251,53 @@ impl ExprContext<'_> {
         high: &Expr,
         negated: bool,
     ) -> Result<TypedScalar, SqlError> {
+        let (low_bound, symmetric) = without_mark(low);
+        let low = &low_bound;
         let value = self.plan(expr)?;
         let (low_value, high_value) = (self.plan(low)?, self.plan(high)?);
+        if [&value, &low_value, &high_value].iter().any(|value| returns_set(&value.expr)) {
+            return Err(self.ctx.error(
+                SqlState::DATATYPE_MISMATCH,
+                "argument of AND must not return a set",
+                expr.span(),
+            ));
+        }
         let compare = |name: &str, bound: TypedScalar, at: &Expr| {
             self.binary_located(name, value.clone(), bound, expr.span(), at.span())
                 .map(|compared| compared.expr)
         };
-        let parts = vec![compare(">=", low_value, low)?, compare("<=", high_value, high)?];
-        Ok(boolean(maybe_not(QueryScalar::And(parts), negated)))
+        let between = |low_value: TypedScalar, high_value: TypedScalar| {
+            Ok::<_, SqlError>(QueryScalar::And(vec![
+                compare(">=", low_value, low)?,
+                compare("<=", high_value, high)?,
+            ]))
+        };
+        let mut ways = vec![between(low_value.clone(), high_value.clone())?];
+        if symmetric {
+            ways.push(between(high_value, low_value)?);
+        }
+        Ok(boolean(maybe_not(QueryScalar::Or(ways), negated)))
     }
 
     pub(super) fn like(
         &self,
         name: &str,
+        any: bool,
         negated: bool,
         expr: &Expr,
         pattern: &Expr,
         escape: Option<&Expr>,
     ) -> Result<TypedScalar, SqlError> {
+        if escape.is_none() {
+            let quantified = match any {
+                true => Some((Quantifier::Any, pattern)),
+                false => quantifier_call(pattern),
+            };
+            if let Some((quantifier, pattern)) = quantified {
+                let name = if negated { format!("!{name}") } else { name.to_owned() };
+                return self.quantified_by(expr, &name, pattern, quantifier);
+            }
+        }
         let value = self.plan(expr)?;
         let mut pattern_value = self.plan(pattern)?;
         if let Some(escape) = escape {
@@ -283,6 +327,44 @@ impl ExprContext<'_> {
             .map_err(|error| self.ctx.locate(error, pattern.span()))?;
         let name = if negated { "!~" } else { "~" };
         self.binary_located(name, value, regex, expr.span(), pattern.span())
+    }
+}
+
+/// `ALL (..)` after LIKE, which sqlparser reads as a call.
+fn quantifier_call(pattern: &Expr) -> Option<(Quantifier, &Expr)> {
+    let Expr::Function(function) = pattern else { return None };
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let quantifier = match (name.quote_style, name.value.as_str()) {
+        (None, "all") => Quantifier::All,
+        (None, "any" | "some") => Quantifier::Any,
+        _ => return None,
+    };
+    match &function.args {
+        FunctionArguments::List(list) => match list.args.as_slice() {
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] => Some((quantifier, expr)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The lower bound, and whether it has the mark of BETWEEN SYMMETRIC.
+fn without_mark(low: &Expr) -> (Expr, bool) {
+    let mut low = low.clone();
+    let mut next = &mut low;
+    loop {
+        match next {
+            Expr::UnaryOp { op: UnaryOperator::PGPrefixFactorial, expr } => {
+                let inner = std::mem::replace(&mut **expr, Expr::Tuple(Vec::new()));
+                *next = inner;
+                return (low, true);
+            }
+            Expr::BinaryOp { left, .. } => next = left,
+            Expr::Cast { expr, .. } | Expr::Collate { expr, .. } => next = expr,
+            Expr::AtTimeZone { timestamp, .. } => next = timestamp,
+            Expr::CompoundFieldAccess { root, .. } => next = root,
+            _ => return (low, false),
+        }
     }
 }
 

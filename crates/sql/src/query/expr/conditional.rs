@@ -16,6 +16,15 @@ impl ExprContext<'_> {
         branches: &[CaseWhen],
         otherwise: Option<&Expr>,
     ) -> Result<TypedScalar, SqlError> {
+        self.without_sets("CASE").plan_case(operand, branches, otherwise)
+    }
+
+    fn plan_case(
+        &self,
+        operand: Option<&Expr>,
+        branches: &[CaseWhen],
+        otherwise: Option<&Expr>,
+    ) -> Result<TypedScalar, SqlError> {
         let operand = match operand {
             Some(operand) => Some((self.plan(operand)?, operand)),
             None => None,
@@ -58,7 +67,7 @@ impl ExprContext<'_> {
         if arguments.is_empty() {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at or near \")\""));
         }
-        let planned = self.plan_each(arguments)?;
+        let planned = self.without_sets("COALESCE").plan_each(arguments)?;
         let any_certain = planned.iter().any(|value| !value.typ.nullable);
         let (parts, typ) = unify(self.ctx, "COALESCE", planned)
             .map_err(|error| self.locate_first(error, arguments))?;

@@ -9,11 +9,14 @@ use tidemill_expr::resolve;
 use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
 use super::ExprContext;
-use crate::query::aggregate::{is_aggregate, is_missing, plan_aggregate};
+use crate::query::aggregate::{is_aggregate, is_missing, plan_aggregate, plan_grouping};
 use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown};
-use crate::query::from::name_parts;
+use crate::query::from::{function_columns, name_parts};
 use crate::query::window::{is_window_function, plan_window_call};
 use crate::query::{QueryContext, TypedScalar, literal};
+
+const MOVE_SET: &str =
+    "You might be able to move the set-returning function into a LATERAL FROM item.";
 
 /// A call of a scalar function with planned arguments.
 pub(in crate::query) fn call_by_name(
@@ -101,11 +104,17 @@ impl ExprContext<'_> {
         if let ("array", FunctionArguments::Subquery(query)) = (name.as_str(), &function.args) {
             return self.array_subquery(query);
         }
+        if name == "row" {
+            return self.row(&Expr::Function(function.clone()));
+        }
         if function.over.is_some() || is_window_function(&name) {
             return plan_window_call(self, &name, function);
         }
         if is_aggregate(&name) {
             return plan_aggregate(self, &name, function);
+        }
+        if name == "grouping" {
+            return plan_grouping(self, function);
         }
         if is_missing(&name) {
             return Err(ctx.unsupported(&format!("function {name}()"), span));
@@ -116,7 +125,6 @@ impl ExprContext<'_> {
             "normalize" if arguments.len() == 2 => self.normalize(&arguments),
             "coalesce" => self.coalesce(&arguments),
             "nullif" => self.null_if(&arguments),
-            "row" => record(ctx, self.plan_each(&arguments)?),
             _ => match self.session_function(&name, &arguments, span)? {
                 Some(value) => Ok(value),
                 None => match self.catalog_function(&name, &arguments)? {
@@ -129,19 +137,65 @@ impl ExprContext<'_> {
     }
 
     fn scalar_function(&self, name: &str, exprs: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        if let ("to_jsonb", [expr]) = (name, exprs)
+            && let Some(object) = self.whole_row_json(expr)?
+        {
+            return Ok(object);
+        }
         let arguments = self.plan_each(exprs)?;
         let types: Vec<ScalarType> =
             arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
-        call_by_name(self.ctx, name, arguments).map_err(|error| {
-            let rows = error.code == SqlState::UNDEFINED_FUNCTION
-                && resolve::table_function(name, &types).is_some();
-            if rows {
-                SqlError::unsupported(format!("the set-returning function {name}() here"))
-                    .with_hint("Call it in FROM.")
-            } else {
-                error
-            }
-        })
+        match resolve::table_function(name, &types) {
+            Some(resolved) => self.set(resolved?, arguments),
+            None => call_by_name(self.ctx, name, arguments),
+        }
+    }
+
+    /// A call of a function that gives rows: a value for each.
+    fn set(
+        &self,
+        resolved: resolve::Resolved<tidemill_expr::TableFunctionRef>,
+        arguments: Vec<TypedScalar>,
+    ) -> Result<TypedScalar, SqlError> {
+        let Some(collector) = self.sets else { return Err(self.no_sets()) };
+        let columns = function_columns(&resolved, "");
+        let arguments = arguments
+            .into_iter()
+            .zip(&resolved.arguments)
+            .map(|(argument, typ)| Ok(coerce_implicit(self.ctx, argument, typ)?.expr))
+            .collect::<Result<Vec<_>, SqlError>>()?;
+        let types = columns.into_iter().map(|(_, typ)| typ).collect();
+        let mut values = collector.add_set(resolved.definition, arguments, types);
+        match values.len() {
+            1 => values.pop().ok_or_else(|| SqlError::internal("a function without columns")),
+            _ => record(self.ctx, values),
+        }
+    }
+
+    fn no_sets(&self) -> SqlError {
+        if self.inside_aggregate && self.clause != "FILTER" {
+            return SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "aggregate function calls cannot contain set-returning function calls",
+            )
+            .with_hint(MOVE_SET);
+        }
+        if let Some(construct) = self.no_sets_in {
+            return SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("set-returning functions are not allowed in {construct}"),
+            )
+            .with_hint(MOVE_SET);
+        }
+        SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            match self.clause {
+                "functions in FROM" => {
+                    "set-returning functions must appear at top level of FROM".to_owned()
+                }
+                clause => format!("set-returning functions are not allowed in {clause}"),
+            },
+        )
     }
 
     /// `normalize(text, NFC)`: the form is a keyword.

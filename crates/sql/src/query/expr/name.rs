@@ -1,7 +1,7 @@
 //! Names of output columns, as PostgreSQL chooses them.
 
 use sqlparser::ast::{
-    DataType, Expr, Function, FunctionArguments, ObjectName, Query, SelectItem, SetExpr,
+    AccessExpr, DataType, Expr, Function, FunctionArguments, ObjectName, Query, SelectItem, SetExpr,
 };
 
 use super::function::trim_name;
@@ -22,7 +22,13 @@ fn chosen(expr: &Expr) -> Option<(String, bool)> {
     match expr {
         Expr::Identifier(ident) => strong(&name_of(ident)),
         Expr::CompoundIdentifier(parts) => parts.last().map(|ident| (name_of(ident), true)),
-        Expr::CompoundFieldAccess { root, .. } => chosen(root),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let field = access_chain.iter().rev().find_map(|access| match access {
+                AccessExpr::Dot(Expr::Identifier(field)) => Some(name_of(field)),
+                _ => None,
+            });
+            field.map(|name| (name, true)).or_else(|| chosen(root))
+        }
         Expr::Nested(inner) => chosen(inner),
         Expr::Collate { expr, .. } => chosen(expr),
         Expr::Function(function) => function_column(function),

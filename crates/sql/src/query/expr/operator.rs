@@ -1,17 +1,15 @@
 //! Operators, unary and binary, and comparisons of rows.
 
-use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
-    ObjectNamePart, Spanned, UnaryOperator,
-};
+use sqlparser::ast::{BinaryOperator, Expr, Spanned, UnaryOperator};
 use sqlparser::tokenizer::Span;
 use tidemill_expr::resolve;
 use tidemill_plan::QueryScalar;
 use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 
 use super::{ExprContext, bare, call_by_name, is_minus, number_text};
+use crate::query::aggregate::returns_set;
 use crate::query::cast::{call, coerce_boolean, coerce_implicit};
-use crate::query::subquery::{Quantifier, plan_quantified};
+use crate::query::subquery::{Quantifier, compare_with_row, plan_quantified};
 use crate::query::{QueryContext, TypedScalar, literal};
 
 /// `left op right`, of planned sides.
@@ -158,7 +156,7 @@ impl ExprContext<'_> {
 
     /// `(start, end) OVERLAPS (start, end)`
     fn overlaps(&self, left: &Expr, right: &Expr) -> Result<TypedScalar, SqlError> {
-        let (Some(one), Some(two)) = (self.row_parts(left), self.row_parts(right)) else {
+        let (Some(one), Some(two)) = (self.row_values(left)?, self.row_values(right)?) else {
             return Err(self.ctx.unsupported("OVERLAPS of other than two periods", left.span()));
         };
         for (parts, side) in [(&one, "left"), (&two, "right")] {
@@ -168,8 +166,7 @@ impl ExprContext<'_> {
                 return Err(self.ctx.error(SqlState::SYNTAX_ERROR, message, left.span()));
             }
         }
-        let arguments = self.plan_each(&[one, two].concat())?;
-        call_by_name(self.ctx, "overlaps", arguments)
+        call_by_name(self.ctx, "overlaps", [one, two].concat())
             .map_err(|error| self.ctx.locate(error, left.span()))
     }
 
@@ -196,24 +193,27 @@ impl ExprContext<'_> {
         clause: &str,
     ) -> Result<QueryScalar, SqlError> {
         let planned = self.plan(expr)?;
-        coerce_boolean(self.ctx, planned, clause)
-            .map_err(|error| self.ctx.locate(error, expr.span()))
+        let value = coerce_boolean(self.ctx, planned, clause)
+            .map_err(|error| self.ctx.locate(error, expr.span()))?;
+        if returns_set(&value) {
+            return Err(self.ctx.error(
+                SqlState::DATATYPE_MISMATCH,
+                format!("argument of {clause} must not return a set"),
+                expr.span(),
+            ));
+        }
+        Ok(value)
     }
 
     fn operation(&self, left: &Expr, name: &str, right: &Expr) -> Result<TypedScalar, SqlError> {
         let located = |error| self.ctx.locate_operator(error, left.span(), name);
-        match (self.row_parts(left), self.row_parts(right), bare(right)) {
-            (Some(one), Some(two), _) => {
-                let (one, two) = (self.plan_each(&one)?, self.plan_each(&two)?);
+        if let Some(one) = self.row_values(left)? {
+            if let Expr::Subquery(query) = bare(right) {
+                return compare_with_row(self, &one, name, query).map(boolean);
+            }
+            if let Some(two) = self.row_values(right)? {
                 return compare_rows(self.ctx, name, one, two).map(boolean).map_err(located);
             }
-            // The row of a subquery: one row at most, which an = decides over.
-            (Some(_), None, Expr::Subquery(_)) => {
-                return Err(self
-                    .ctx
-                    .unsupported("comparing a row with the row of a subquery", left.span()));
-            }
-            _ => {}
         }
         let one = self.plan(left)?;
         let two = self.plan(right)?;
@@ -241,15 +241,6 @@ impl ExprContext<'_> {
 
     pub(super) fn plan_all(&self, exprs: &[Expr]) -> Result<Vec<TypedScalar>, SqlError> {
         exprs.iter().map(|expr| self.plan(expr)).collect()
-    }
-
-    /// The fields of a row constructor: `(a, b)` or `ROW(a, b)`.
-    pub(super) fn row_parts<'x>(&self, expr: &'x Expr) -> Option<Vec<&'x Expr>> {
-        match bare(expr) {
-            Expr::Tuple(parts) => Some(parts.iter().collect()),
-            Expr::Function(function) => row_call(function),
-            _ => None,
-        }
     }
 
     pub(super) fn unary_operation(
@@ -293,19 +284,30 @@ impl ExprContext<'_> {
         let Some(name) = operator_name(op) else {
             return Err(self.ctx.unsupported(&format!("the operator {op}"), left.span()));
         };
+        self.quantified_by(left, &name, right, quantifier)
+    }
+
+    /// The same, with the name of the operator.
+    pub(super) fn quantified_by(
+        &self,
+        left: &Expr,
+        name: &str,
+        right: &Expr,
+        quantifier: Quantifier,
+    ) -> Result<TypedScalar, SqlError> {
         match bare(right) {
             Expr::Subquery(query) => {
-                let sides = match self.row_parts(left) {
-                    Some(parts) => self.plan_each(&parts)?,
+                let sides = match self.row_values(left)? {
+                    Some(values) => values,
                     None => vec![self.plan(left)?],
                 };
-                plan_quantified(self, &sides, &name, quantifier, query).map(boolean)
+                plan_quantified(self, &sides, name, quantifier, query).map(boolean)
             }
             Expr::Array(array) if !array.elem.is_empty() => {
-                self.quantified_list(left, &name, &array.elem, quantifier)
+                self.quantified_list(left, name, &array.elem, quantifier)
             }
             other => {
-                crate::query::subquery::plan_quantified_array(self, left, &name, quantifier, other)
+                crate::query::subquery::plan_quantified_array(self, left, name, quantifier, other)
                     .map(boolean)
             }
         }
@@ -334,22 +336,6 @@ impl ExprContext<'_> {
             Quantifier::All => QueryScalar::And(parts),
         }))
     }
-}
-
-/// The arguments of `ROW(..)`.
-fn row_call(function: &Function) -> Option<Vec<&Expr>> {
-    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
-    let FunctionArguments::List(list) = &function.args else { return None };
-    if name.quote_style.is_some() || !name.value.eq_ignore_ascii_case("row") {
-        return None;
-    }
-    list.args
-        .iter()
-        .map(|argument| match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
-            _ => None,
-        })
-        .collect()
 }
 
 /// The operands of a chain of the same connective, from left to right.

@@ -1,105 +1,398 @@
-//! Functions in FROM: those that give rows, and others as tables of one row.
+//! Functions in FROM: those that give rows, others as tables of one row, several in lock step
+//! (`ROWS FROM`), numbered (`WITH ORDINALITY`), and those whose columns are defined where they are
+//! called (`AS t(a int, ..)`).
 
 use std::rc::Rc;
 
-use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, ObjectName, Spanned, TableAlias};
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Spanned, TableAlias,
+    TableAliasColumnDef,
+};
 use sqlparser::tokenizer::Span;
 use tidemill_expr::function::TypePattern;
 use tidemill_expr::resolve;
-use tidemill_plan::QueryExpr;
-use tidemill_repr::{ColumnType, ScalarType, SqlError};
+use tidemill_expr::table_function::{Part, TableFunctionRef, in_lock_step, single_value};
+use tidemill_plan::query::ColumnRef;
+use tidemill_plan::{QueryExpr, QueryScalar};
+use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 
 use super::{Item, aliased, table_name};
-use crate::query::QueryContext;
-use crate::query::cast::coerce_implicit;
+use crate::parse_marks::{NO_ALIAS, ROWS_FROM};
+use crate::query::aggregate::is_aggregate;
+use crate::query::cast::{coerce_explicit, coerce_implicit, resolve_unknown};
 use crate::query::error::name_of;
-use crate::query::expr::ExprContext;
+use crate::query::expr::{ExprContext, binary, function_name};
 use crate::query::scope::{Scope, TableName};
 use crate::query::values::unit;
+use crate::query::{QueryContext, TypedScalar, literal};
+use crate::types::resolve_data_type;
+
+/// A function in FROM as it is written.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'w> {
+    pub ordinality: bool,
+    pub alias: Option<&'w TableAlias>,
+    pub span: Span,
+}
+
+/// A call among the functions of an item.
+struct Called<'c> {
+    name: String,
+    arguments: Vec<&'c Expr>,
+    span: Span,
+}
 
 pub(super) fn plan_function(
     ctx: &QueryContext<'_>,
     name: &ObjectName,
     arguments: &[FunctionArg],
-    alias: Option<&TableAlias>,
+    written: Written<'_>,
     around: &Rc<Scope>,
 ) -> Result<Item, SqlError> {
-    let exprs = arguments
+    let exprs = plain(ctx, arguments, name.span())?;
+    let marked = |part: &sqlparser::ast::ObjectNamePart| {
+        part.as_ident().is_some_and(|ident| ident.value == ROWS_FROM)
+    };
+    if !name.0.first().is_some_and(marked) {
+        let name_text = function_name(ctx, name)?;
+        let called = Called { name: name_text, arguments: exprs, span: name.span() };
+        return plan_calls(ctx, vec![called], written, around);
+    }
+    let calls = exprs
+        .into_iter()
+        .map(|expr| match expr {
+            Expr::Function(function) => match &function.args {
+                FunctionArguments::List(list) => Ok(Called {
+                    name: function_name(ctx, &function.name)?,
+                    arguments: plain(ctx, &list.args, function.name.span())?,
+                    span: function.name.span(),
+                }),
+                _ => Err(ctx.unsupported("this form of a call", expr.span())),
+            },
+            other => Err(ctx.unsupported("this in ROWS FROM", other.span())),
+        })
+        .collect::<Result<Vec<_>, SqlError>>()?;
+    plan_calls(ctx, calls, written, around)
+}
+
+fn plain<'a>(
+    ctx: &QueryContext<'_>,
+    arguments: &'a [FunctionArg],
+    span: Span,
+) -> Result<Vec<&'a Expr>, SqlError> {
+    arguments
         .iter()
         .map(|argument| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
-            _ => Err(ctx.unsupported("this kind of argument", name.span())),
+            _ => Err(ctx.unsupported("this kind of argument", span)),
         })
-        .collect::<Result<Vec<_>, _>>()?;
-    let function = crate::query::expr::function_name(ctx, name)?;
-    plan_table_function(ctx, &function, &exprs, alias, around, name.span())
+        .collect()
 }
 
 pub(super) fn plan_unnest(
     ctx: &QueryContext<'_>,
     arrays: &[Expr],
-    alias: Option<&TableAlias>,
+    written: Written<'_>,
     around: &Rc<Scope>,
-    span: Span,
 ) -> Result<Item, SqlError> {
-    match arrays {
-        [array] => plan_table_function(ctx, "unnest", &[array], alias, around, span),
-        _ => Err(ctx.unsupported("unnest of several arrays", span)),
-    }
+    let arguments = arrays.iter().collect();
+    let called = Called { name: "unnest".to_owned(), arguments, span: written.span };
+    plan_calls(ctx, vec![called], written, around)
 }
 
-fn plan_table_function(
+/// A function that has no parentheses: `current_date`.
+pub(super) fn plan_keyword(
     ctx: &QueryContext<'_>,
+    expr: &Expr,
     name: &str,
-    exprs: &[&Expr],
-    alias: Option<&TableAlias>,
+    written: Written<'_>,
     around: &Rc<Scope>,
-    span: Span,
+) -> Result<Item, SqlError> {
+    let scope = Rc::new(around.empty_beside());
+    let value = ExprContext::new(ctx, &scope, "functions in FROM").plan(expr)?;
+    let mut parts = Parts::default();
+    let shown = written.alias.map_or_else(|| name.to_owned(), |alias| name_of(&alias.name));
+    parts.add_value(&shown, value);
+    parts.into_item(ctx, name.to_owned(), written)
+}
+
+fn plan_calls(
+    ctx: &QueryContext<'_>,
+    calls: Vec<Called<'_>>,
+    written: Written<'_>,
+    around: &Rc<Scope>,
 ) -> Result<Item, SqlError> {
     // The row of a function has no columns of its own before it is called; what stands to the
     // left is one scope out.
     let scope = Rc::new(around.empty_beside());
     let planner = ExprContext::new(ctx, &scope, "functions in FROM");
-    let arguments = exprs.iter().map(|expr| planner.plan(expr)).collect::<Result<Vec<_>, _>>()?;
-    let types: Vec<ScalarType> =
-        arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
-    let shown = alias.map_or_else(|| name.to_owned(), |alias| name_of(&alias.name));
-    let (expr, columns) = match resolve::table_function(name, &types) {
-        Some(resolved) => {
-            let resolved = resolved.map_err(|error| ctx.locate(error, span))?;
-            let arguments = arguments
-                .into_iter()
-                .zip(&resolved.arguments)
-                .map(|(argument, typ)| coerce_implicit(ctx, argument, typ))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| ctx.locate(error, span))?;
-            let columns = function_columns(&resolved, &shown);
-            let expr = QueryExpr::FlatMap {
-                input: Box::new(unit()),
-                function: resolved.definition,
-                arguments: arguments.into_iter().map(|argument| argument.expr).collect(),
-                typ: columns.iter().map(|(_, typ)| typ.clone()).collect(),
-            };
-            (expr, columns)
-        }
-        None => {
-            let value = crate::query::expr::call_by_name(ctx, name, arguments)
-                .map_err(|error| ctx.locate(error, span))?;
-            let expr = QueryExpr::Map { input: Box::new(unit()), scalars: vec![value.expr] };
-            (expr, vec![(shown.clone(), value.typ)])
-        }
+    let single = calls.len() == 1;
+    let mut parts = Parts::default();
+    let Some(first) = calls.first() else {
+        return Err(ctx.error(SqlState::SYNTAX_ERROR, "ROWS FROM needs a function", written.span));
     };
-    let table = TableName { function: true, ..table_name(&shown) };
-    let mut scope = Scope::of_table(table, columns);
-    if let Some(alias) = alias {
-        scope = aliased(ctx, scope, alias)?;
+    let first_name = first.name.clone();
+    let definitions = written.alias.map(|alias| alias.columns.as_slice()).filter(|columns| {
+        !columns.is_empty() && columns.iter().all(|column| column.data_type.is_some())
+    });
+    for call in &calls {
+        let alias = written.alias.filter(|alias| single && alias.name.value != NO_ALIAS);
+        let shown = alias.map_or_else(|| call.name.clone(), |alias| name_of(&alias.name));
+        parts
+            .add(&planner, call, &shown, definitions.filter(|_| single))
+            .map_err(|error| ctx.locate(error, call.span))?;
     }
-    Ok(Item { expr, scope })
+    if definitions.is_some() && !parts.defined {
+        let message = "a column definition list is only allowed for functions returning \"record\"";
+        return Err(ctx.error(SqlState::SYNTAX_ERROR, message, written.span));
+    }
+    parts.into_item(ctx, first_name, written)
+}
+
+/// What a function in FROM puts out.
+enum Slot {
+    /// This column of the rows.
+    Column(usize),
+    /// A field of the jsonb object in this column.
+    Field(usize, String),
+}
+
+/// The functions of an item, as far as they are planned.
+#[derive(Default)]
+struct Parts {
+    parts: Vec<Part>,
+    arguments: Vec<TypedScalar>,
+    /// Types of the columns of the functions.
+    types: Vec<ColumnType>,
+    outputs: Vec<(String, ColumnType, Slot)>,
+    /// Whether columns were defined by the caller.
+    defined: bool,
+    /// Whether each has one column, that is no part of a row.
+    scalar: bool,
+}
+
+impl Parts {
+    fn push(&mut self, function: TableFunctionRef, arguments: Vec<TypedScalar>) {
+        self.parts.push(Part { function, arguments: arguments.len() });
+        self.arguments.extend(arguments);
+    }
+
+    fn add_column(&mut self, name: String, typ: ColumnType) {
+        let slot = Slot::Column(self.types.len());
+        self.types.push(typ.clone());
+        self.outputs.push((name, typ, slot));
+    }
+
+    /// A value as a table of one row.
+    fn add_value(&mut self, shown: &str, value: TypedScalar) {
+        self.scalar = self.parts.is_empty();
+        let typ = value.typ.clone();
+        self.push(single_value(), vec![value]);
+        self.add_column(shown.to_owned(), typ);
+    }
+
+    fn add(
+        &mut self,
+        planner: &ExprContext<'_>,
+        call: &Called<'_>,
+        shown: &str,
+        definitions: Option<&[TableAliasColumnDef]>,
+    ) -> Result<(), SqlError> {
+        let ctx = planner.ctx;
+        if is_aggregate(&call.name) {
+            return Err(SqlError::new(
+                SqlState::GROUPING_ERROR,
+                "aggregate functions are not allowed in functions in FROM",
+            ));
+        }
+        let arguments =
+            call.arguments.iter().map(|expr| planner.plan(expr)).collect::<Result<Vec<_>, _>>()?;
+        if let "jsonb_to_record" | "jsonb_to_recordset" | "json_to_record" | "json_to_recordset" =
+            call.name.as_str()
+        {
+            return self.add_record(ctx, call, arguments, definitions);
+        }
+        if call.name == "unnest" && arguments.len() > 1 {
+            for argument in arguments {
+                self.add_rows(ctx, "unnest", vec![argument], "unnest")?;
+            }
+            self.scalar = false;
+            return Ok(());
+        }
+        let types: Vec<ScalarType> =
+            arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
+        if resolve::table_function(&call.name, &types).is_some() {
+            return self.add_rows(ctx, &call.name, arguments, shown);
+        }
+        let value = crate::query::expr::call_by_name(ctx, &call.name, arguments)?;
+        self.add_value(shown, value);
+        Ok(())
+    }
+
+    fn add_rows(
+        &mut self,
+        ctx: &QueryContext<'_>,
+        name: &str,
+        arguments: Vec<TypedScalar>,
+        shown: &str,
+    ) -> Result<(), SqlError> {
+        let types: Vec<ScalarType> =
+            arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
+        let resolved = resolve::table_function(name, &types)
+            .ok_or_else(|| SqlError::internal(format!("there is no {name}")))??;
+        let arguments = arguments
+            .into_iter()
+            .zip(&resolved.arguments)
+            .map(|(argument, typ)| resolve_unknown(ctx, coerce_implicit(ctx, argument, typ)?))
+            .collect::<Result<Vec<_>, _>>()?;
+        let columns = function_columns(&resolved, shown);
+        self.scalar = self.parts.is_empty() && columns.len() == 1;
+        self.push(resolved.definition, arguments);
+        for (name, typ) in columns {
+            self.add_column(name, typ);
+        }
+        Ok(())
+    }
+
+    /// `jsonb_to_record(set)`: the objects, and of each the fields that are asked for.
+    fn add_record(
+        &mut self,
+        ctx: &QueryContext<'_>,
+        call: &Called<'_>,
+        arguments: Vec<TypedScalar>,
+        definitions: Option<&[TableAliasColumnDef]>,
+    ) -> Result<(), SqlError> {
+        let Ok([argument]) = <[TypedScalar; 1]>::try_from(arguments) else {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_FUNCTION,
+                format!("function {} takes one argument", call.name),
+            ));
+        };
+        let Some(definitions) = definitions else {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "a column definition list is required for functions returning \"record\"",
+            ));
+        };
+        let json = ColumnType::new(ScalarType::Jsonb);
+        let argument = coerce_explicit(ctx, argument, &json)?;
+        if call.name.ends_with("set") {
+            let resolved =
+                resolve::table_function("jsonb_array_elements", &[ScalarType::Jsonb])
+                    .ok_or_else(|| SqlError::internal("there is no jsonb_array_elements"))??;
+            self.push(resolved.definition, vec![argument]);
+        } else {
+            self.push(single_value(), vec![argument]);
+        }
+        let column = self.types.len();
+        self.types.push(json);
+        for definition in definitions {
+            let name = name_of(&definition.name);
+            let Some(data_type) = &definition.data_type else { continue };
+            let typ = resolve_data_type(data_type)
+                .map_err(|error| ctx.locate(error, definition.name.span))?;
+            self.outputs.push((name.clone(), typ, Slot::Field(column, name)));
+        }
+        self.defined = true;
+        self.scalar = false;
+        Ok(())
+    }
+
+    fn into_item(
+        self,
+        ctx: &QueryContext<'_>,
+        name: String,
+        written: Written<'_>,
+    ) -> Result<Item, SqlError> {
+        let Parts { parts, arguments, mut types, mut outputs, defined, scalar } = self;
+        let arguments: Vec<QueryScalar> =
+            arguments.into_iter().map(|argument| argument.expr).collect();
+        if parts.len() > 1 {
+            types.iter_mut().for_each(|typ| typ.nullable = true);
+            outputs.iter_mut().for_each(|(_, typ, _)| typ.nullable = true);
+        }
+        if written.ordinality {
+            let typ = ColumnType::new(ScalarType::Int8).nullable(false);
+            outputs.push(("ordinality".to_owned(), typ.clone(), Slot::Column(types.len())));
+            types.push(typ);
+        }
+        let width = types.len();
+        let expr = match parts.as_slice() {
+            [part] if part.function == single_value() && !written.ordinality => {
+                QueryExpr::Map { input: Box::new(unit()), scalars: arguments }
+            }
+            parts => {
+                let function = match parts {
+                    [part] if !written.ordinality => part.function,
+                    parts => in_lock_step(parts, written.ordinality),
+                };
+                QueryExpr::FlatMap { input: Box::new(unit()), function, arguments, typ: types }
+            }
+        };
+        let expr = if defined { fields(ctx, expr, width, &outputs)? } else { expr };
+        let columns = outputs.into_iter().map(|(name, typ, _)| (name, typ));
+        let alias = written.alias.filter(|alias| alias.name.value != NO_ALIAS);
+        let shown = alias.map_or(name, |alias| name_of(&alias.name));
+        let function = scalar && parts.len() == 1 && !written.ordinality;
+        let mut scope = Scope::of_table(TableName { function, ..table_name(&shown) }, columns);
+        if let (Some(alias), false) = (alias, defined) {
+            scope = aliased(ctx, scope, alias)?;
+        }
+        Ok(Item { expr, scope })
+    }
+}
+
+/// The outputs in order, fields of objects among them.
+fn fields(
+    ctx: &QueryContext<'_>,
+    input: QueryExpr,
+    width: usize,
+    outputs: &[(String, ColumnType, Slot)],
+) -> Result<QueryExpr, SqlError> {
+    let mut scalars = Vec::new();
+    let mut project = Vec::new();
+    for (_, typ, slot) in outputs {
+        match slot {
+            Slot::Column(column) => project.push(*column),
+            Slot::Field(column, name) => {
+                project.push(width + scalars.len());
+                scalars.push(field(ctx, *column, name, typ)?);
+            }
+        }
+    }
+    let input = Box::new(QueryExpr::Map { input: Box::new(input), scalars });
+    Ok(QueryExpr::Project { input, outputs: project })
+}
+
+fn field(
+    ctx: &QueryContext<'_>,
+    column: usize,
+    name: &str,
+    typ: &ColumnType,
+) -> Result<QueryScalar, SqlError> {
+    let value = || TypedScalar {
+        expr: QueryScalar::Column(ColumnRef { level: 0, column }),
+        typ: ColumnType::new(ScalarType::Jsonb),
+    };
+    let text = binary(ctx, "->>", value(), literal::text(name))?;
+    match &typ.scalar_type {
+        ScalarType::Jsonb => {
+            let json = binary(ctx, "->", value(), literal::text(name))?;
+            let missing = QueryScalar::IsNull(Box::new(text.expr));
+            let null = literal::null(ScalarType::Jsonb).expr;
+            Ok(QueryScalar::If(Box::new(missing), Box::new(null), Box::new(json.expr)))
+        }
+        ScalarType::Array(_) | ScalarType::Record(_) => {
+            Err(SqlError::unsupported(format!("a column of type {} here", typ.scalar_type))
+                .with_hint("Define it as jsonb."))
+        }
+        _ => Ok(coerce_explicit(ctx, text, typ)?.expr),
+    }
 }
 
 /// Names and types of what a table function gives.
-fn function_columns(
-    resolved: &resolve::Resolved<tidemill_expr::TableFunctionRef>,
+pub(in crate::query) fn function_columns(
+    resolved: &resolve::Resolved<TableFunctionRef>,
     shown: &str,
 ) -> Vec<(String, ColumnType)> {
     let definition = resolved.definition;

@@ -1,5 +1,7 @@
 //! Calls with OVER: the window functions, and aggregates over frames.
 
+use std::rc::Rc;
+
 use sqlparser::ast::{
     DuplicateTreatment, Function, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
     NullTreatment, Spanned, WindowType,
@@ -66,7 +68,7 @@ pub(in crate::query) fn plan_window_call(
         WindowType::NamedWindow(ident) => windows.named(planner, ident)?,
         WindowType::WindowSpec(spec) => windows.window(planner, spec)?,
     };
-    let inner = ExprContext { windows: WindowPlace::Call, ..planner.clone() };
+    let inner = ExprContext { windows: WindowPlace::Call, sets: None, ..planner.clone() };
     let planned = match kind {
         Some(kind) => plan_function(&inner, windows, &window, kind, function, name),
         None => plan_aggregate(&inner, windows, &window, function, name),
@@ -279,10 +281,10 @@ fn plan_aggregate(
             ));
         }
     }
-    let parts = Collector::new(PARTS);
+    let parts = Rc::new(Collector::new(PARTS));
     let mut planned = aggregate::plan_over(planner, &parts, name, function)?;
     let calls: Vec<TypedScalar> = parts
-        .into_calls()
+        .calls()
         .into_iter()
         .map(|call| {
             let function = WindowFunction::Aggregate(call.kind);

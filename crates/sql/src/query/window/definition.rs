@@ -63,7 +63,8 @@ impl Windows {
         spec: &WindowSpec,
     ) -> Result<Window, SqlError> {
         let ctx = planner.ctx;
-        let planner = &ExprContext { windows: WindowPlace::Definition, ..planner.clone() };
+        let windows = WindowPlace::Definition;
+        let planner = &ExprContext { windows, sets: None, ..planner.clone() };
         let base = match &spec.window_name {
             Some(ident) => Some((name_of(ident), ident.span, self.named(planner, ident)?)),
             None => None,
