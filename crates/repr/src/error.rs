@@ -138,7 +138,7 @@ pub struct SqlError {
     /// Where in the statement's text, in characters from 1.
     pub position: Option<u32>,
     /// Where in the work of the server: the row and column that COPY was at.
-    pub context: Option<String>,
+    pub context: Option<Box<str>>,
 }
 
 impl SqlError {
@@ -171,7 +171,7 @@ impl SqlError {
     /// Adds where in its work the server was.
     #[must_use]
     pub fn with_context(mut self, context: impl Into<String>) -> SqlError {
-        self.context = Some(context.into());
+        self.context = Some(context.into().into_boxed_str());
         self
     }
 

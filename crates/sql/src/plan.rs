@@ -4,7 +4,7 @@ mod copy;
 
 use std::fmt;
 
-use tidemill_catalog::{Definition, QualifiedName};
+use tidemill_catalog::{Definition, Item, QualifiedName};
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::{ObjectId, RelationDesc, RowRef, ScalarType, SqlError, SqlState, Tick};
 
@@ -450,6 +450,8 @@ pub struct RenamePlan {
     pub name: QualifiedName,
     /// The statement that makes it, with the new name.
     pub create_sql: String,
+    /// The objects whose texts hold the name, as they will be.
+    pub dependants: Vec<Item>,
     /// The command tag.
     pub tag: &'static str,
 }

@@ -203,9 +203,20 @@ pub(crate) async fn rename(
     item.create_sql = plan.create_sql.clone();
     if session.temporary.has(item.id) {
         session.temporary.put(item);
+        for dependant in &plan.dependants {
+            session.temporary.put(dependant.clone());
+        }
         return Ok(Response::Tag(plan.tag.to_owned()));
     }
-    commit(session, execution, vec![CatalogChange::PutItem(Box::new(item))]).await?;
+    let mut changes = vec![CatalogChange::PutItem(Box::new(item))];
+    for dependant in &plan.dependants {
+        if session.temporary.has(dependant.id) {
+            session.temporary.put(dependant.clone());
+        } else {
+            changes.push(CatalogChange::PutItem(Box::new(dependant.clone())));
+        }
+    }
+    commit(session, execution, changes).await?;
     Ok(Response::Tag(plan.tag.to_owned()))
 }
 

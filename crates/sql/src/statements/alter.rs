@@ -1,5 +1,7 @@
 //! ALTER: renaming, new values of secrets, and RESYNC.
 
+mod rename;
+
 use tidemill_catalog::{Item, ItemKind, QualifiedName};
 use tidemill_repr::{SqlError, SqlState};
 
@@ -7,7 +9,6 @@ use super::drop::{dependants_exist, is_missing, item_kind};
 use super::{Planning, command, nothing};
 use crate::ast::{Alter, AlterAction, Statement};
 use crate::names;
-use crate::parse::parse;
 use crate::plan::{Plan, Planned, RenamePlan};
 
 impl Planning<'_> {
@@ -56,10 +57,13 @@ impl Planning<'_> {
         if catalog.item_by_name(&name).is_some() {
             return Err(tidemill_catalog::snapshot::already_exists(&name.item));
         }
+        let create_sql = renamed(&item.create_sql, &name)?;
+        let new = Item { name, create_sql, ..item.clone() };
         // The texts of dependent objects hold the name.
-        if let Some(dependant) =
-            catalog.direct_dependants(item.id).next().and_then(|id| catalog.item(id))
-        {
+        let dependants = rename::dependants(&self.planner, item, &new)?;
+        let Some(dependants) = dependants else {
+            let first = catalog.direct_dependants(item.id).next().and_then(|id| catalog.item(id));
+            let Some(dependant) = first else { return Err(SqlError::internal("ALTER")) };
             let line = format!(
                 "{} {} depends on {} {}",
                 dependant.kind(),
@@ -71,9 +75,9 @@ impl Planning<'_> {
                 format!("cannot rename {} {}", item.kind(), item.name.item),
                 &[line],
             ));
-        }
-        let create_sql = renamed(&item.create_sql, &name)?;
-        Ok(command(Plan::Rename(RenamePlan { id: item.id, name, create_sql, tag })))
+        };
+        let Item { name, create_sql, .. } = new;
+        Ok(command(Plan::Rename(RenamePlan { id: item.id, name, create_sql, dependants, tag })))
     }
 }
 
@@ -91,11 +95,7 @@ fn alter_tag(kind: ItemKind) -> &'static str {
 
 /// The statement that makes an object, with another name.
 fn renamed(create_sql: &str, name: &QualifiedName) -> Result<String, SqlError> {
-    let mut parsed = parse(create_sql)?;
-    let mut statement = match (parsed.pop(), parsed.pop()) {
-        (Some(only), None) => only.statement,
-        _ => return Err(SqlError::internal("a definition that is not one statement")),
-    };
+    let mut statement = rename::single(create_sql)?;
     let full = names::object_name(name);
     match &mut statement {
         Statement::CreateSecret(create) => create.name = full,

@@ -1,0 +1,102 @@
+//! Other objects' texts when an object gets another name.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{ObjectName, Query, TableAlias, TableFactor, VisitMut, VisitorMut};
+use tidemill_catalog::{Catalog, CatalogChange, Definition, Item, QualifiedName};
+use tidemill_repr::SqlError;
+
+use crate::ast::Statement;
+use crate::names;
+use crate::parse::parse;
+use crate::rebuild::rebuild;
+use crate::session::Planner;
+
+/// Replaces a relation's name where it is read from; other parts of the text know it by its old
+/// name still.
+struct Renamer {
+    old: ObjectName,
+    new: ObjectName,
+    alias: String,
+}
+
+impl VisitorMut for Renamer {
+    type Break = ();
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, alias, args: None, .. } = factor
+            && names::parts(name).ok() == names::parts(&self.old).ok()
+        {
+            *name = self.new.clone();
+            alias.get_or_insert_with(|| TableAlias {
+                explicit: true,
+                name: names::ident(&self.alias),
+                columns: Vec::new(),
+                at: None,
+            });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The objects whose texts hold the name of one that is renamed, as they will be; None if there
+/// is one whose text cannot be changed.
+pub(super) fn dependants(
+    planner: &Planner<'_>,
+    item: &Item,
+    renamed: &Item,
+) -> Result<Option<Vec<Item>>, SqlError> {
+    let catalog: &Catalog = planner.catalog;
+    let mut changed = Vec::new();
+    let put = |item: &Item| CatalogChange::PutItem(Box::new(item.clone()));
+    let mut next = catalog.apply(&[put(renamed)])?;
+    for id in catalog.direct_dependants(item.id) {
+        let Some(dependant) = catalog.item(id) else { continue };
+        let Some(new) = retold(dependant, &item.name, &renamed.name)? else { return Ok(None) };
+        next = next.apply(&[put(&new)])?;
+        changed.push(new);
+    }
+    // What cannot be planned from its new text must keep the old one.
+    let after = Planner { catalog: &next, session: planner.session };
+    let planned = changed.iter().all(|new| rebuild(after.catalog, after.session, new).is_ok());
+    Ok(planned.then_some(changed))
+}
+
+fn retold(
+    dependant: &Item,
+    old: &QualifiedName,
+    new: &QualifiedName,
+) -> Result<Option<Item>, SqlError> {
+    let mut renamer = Renamer {
+        old: names::object_name(old),
+        new: names::object_name(new),
+        alias: old.item.clone(),
+    };
+    let mut statement = single(&dependant.create_sql)?;
+    let mut result = dependant.clone();
+    let mut visit = |query: &mut Query| {
+        let _ = query.visit(&mut renamer);
+        query.to_string()
+    };
+    match (&mut statement, &mut result.definition) {
+        (Statement::CreateView(create), Definition::View(view)) => {
+            view.query_sql = visit(&mut create.query);
+        }
+        (Statement::CreateView(create), Definition::MaterializedView(materialized)) => {
+            materialized.view.query_sql = visit(&mut create.query);
+        }
+        (Statement::CreateIndex(create), Definition::Index(_)) => create.on = renamer.new,
+        _ => return Ok(None),
+    }
+    result.create_sql = statement.to_string();
+    Ok(Some(result))
+}
+
+/// The one statement of a definition.
+pub(super) fn single(text: &str) -> Result<Statement, SqlError> {
+    let mut parsed = parse(text)?;
+    match (parsed.pop(), parsed.pop()) {
+        (Some(only), None) => Ok(only.statement),
+        _ => Err(SqlError::internal("a definition that is not one statement")),
+    }
+}
