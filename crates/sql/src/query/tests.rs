@@ -203,7 +203,6 @@ fn mistakes_are_told_as_postgresql_does() {
 #[test]
 fn what_is_not_supported_is_refused() {
     for sql in [
-        "WITH RECURSIVE w(n) AS (SELECT 1 UNION SELECT n FROM w) CYCLE n SET c USING p SELECT 1",
         "SELECT a FROM t FOR UPDATE",
         "SELECT corr(a, a) FROM t",
         "SELECT * FROM t TABLESAMPLE BERNOULLI (10)",
