@@ -1,5 +1,7 @@
 //! Recursions follow the changes of what they read: each content is that of a recomputation.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
