@@ -31,7 +31,8 @@ pub fn statement(sql: &str) -> Option<String> {
     match words.as_slice() {
         ["INSERT" | "UPDATE" | "DELETE" | "SELECT" | "WITH" | "VALUES" | "TABLE", ..]
         | ["BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "END" | "ABORT" | "CLOSE", ..]
-        | ["SAVEPOINT" | "RELEASE" | "TRUNCATE", ..]
+        | ["SAVEPOINT" | "RELEASE" | "TRUNCATE" | "MERGE", ..]
+        | ["CREATE" | "ALTER" | "DROP", "SEQUENCE", ..]
         | ["ALTER", "TABLE" | "VIEW", ..]
         | ["CREATE" | "DROP", "SCHEMA", ..]
         | ["CREATE", "VIEW" | "TEMP" | "TEMPORARY", ..]

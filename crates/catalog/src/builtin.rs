@@ -92,9 +92,8 @@ impl Builtin {
                         format!("{} {}", quote_identifier(&column.name), column.typ.sql_name())
                     })
                     .collect();
-                let defaults = vec![None; desc.arity()];
                 (
-                    Definition::Table(Table { desc, defaults, source: None }),
+                    Definition::Table(Table::new(desc)),
                     format!("CREATE TABLE {name} ({})", columns.join(", ")),
                 )
             }

@@ -8,6 +8,7 @@ use tidemill_expr::ScalarExpr;
 use tidemill_plan::QueryExpr;
 use tidemill_repr::{ObjectId, Oid, RelationDesc};
 
+use crate::constraint::{Constraint, Generation, Sequence, UniqueKey};
 use crate::name::QualifiedName;
 
 /// An object of the catalog.
@@ -47,6 +48,8 @@ pub enum Definition {
     Connection(Connection),
     /// A value that is never shown.
     Secret(Secret),
+    /// A counter.
+    Sequence(Sequence),
 }
 
 /// The kinds of objects, in the words of messages and `mz_objects.type`.
@@ -66,6 +69,8 @@ pub enum ItemKind {
     Connection,
     /// `secret`
     Secret,
+    /// `sequence`
+    Sequence,
 }
 
 impl ItemKind {
@@ -79,6 +84,7 @@ impl ItemKind {
             ItemKind::Source => "source",
             ItemKind::Connection => "connection",
             ItemKind::Secret => "secret",
+            ItemKind::Sequence => "sequence",
         }
     }
 }
@@ -99,6 +105,12 @@ pub struct Table {
     pub desc: RelationDesc,
     /// The default of each column, as SQL text.
     pub defaults: Vec<Option<String>>,
+    /// For each column whose values come by themselves: how. May be shorter than the columns.
+    #[serde(default)]
+    pub generation: Vec<Option<Generation>>,
+    /// What its rows must satisfy, apart from NOT NULL.
+    #[serde(default)]
+    pub constraints: Vec<Constraint>,
     /// Where its rows come from, if not from users.
     pub source: Option<SourceTable>,
 }
@@ -212,6 +224,9 @@ pub struct Index {
     pub key: Vec<ScalarExpr>,
     /// The cluster that maintains it.
     pub cluster: String,
+    /// What must be unique; the key is these columns then.
+    #[serde(default)]
+    pub unique: Option<UniqueKey>,
 }
 
 /// A connection to an upstream and a position in its log. The position itself is in the ledger.
@@ -277,6 +292,25 @@ pub struct Secret {
     pub ciphertext: Vec<u8>,
 }
 
+impl Table {
+    /// A table with these columns and nothing else.
+    pub fn new(desc: RelationDesc) -> Table {
+        let defaults = vec![None; desc.arity()];
+        Table { desc, defaults, generation: Vec::new(), constraints: Vec::new(), source: None }
+    }
+
+    /// How the values of a column come by themselves, if they do.
+    pub fn generation(&self, column: usize) -> Option<&Generation> {
+        self.generation.get(column)?.as_ref()
+    }
+
+    /// The primary key's columns.
+    pub fn primary_key(&self) -> Option<&[usize]> {
+        let mut keys = self.constraints.iter().filter_map(Constraint::key);
+        keys.find(|(key, _)| key.primary).map(|(key, _)| key.columns.as_slice())
+    }
+}
+
 impl Item {
     /// Its kind.
     pub fn kind(&self) -> ItemKind {
@@ -288,6 +322,7 @@ impl Item {
             Definition::Source(_) => ItemKind::Source,
             Definition::Connection(_) => ItemKind::Connection,
             Definition::Secret(_) => ItemKind::Secret,
+            Definition::Sequence(_) => ItemKind::Sequence,
         }
     }
 
@@ -314,6 +349,14 @@ impl Item {
     pub fn table(&self) -> Option<&Table> {
         match &self.definition {
             Definition::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The sequence, if it is one.
+    pub fn sequence(&self) -> Option<&Sequence> {
+        match &self.definition {
+            Definition::Sequence(sequence) => Some(sequence),
             _ => None,
         }
     }

@@ -11,11 +11,13 @@
 
 pub mod builtin;
 pub mod change;
+pub mod constraint;
 pub mod item;
 pub mod name;
 pub mod snapshot;
 
 pub use change::CatalogChange;
+pub use constraint::{Constraint, ConstraintKind, Generation, Sequence, UniqueKey};
 pub use item::{
     Connection, Definition, Index, Item, ItemKind, MaterializedView, PostgresConnectionOptions,
     Secret, Source, SourceTable, Table, UpstreamColumn, UpstreamTable, View,

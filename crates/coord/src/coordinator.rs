@@ -21,6 +21,7 @@ use crate::clock::wall_tick;
 use crate::durable::DurableChange;
 use crate::hydrate::Hydration;
 use crate::sequencer::{self, CatalogCommit, Commit};
+use crate::sequences::Sequences;
 use crate::session::{CancelHandle, Session, SessionOptions};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -68,10 +69,12 @@ impl Coordinator {
         let is_new = recovered.catalog.is_empty();
         let snapshot = recover(&recovered)?;
         let (requests, receiver) = mpsc::channel(REQUESTS);
-        let shared = Arc::new(Shared::new(ledger, replica, secrets, snapshot, requests));
+        let positions: HashMap<ObjectId, Vec<u8>> = recovered.positions.into_iter().collect();
+        let sequences = Sequences::recovered(&positions);
+        let shared = Shared::new(ledger, replica, secrets, snapshot, sequences, requests);
+        let shared = Arc::new(shared);
         start_builtins(&shared);
         start_dataflows(&shared);
-        let positions: HashMap<ObjectId, Vec<u8>> = recovered.positions.into_iter().collect();
         Sources::reconcile(&shared, &positions);
         let tasks = vec![
             tokio::spawn(sequencer::run(Arc::clone(&shared), receiver)),

@@ -18,8 +18,9 @@ use tidemill_sql::plan::{CopyFormat, CopyFromPlan, CopyHeader};
 use crate::response::Response;
 use crate::session::{Session, Transaction};
 use crate::snapshot::Snapshot;
-use crate::statements::dml;
-use crate::statements::write::PendingWrites;
+use crate::statements::dml::keys::check_copied;
+use crate::statements::write::{PendingWrites, UnnamedParts};
+use crate::statements::{Execution, dml};
 use binary::BinaryReader;
 use bulk::Bulk;
 use fields::Fields;
@@ -267,12 +268,19 @@ impl Session {
             self.temporary.write(table, &batch);
             return Ok(Response::Tag(format!("COPY {}", copy.count)));
         }
+        let snapshot = Arc::clone(&copy.snapshot);
+        let execution = Execution { snapshot, parameters: &[], cache: None };
+        let in_memory = std::iter::once(Ok(Arc::new(batch.clone())));
+        let in_parts = parts.iter().flat_map(UnnamedParts::batches);
+        let check = &copy.plan.insert.check;
+        let keys = check_copied(self, &execution, table, check, in_memory.chain(in_parts)).await?;
         let mut alone = PendingWrites::default();
         let writes = match &mut self.transaction {
             Transaction::Open(open) => &mut open.writes,
             _ => &mut alone,
         };
         writes.add(table, &batch, None);
+        writes.add_keys(keys);
         if let Some(parts) = parts {
             writes.add_parts(table, parts);
         }

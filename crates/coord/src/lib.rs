@@ -28,6 +28,7 @@ pub mod lookup;
 pub mod read;
 pub mod response;
 pub mod sequencer;
+pub mod sequences;
 pub mod session;
 pub mod settings;
 pub mod shared;

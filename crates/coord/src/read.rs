@@ -41,6 +41,13 @@ pub enum Way {
     AtTick(RelationExpr),
 }
 
+impl ReadPlan {
+    /// Whether nothing is read.
+    pub fn is_constant(&self) -> bool {
+        matches!(&self.way, Way::Peek(PeekPlan::Constant { .. }))
+    }
+}
+
 /// A read that a prepared statement keeps from one execution to the next.
 #[derive(Debug)]
 pub enum CachedRead {

@@ -13,6 +13,7 @@
 //! [`crate::clock::Completion`] and the positions told after durability.
 
 pub(crate) mod checks;
+mod keys;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,10 +27,13 @@ use tidemill_plan::physical::DataflowDescription;
 use tidemill_repr::{Diff, Lsn, ObjectId, RowBatch, SqlError, SqlState, Tick};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::keys::{KeyClaims, RecentKeys};
+
 use crate::clock::wall_tick;
 use crate::durable::{DurableChange, SourcePosition, encode_position};
 use crate::hydrate::Hydration;
 use crate::sequencer::checks::{check_history, check_read, check_size, leave_out_dropped};
+use crate::sequences::Counter;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::volatile::difference;
@@ -76,6 +80,13 @@ pub struct Commit {
     pub position: Option<(ObjectId, SourcePosition, watch::Sender<Lsn>)>,
     /// Tables that were read for this at a tick: if one changed since, nothing is committed.
     pub read: Option<(Tick, Vec<ObjectId>)>,
+    /// Unique keys that were looked up for this: if another commit wrote one since, nothing is
+    /// committed.
+    pub keys: Option<KeyClaims>,
+    /// Where sequences stand, as the ledger keeps it.
+    pub sequences: Vec<(ObjectId, Vec<u8>)>,
+    /// Sequences that are made with this and were used already.
+    pub counters: Vec<(ObjectId, Counter)>,
 }
 
 /// Changes of the catalog with the dataflows that follow from them.
@@ -212,7 +223,14 @@ fn take(shared: &Arc<Shared>, mut group: Group, request: Request) -> Group {
                 return Group::default();
             }
             match check_read(&shared.snapshot(), &group, &commit) {
-                Ok(()) => group.add(*commit, answer, early),
+                Ok(()) if lost_key(shared, &group, &commit) => {
+                    let _ = answer.send(Err(serialization_failure()));
+                }
+                Ok(()) => {
+                    let last = shared.snapshot().tick;
+                    shared.recent_keys.lock().record(last, &commit);
+                    group.add(*commit, answer, early);
+                }
                 Err(error) => {
                     let _ = answer.send(Err(error));
                 }
@@ -240,6 +258,11 @@ fn take(shared: &Arc<Shared>, mut group: Group, request: Request) -> Group {
             Group::default()
         }
     }
+}
+
+/// Whether another commit wrote a unique key since this one looked it up.
+fn lost_key(shared: &Shared, group: &Group, commit: &Commit) -> bool {
+    commit.keys.is_some() && shared.recent_keys.lock().conflict(&shared.snapshot(), group, commit)
 }
 
 /// Creates a dataflow and lets its inputs be fed.
@@ -271,6 +294,7 @@ struct Group {
     table_errors: Vec<(ObjectId, EvalError)>,
     resynced: Vec<(ObjectId, u32)>,
     positions: HashMap<ObjectId, (SourcePosition, watch::Sender<Lsn>)>,
+    sequences: HashMap<ObjectId, Vec<u8>>,
     answers: Vec<(Answer, bool)>,
     bytes: usize,
 }
@@ -310,6 +334,7 @@ impl Group {
         if let Some((source, position, told)) = commit.position {
             self.positions.insert(source, (position, told));
         }
+        self.sequences.extend(commit.sequences);
         self.answers.push((answer, early));
     }
 
@@ -356,6 +381,7 @@ impl Group {
         }
         let positions =
             self.positions.iter().map(|(id, (position, _))| (*id, encode_position(position)));
+        let positions = positions.chain(self.sequences);
         let entry = Entry {
             catalog: self
                 .durable
@@ -494,6 +520,12 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         let _ = answer.send(Err(error));
         return;
     }
+    if lost_key(shared, &Group::default(), &commit) {
+        let _ = answer.send(Err(serialization_failure()));
+        return;
+    }
+    let last = shared.snapshot().tick;
+    shared.recent_keys.lock().record(last, &commit);
     let Some(catalog_commit) = commit.catalog else { return };
     let mut snapshot = (*shared.snapshot()).clone();
     let next = if snapshot.catalog_tick == catalog_commit.planned_at {
@@ -535,7 +567,11 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
             _ => {}
         }
     }
+    for (id, counter) in commit.counters {
+        shared.sequences.adopt(id, counter);
+    }
     for id in &dropped {
+        shared.sequences.forget(*id);
         snapshot.last_change.remove(id);
         snapshot.table_errors.remove(id);
         snapshot.repaired.remove(id);
@@ -555,6 +591,7 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         columns,
         updates: commit.updates.clone(),
         parts: commit.parts.clone(),
+        positions: commit.sequences,
         dropped: dropped.clone(),
         ..Entry::at(tick)
     };

@@ -24,6 +24,7 @@ use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::statements;
+use crate::statements::dml::sequence::NumbersTaken;
 use crate::statements::temporary::Temporary;
 use crate::statements::transaction::{Before, Savepoint};
 use crate::statements::write::PendingWrites;
@@ -156,6 +157,8 @@ pub struct Session {
     pub(crate) temporary: Temporary,
     pub(crate) cursors: HashMap<String, Cursor>,
     pub(crate) statements: BTreeMap<String, Prepared>,
+    /// Numbers that it took of sequences.
+    pub(crate) numbers: NumbersTaken,
     /// Types of the parameters of the statement that runs, to plan it again.
     pub(crate) running_types: Vec<Option<ScalarType>>,
     commits: AtomicU64,
@@ -177,6 +180,7 @@ impl Session {
             temporary: Temporary::default(),
             cursors: HashMap::new(),
             statements: BTreeMap::new(),
+            numbers: NumbersTaken::default(),
             running_types: Vec::new(),
             commits: AtomicU64::new(0),
             notices: Vec::new(),

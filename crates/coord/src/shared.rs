@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Completion;
 use crate::dataflows::Dataflows;
 use crate::holds::Holds;
-use crate::sequencer::{Commit, Request};
+use crate::sequencer::{Commit, RecentKeys, Request};
+use crate::sequences::Sequences;
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
 use crate::volatile::VolatileStore;
@@ -41,6 +42,10 @@ pub struct Shared {
     pub retry_turns: Arc<tokio::sync::Mutex<()>>,
     /// The running sources.
     pub sources: Sources,
+    /// Where sequences stand.
+    pub sequences: Sequences,
+    /// Unique keys that were written lately; only the sequencer asks.
+    pub recent_keys: parking_lot::Mutex<RecentKeys>,
     snapshot: ArcSwap<Snapshot>,
     published: watch::Sender<Tick>,
     requests: mpsc::Sender<Request>,
@@ -55,6 +60,7 @@ impl Shared {
         replica: Replica,
         secrets: SecretBox,
         snapshot: Snapshot,
+        sequences: Sequences,
         requests: mpsc::Sender<Request>,
     ) -> Shared {
         let tick = snapshot.tick;
@@ -69,6 +75,8 @@ impl Shared {
             volatile: VolatileStore::default(),
             retry_turns: Arc::default(),
             sources: Sources::default(),
+            sequences,
+            recent_keys: parking_lot::Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             published: watch::Sender::new(tick),
             requests,

@@ -1,5 +1,6 @@
 //! Executing statements: one file a kind. This one only dispatches.
 
+pub(crate) mod create_table;
 pub(crate) mod cursor;
 pub(crate) mod ddl;
 pub(crate) mod dml;
@@ -73,7 +74,11 @@ pub(crate) async fn execute(
         }
         let writes = matches!(
             *plan,
-            Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) | Plan::Truncate(_)
+            Plan::Insert(_)
+                | Plan::Update(_)
+                | Plan::Delete(_)
+                | Plan::Merge(_)
+                | Plan::Truncate(_)
         );
         if writes && turn.is_none() {
             turn = Some(Arc::clone(&turns).lock_owned().await);
@@ -101,6 +106,9 @@ fn write_tag(plan: &Plan) -> Option<&'static str> {
         Plan::Update(_) => "UPDATE",
         Plan::Delete(_) => "DELETE",
         Plan::Truncate(_) => "TRUNCATE TABLE",
+        Plan::Merge(_) => "MERGE",
+        Plan::CreateSequence(_) => "CREATE SEQUENCE",
+        Plan::AlterSequence(_) => "ALTER SEQUENCE",
         Plan::CreateDatabase { .. } => "CREATE DATABASE",
         Plan::CreateSchema { .. } => "CREATE SCHEMA",
         Plan::CreateSecret(_) => "CREATE SECRET",
@@ -152,6 +160,7 @@ async fn dispatch(
         Plan::Update(update) => dml::update(session, execution, update).await,
         Plan::Delete(delete) => dml::delete(session, execution, delete).await,
         Plan::Truncate(plan) => truncate::truncate(session, execution, plan).await,
+        Plan::Merge(merge) => dml::merge(session, execution, merge).await,
         Plan::Declare(declare) => cursor::declare(session, execution, declare).await,
         Plan::Fetch(fetch) => cursor::fetch(session, fetch).await,
         Plan::Close(name) => cursor::close(session, name.as_deref()),
@@ -185,7 +194,11 @@ async fn dispatch(
         Plan::ValidateConnection(id) => source::validate(session, execution, *id).await,
         Plan::CreateSource(source) => source::create_source(session, execution, source).await,
         Plan::CreateTableFromSource(table) => source::create_table(session, execution, table).await,
-        Plan::CreateTable(item) => ddl::create(session, execution, item, "CREATE TABLE").await,
+        Plan::CreateTable(table) => create_table::create_table(session, execution, table).await,
+        Plan::CreateSequence(item) => {
+            ddl::create(session, execution, item, "CREATE SEQUENCE").await
+        }
+        Plan::AlterSequence(alter) => dml::sequence::alter(session, execution, alter).await,
         Plan::CreateView(item) => ddl::create(session, execution, item, "CREATE VIEW").await,
         Plan::CreateMaterializedView(item) => {
             ddl::create(session, execution, item, "CREATE MATERIALIZED VIEW").await

@@ -28,6 +28,7 @@ mod numeric;
 mod pattern;
 mod quantified;
 mod regex;
+pub mod sequence;
 mod similar;
 mod system;
 mod table;
@@ -71,6 +72,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     datetime::define(d);
     format_numbers::define(d);
     format_times::define(d);
+    sequence::define(d);
     uuid::define(d);
     system::define(d);
     jsonb::define(d);

@@ -56,6 +56,9 @@ states! {
     INVALID_BINARY_REPRESENTATION = "22P03";
     NOT_NULL_VIOLATION = "23502";
     UNIQUE_VIOLATION = "23505";
+    CHECK_VIOLATION = "23514";
+    GENERATED_ALWAYS = "428C9";
+    SEQUENCE_GENERATOR_LIMIT_EXCEEDED = "2200H";
     INVALID_CURSOR_STATE = "24000";
     ACTIVE_SQL_TRANSACTION = "25001";
     NO_ACTIVE_SQL_TRANSACTION = "25P01";
@@ -139,6 +142,21 @@ pub struct SqlError {
     pub position: Option<u32>,
     /// Where in the work of the server: the row and column that COPY was at.
     pub context: Option<Box<str>>,
+    /// The object it is about, where a program may want to know.
+    pub about: Option<Box<ErrorObject>>,
+}
+
+/// The object that an error is about, as fields of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorObject {
+    /// The schema.
+    pub schema: Option<String>,
+    /// The table.
+    pub table: Option<String>,
+    /// The column.
+    pub column: Option<String>,
+    /// The constraint.
+    pub constraint: Option<String>,
 }
 
 impl SqlError {
@@ -151,6 +169,7 @@ impl SqlError {
             hint: None,
             position: None,
             context: None,
+            about: None,
         }
     }
 
@@ -172,6 +191,13 @@ impl SqlError {
     #[must_use]
     pub fn with_context(mut self, context: impl Into<String>) -> SqlError {
         self.context = Some(context.into().into_boxed_str());
+        self
+    }
+
+    /// Adds the object that it is about.
+    #[must_use]
+    pub fn about(mut self, object: ErrorObject) -> SqlError {
+        self.about = Some(Box::new(object));
         self
     }
 

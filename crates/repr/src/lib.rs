@@ -29,7 +29,7 @@ pub mod user_type;
 
 pub use bits::BitsRef;
 pub use datum::Datum;
-pub use error::{SqlError, SqlState};
+pub use error::{ErrorObject, SqlError, SqlState};
 pub use id::{Lsn, ObjectId, Oid};
 pub use interval::Interval;
 pub use network::Inet;

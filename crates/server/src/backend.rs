@@ -61,6 +61,7 @@ pub fn notice_response(out: &mut Vec<u8>, notice: &Notice) {
 
 fn fields(out: &mut Vec<u8>, severity: &str, error: &SqlError) {
     let position = error.position.map(|position| position.to_string());
+    let about = error.about.as_deref();
     let fields = [
         (b'S', Some(severity)),
         (b'V', Some(severity)),
@@ -70,6 +71,10 @@ fn fields(out: &mut Vec<u8>, severity: &str, error: &SqlError) {
         (b'H', error.hint.as_deref()),
         (b'P', position.as_deref()),
         (b'W', error.context.as_deref()),
+        (b's', about.and_then(|about| about.schema.as_deref())),
+        (b't', about.and_then(|about| about.table.as_deref())),
+        (b'c', about.and_then(|about| about.column.as_deref())),
+        (b'n', about.and_then(|about| about.constraint.as_deref())),
     ];
     for (kind, text) in fields {
         if let Some(text) = text {

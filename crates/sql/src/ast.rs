@@ -18,6 +18,13 @@ pub enum Statement {
     /// A statement in sqlparser's form: INSERT, UPDATE, DELETE, transactions, and what is
     /// refused by name when it is planned.
     Standard(Box<sqlparser::ast::Statement>),
+    /// `INSERT .. OVERRIDING {SYSTEM | USER} VALUE ..`
+    Overriding {
+        /// `SYSTEM`, not `USER`.
+        system: bool,
+        /// The statement without it.
+        insert: Box<sqlparser::ast::Insert>,
+    },
     /// `CREATE DATABASE`, `CREATE SCHEMA`
     CreateNamespace(CreateNamespace),
     /// `CREATE SECRET`
@@ -32,6 +39,8 @@ pub enum Statement {
     CreateTableFromSource(CreateTableFromSource),
     /// `CREATE VIEW`, `CREATE MATERIALIZED VIEW`
     CreateView(CreateView),
+    /// `CREATE SEQUENCE`, `ALTER SEQUENCE`
+    Sequence(SequenceStatement),
     /// `CREATE INDEX`
     CreateIndex(CreateIndex),
     /// `DROP ..`
@@ -204,6 +213,30 @@ pub struct SourceTableName {
     pub alias: Option<ObjectName>,
 }
 
+/// `LIKE table [INCLUDING ..]` in the columns of CREATE TABLE
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LikeTable {
+    /// How many columns stand before it.
+    pub position: usize,
+    /// The table.
+    pub name: ObjectName,
+    /// What else is taken: (`INCLUDING`, what), in capitals.
+    pub options: Vec<(bool, String)>,
+}
+
+/// `AS query [WITH [NO] DATA]` of CREATE TABLE
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateTableAs {
+    /// Names of the first columns.
+    pub columns: Vec<Ident>,
+    /// The query.
+    pub query: Box<Query>,
+    /// Whether its rows are put in.
+    pub with_data: bool,
+    /// Whether it was written `SELECT .. INTO`.
+    pub select_into: bool,
+}
+
 /// `CREATE TABLE [IF NOT EXISTS] name (columns)`
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateTable {
@@ -217,6 +250,10 @@ pub struct CreateTable {
     pub columns: Vec<ColumnDef>,
     /// Constraints over several columns.
     pub constraints: Vec<TableConstraint>,
+    /// Tables whose columns are taken.
+    pub likes: Vec<LikeTable>,
+    /// The query whose rows are put in.
+    pub query: Option<CreateTableAs>,
 }
 
 /// `CREATE TABLE [IF NOT EXISTS] name FROM SOURCE source (REFERENCE t) [WITH (..)]`
@@ -293,6 +330,8 @@ pub enum ObjectKind {
     Connection,
     /// `SECRET`
     Secret,
+    /// `SEQUENCE`
+    Sequence,
     /// `SCHEMA`
     Schema,
     /// `DATABASE`
@@ -585,4 +624,42 @@ pub struct SetTransaction {
     pub session: bool,
     /// The modes.
     pub modes: Vec<sqlparser::ast::TransactionMode>,
+}
+
+/// `{CREATE SEQUENCE [IF NOT EXISTS] | ALTER SEQUENCE [IF EXISTS]} name options`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SequenceStatement {
+    /// Whether it is ALTER.
+    pub alter: bool,
+    /// `TEMPORARY`
+    pub temporary: bool,
+    /// Whether one that is there (CREATE), or is not (ALTER), is passed over.
+    pub if_exists: bool,
+    /// The name.
+    pub name: ObjectName,
+    /// What is said of it.
+    pub options: Vec<SequenceOption>,
+}
+
+/// An option of a sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SequenceOption {
+    /// `AS type`
+    As(DataType),
+    /// `INCREMENT [BY] n`
+    Increment(i64),
+    /// `MINVALUE n`, `NO MINVALUE`
+    Min(Option<i64>),
+    /// `MAXVALUE n`, `NO MAXVALUE`
+    Max(Option<i64>),
+    /// `START [WITH] n`
+    Start(i64),
+    /// `RESTART [[WITH] n]`
+    Restart(Option<i64>),
+    /// `CACHE n`
+    Cache(i64),
+    /// `[NO] CYCLE`
+    Cycle(bool),
+    /// `OWNED BY table.column`; None: `NONE`
+    OwnedBy(Option<ObjectName>),
 }

@@ -13,6 +13,7 @@ mod options;
 mod recursion;
 mod rewrite;
 mod show;
+mod table;
 mod tokens;
 mod windows;
 
@@ -74,7 +75,28 @@ pub fn parse(text: &str) -> Result<Vec<ParsedStatement>, SqlError> {
         .collect()
 }
 
-fn parse_one(text: &str, tokens: StatementTokens) -> Result<Statement, SqlError> {
+fn parse_one(text: &str, mut tokens: StatementTokens) -> Result<Statement, SqlError> {
+    let overriding = table::take_overriding(&mut tokens.tokens);
+    table::order_identity_options(&mut tokens.tokens);
+    let statement = parse_rest(text, tokens)?;
+    match (overriding, statement) {
+        (None, statement) => Ok(statement),
+        (Some(system), Statement::Standard(standard)) => match *standard {
+            sqlparser::ast::Statement::Insert(insert) => {
+                Ok(Statement::Overriding { system, insert: Box::new(insert) })
+            }
+            _ => Err(overriding_elsewhere()),
+        },
+        (Some(_), _) => Err(overriding_elsewhere()),
+    }
+}
+
+fn overriding_elsewhere() -> SqlError {
+    let message = "syntax error at or near \"overriding\"";
+    SqlError::new(SqlState::SYNTAX_ERROR, message)
+}
+
+fn parse_rest(text: &str, tokens: StatementTokens) -> Result<Statement, SqlError> {
     let ends_at = tokens.ends_at;
     let (result, tokens) = parse_within(SHALLOW_LIMIT, text, tokens.tokens, ends_at);
     if !matches!(&result, Err(error) if error.code == SqlState::STATEMENT_TOO_COMPLEX) {

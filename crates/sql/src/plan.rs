@@ -1,17 +1,22 @@
 //! What a statement does, as plain data for `coord`.
 
 mod copy;
+mod write;
 
 use std::fmt;
 
-use tidemill_catalog::{Definition, Item, QualifiedName};
+use tidemill_catalog::{Definition, Item, QualifiedName, Sequence};
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
-use tidemill_repr::{ObjectId, RelationDesc, RowRef, ScalarType, SqlError, SqlState, Tick};
+use tidemill_repr::{ObjectId, RelationDesc, ScalarType, SqlState, Tick};
 
 use crate::ast::{ExplainStage, FetchCount, SetScope, SetValue};
 use crate::parse::ParsedStatement;
 
 pub use copy::{CopyFormat, CopyFromPlan, CopyHeader, CopyOptions, CopyPlan};
+pub use write::{
+    ConflictPlan, DeletePlan, InsertPlan, KeyCheck, MergeAction, MergePlan, ReturningPlan,
+    RowCheck, RowProgram, UpdatePlan,
+};
 
 /// A planned statement.
 #[derive(Clone, Debug)]
@@ -58,6 +63,8 @@ pub enum Plan {
     Delete(DeletePlan),
     /// Takes all rows of tables away.
     Truncate(TruncatePlan),
+    /// Does one or the other with each row.
+    Merge(Box<MergePlan>),
     /// Opens a cursor.
     Declare(DeclarePlan),
     /// Reads from a cursor.
@@ -142,7 +149,11 @@ pub enum Plan {
     /// Makes a table from a source, as [`crate::sources`] makes it from what is upstream.
     CreateTableFromSource(CreateTableFromSourcePlan),
     /// Makes a table.
-    CreateTable(NewItem),
+    CreateTable(Box<CreateTablePlan>),
+    /// Makes a sequence.
+    CreateSequence(NewItem),
+    /// Changes a sequence.
+    AlterSequence(Box<AlterSequencePlan>),
     /// Makes a view.
     CreateView(NewItem),
     /// Makes a materialized view.
@@ -217,46 +228,6 @@ pub struct SubscribePlan {
     pub as_of: Option<AsOfTick>,
     /// Until when, that tick left out.
     pub up_to: Option<Tick>,
-}
-
-/// Checks of a row before it goes into a table.
-#[derive(Clone, Debug)]
-pub struct RowCheck {
-    /// The table's name, for messages.
-    pub table: String,
-    /// Its columns.
-    pub desc: RelationDesc,
-}
-
-/// INSERT.
-#[derive(Clone, Debug)]
-pub struct InsertPlan {
-    /// The table.
-    pub table: ObjectId,
-    /// The rows, with all columns of the table.
-    pub query: QueryExpr,
-    /// Each row must pass.
-    pub check: RowCheck,
-}
-
-/// UPDATE.
-#[derive(Clone, Debug)]
-pub struct UpdatePlan {
-    /// The table.
-    pub table: ObjectId,
-    /// The rows concerned: all columns of the table as they are, then all as they will be.
-    pub query: QueryExpr,
-    /// Each new row must pass.
-    pub check: RowCheck,
-}
-
-/// DELETE.
-#[derive(Clone, Debug)]
-pub struct DeletePlan {
-    /// The table.
-    pub table: ObjectId,
-    /// The rows concerned.
-    pub query: QueryExpr,
 }
 
 /// TRUNCATE.
@@ -358,6 +329,44 @@ pub struct NewItem {
     pub replaces: Option<ObjectId>,
 }
 
+/// CREATE TABLE: the table, and what belongs to it.
+#[derive(Clone, Debug)]
+pub struct CreateTablePlan {
+    /// The number by which the parts name the table; those of the parts follow it. They are no
+    /// identities yet.
+    pub number: u64,
+    /// The table.
+    pub table: NewItem,
+    /// Its indexes and sequences.
+    pub parts: Vec<NewItem>,
+    /// Its first rows, with the command tag of the statement that brings them.
+    pub rows: Option<FirstRows>,
+}
+
+/// The rows of CREATE TABLE AS.
+#[derive(Clone, Debug)]
+pub struct FirstRows {
+    /// The query; None: `WITH NO DATA`.
+    pub query: Option<QueryExpr>,
+    /// The command tag without rows.
+    pub tag: &'static str,
+}
+
+/// ALTER SEQUENCE.
+#[derive(Clone, Debug)]
+pub struct AlterSequencePlan {
+    /// The sequence.
+    pub id: ObjectId,
+    /// The statement that makes it as it will be.
+    pub create_sql: String,
+    /// How it will be.
+    pub sequence: Sequence,
+    /// What it depends on.
+    pub depends_on: Vec<ObjectId>,
+    /// The number it begins again with.
+    pub restart: Option<i64>,
+}
+
 /// A value that does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretValue(pub Vec<u8>);
@@ -454,43 +463,6 @@ pub struct RenamePlan {
     pub dependants: Vec<Item>,
     /// The command tag.
     pub tag: &'static str,
-}
-
-impl RowCheck {
-    /// Checks a row against the table's constraints.
-    ///
-    /// # Errors
-    /// A column that must not is NULL (`23502`), in PostgreSQL's words.
-    pub fn check(&self, row: RowRef<'_>) -> Result<(), SqlError> {
-        let missing = self
-            .desc
-            .columns
-            .iter()
-            .zip(row.iter())
-            .find(|(column, datum)| !column.typ.nullable && datum.is_null());
-        let Some((column, _)) = missing else { return Ok(()) };
-        let settings = tidemill_repr::text::TextSettings::default();
-        let mut shown = String::new();
-        for (column, datum) in self.desc.columns.iter().zip(row.iter()) {
-            if !shown.is_empty() {
-                shown.push_str(", ");
-            }
-            if datum.is_null() {
-                shown.push_str("null");
-            } else {
-                let typ = &column.typ.scalar_type;
-                tidemill_repr::text::format_into(&datum, typ, &settings, &mut shown);
-            }
-        }
-        Err(SqlError::new(
-            SqlState::NOT_NULL_VIOLATION,
-            format!(
-                "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
-                column.name, self.table
-            ),
-        )
-        .with_detail(format!("Failing row contains ({shown}).")))
-    }
 }
 
 impl SubscribePlan {

@@ -44,7 +44,7 @@ pub use walk::{bind_parameters, bind_scalar_parameters};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use sqlparser::ast::{Expr, Query};
+use sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins};
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, ObjectId, Oid, RelationDesc, ScalarType, SqlError, SqlState};
 
@@ -64,6 +64,8 @@ pub struct Relation {
     pub name: String,
     /// Its columns.
     pub desc: RelationDesc,
+    /// Which columns are its primary key; empty if there is none.
+    pub primary_key: Vec<usize>,
     /// Whether it holds rows of all databases, with the database in the last column.
     pub of_all_databases: bool,
 }
@@ -291,6 +293,75 @@ pub fn plan_condition(
 ) -> Result<QueryScalar, SqlError> {
     let scope = Rc::new(scope.clone());
     expr::ExprContext::new(ctx, &scope, clause).plan_condition(expr)
+}
+
+/// Plans the items of a FROM: their rows, and their names.
+///
+/// # Errors
+/// As [`plan_top_query`].
+pub fn plan_from_items(
+    ctx: &QueryContext<'_>,
+    tables: &[TableWithJoins],
+) -> Result<(QueryExpr, Scope), SqlError> {
+    from::plan_from(ctx, tables, &Rc::new(Scope::default()))
+}
+
+/// Plans the output columns of RETURNING over the rows of a scope.
+///
+/// # Errors
+/// As [`plan_top_query`].
+pub fn plan_returning(
+    ctx: &QueryContext<'_>,
+    scope: &Scope,
+    items: &[SelectItem],
+) -> Result<(Vec<QueryScalar>, RelationDesc), SqlError> {
+    select::plan_returning(ctx, &Rc::new(scope.clone()), items)
+}
+
+/// Plans a subquery over the rows of a scope that gives several columns: each as a value.
+///
+/// # Errors
+/// As [`plan_top_query`].
+pub fn plan_row_subquery(
+    ctx: &QueryContext<'_>,
+    scope: &Scope,
+    query: &Query,
+) -> Result<Vec<TypedScalar>, SqlError> {
+    let scope = Rc::new(scope.clone());
+    let parts =
+        order::plan_query(ctx, query, &expr::ExprContext::new(ctx, &scope, "UPDATE").inside())?;
+    let (relation, columns) = order::into_subquery(ctx, parts)?;
+    let single = |column: usize| QueryExpr::Project {
+        input: Box::new(walk::copy(ctx, &relation)),
+        outputs: vec![column],
+    };
+    let values = columns.into_iter().enumerate().map(|(column, output)| TypedScalar {
+        expr: QueryScalar::Subquery(Box::new(single(column))),
+        typ: output.typ.nullable(true),
+    });
+    Ok(values.collect())
+}
+
+/// Puts other columns in the place of those of the input row.
+pub fn remap_columns(scalar: &mut QueryScalar, to: impl Fn(usize) -> usize) {
+    walk::walk_scalar(scalar, 0, &mut |part, depth| {
+        if let QueryScalar::Column(reference) = part
+            && reference.level == depth
+        {
+            reference.column = to(reference.column);
+        }
+        true
+    });
+}
+
+/// Gives the parameters of a query, whose types were inferred after their first use, these types.
+pub fn settle_query_parameters(ctx: &QueryContext<'_>, query: &mut QueryExpr) {
+    walk::settle_parameters(query, &ctx.parameters.borrow());
+}
+
+/// Whether a scalar expression holds a subquery.
+pub fn scalar_has_subquery(scalar: &QueryScalar) -> bool {
+    walk::has_subquery(scalar)
 }
 
 /// Gives parameters whose types were inferred after their first use these types.

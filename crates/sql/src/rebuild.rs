@@ -2,9 +2,9 @@
 //! and for built-in views.
 
 use tidemill_catalog::{Catalog, Definition, Item};
-use tidemill_expr::ScalarExpr;
+use tidemill_expr::{FunctionRef, ScalarExpr};
 use tidemill_plan::QueryExpr;
-use tidemill_repr::{ObjectId, SqlError};
+use tidemill_repr::{ObjectId, RelationDesc, SqlError};
 
 use crate::ast::Statement;
 use crate::names;
@@ -52,6 +52,9 @@ pub fn rebuild(
             let Some((on, desc)) = on else {
                 return Err(SqlError::internal("an index without relation"));
             };
+            if let Some(unique) = &index.unique {
+                return Ok(Rebuilt::Key(unique_key(desc, &unique.columns)));
+            }
             let parsed = single(&item.create_sql)?;
             let Statement::CreateIndex(create) = parsed.statement else {
                 return Err(SqlError::internal("an index whose text is no CREATE INDEX"));
@@ -68,6 +71,24 @@ pub fn rebuild(
         }
         _ => Ok(Rebuilt::Nothing),
     }
+}
+
+/// The key of the index behind a constraint: columns, in the one form that equal values share.
+pub fn unique_key(desc: &RelationDesc, columns: &[usize]) -> Vec<ScalarExpr> {
+    let canonical = FunctionRef::by_id("canonical");
+    columns
+        .iter()
+        .map(|column| {
+            let plain = ScalarExpr::Column(*column);
+            let typ = desc.columns.get(*column).map(|column| column.typ.clone());
+            match (typ, canonical) {
+                (Some(typ), Some(function)) if typ.scalar_type.has_equal_representations() => {
+                    ScalarExpr::Call { function, arguments: vec![plain], typ }
+                }
+                _ => plain,
+            }
+        })
+        .collect()
 }
 
 fn single(text: &str) -> Result<ParsedStatement, SqlError> {

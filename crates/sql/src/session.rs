@@ -53,6 +53,10 @@ impl Relations for Planner<'_> {
             schema: item.name.schema.clone(),
             name: item.name.item.clone(),
             desc,
+            primary_key: item
+                .table()
+                .and_then(|table| table.primary_key())
+                .map_or_else(Vec::new, <[usize]>::to_vec),
             of_all_databases,
         })
     }

@@ -382,7 +382,6 @@ fn new_table(
         desc.keys.push(key);
     }
     let create_sql = create_sql(&name, source_name, upstream, choice);
-    let defaults = vec![None; desc.arity()];
     let source_table = SourceTable {
         source,
         upstream: upstream.clone(),
@@ -391,7 +390,7 @@ fn new_table(
         subsource,
         resyncs: 0,
     };
-    let definition = Definition::Table(Table { desc, defaults, source: Some(source_table) });
+    let definition = Definition::Table(Table { source: Some(source_table), ..Table::new(desc) });
     Ok(NewItem { name, create_sql, depends_on: vec![source], definition, replaces: None })
 }
 

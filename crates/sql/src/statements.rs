@@ -24,7 +24,7 @@ mod transaction;
 mod truncate;
 mod view;
 
-pub(crate) use constant::over_columns;
+pub use constant::over_columns;
 
 use sqlparser::ast::Statement as Standard;
 use tidemill_catalog::snapshot::TEMPORARY_SCHEMA;
@@ -69,6 +69,7 @@ impl<'a> Planning<'a> {
         match statement {
             Statement::Query(statement) => self.select(statement),
             Statement::Standard(statement) => self.standard(statement),
+            Statement::Overriding { system, insert } => self.insert(insert, Some(*system)),
             Statement::CreateNamespace(statement) => self.create_namespace(statement),
             Statement::CreateSecret(statement) => self.create_secret(statement),
             Statement::CreateConnection(statement) => self.create_connection(statement),
@@ -76,6 +77,7 @@ impl<'a> Planning<'a> {
             Statement::CreateTable(statement) => self.create_table(statement),
             Statement::CreateTableFromSource(statement) => self.create_table_from_source(statement),
             Statement::CreateView(statement) => self.create_view(statement),
+            Statement::Sequence(statement) => self.sequence(statement),
             Statement::CreateIndex(statement) => self.create_index(statement),
             Statement::Drop(statement) => self.drop(statement),
             Statement::Alter(statement) => self.alter(statement),
@@ -98,10 +100,11 @@ impl<'a> Planning<'a> {
 
     fn standard(&self, statement: &Standard) -> Result<Planned, SqlError> {
         match statement {
-            Standard::Insert(insert) => self.insert(insert),
+            Standard::Insert(insert) => self.insert(insert, None),
             Standard::Update(update) => self.update(update),
             Standard::Delete(delete) => self.delete(delete),
             Standard::Truncate(truncate) => self.truncate(truncate),
+            Standard::Merge(merge) => self.merge(merge),
             Standard::StartTransaction { .. }
             | Standard::Commit { .. }
             | Standard::Rollback { .. }

@@ -1,12 +1,13 @@
 //! `information_schema`: the same objects as the SQL standard shows them.
 
+mod constraints;
 mod empty;
 
 use super::{Builtin, Content};
 
 /// The relations of the schema.
 pub fn all() -> impl Iterator<Item = &'static Builtin> {
-    empty::RELATIONS.iter().chain(RELATIONS)
+    constraints::RELATIONS.iter().chain(empty::RELATIONS).chain(RELATIONS)
 }
 
 /// The relations with rows.
@@ -75,7 +76,8 @@ const RELATIONS: &[Builtin] = &[
         content: Content::View(
             "SELECT c.database_name AS table_catalog, n.nspname AS table_schema, \
              c.relname AS table_name, a.attname AS column_name, \
-             a.attnum::int4 AS ordinal_position, d.adbin AS column_default, \
+             a.attnum::int4 AS ordinal_position, \
+             CASE WHEN a.attgenerated = 's' THEN NULL ELSE d.adbin END AS column_default, \
              CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable, \
              CASE WHEN t.typelem <> 0 THEN 'ARRAY' \
              ELSE pg_catalog.format_type(a.atttypid, NULL) END AS data_type, \
@@ -102,11 +104,14 @@ const RELATIONS: &[Builtin] = &[
              'pg_catalog'::name AS udt_schema, t.typname AS udt_name, \
              NULL::name AS scope_catalog, NULL::name AS scope_schema, NULL::name AS scope_name, \
              NULL::int4 AS maximum_cardinality, a.attnum::text::name AS dtd_identifier, \
-             'NO' AS is_self_referencing, 'NO' AS is_identity, \
-             NULL::text AS identity_generation, NULL::text AS identity_start, \
+             'NO' AS is_self_referencing, \
+             CASE WHEN a.attidentity IN ('a', 'd') THEN 'YES' ELSE 'NO' END AS is_identity, \
+             CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END \
+             AS identity_generation, NULL::text AS identity_start, \
              NULL::text AS identity_increment, NULL::text AS identity_maximum, \
              NULL::text AS identity_minimum, 'NO' AS identity_cycle, \
-             'NEVER' AS is_generated, NULL::text AS generation_expression, \
+             CASE WHEN a.attgenerated = 's' THEN 'ALWAYS' ELSE 'NEVER' END AS is_generated, \
+             CASE WHEN a.attgenerated = 's' THEN d.adbin END AS generation_expression, \
              CASE WHEN c.relkind = 'r' AND c.database_name IS NOT NULL THEN 'YES' ELSE 'NO' END \
              AS is_updatable, c.database_name \
              FROM pg_catalog.pg_class c \

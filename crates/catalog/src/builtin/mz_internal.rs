@@ -3,6 +3,7 @@
 use tidemill_repr::{Datum, Row};
 
 use super::{Builtin, Content};
+use crate::constraint::{constraint_oid, definition_sql};
 use crate::item::{Item, ItemKind};
 use crate::name::quote_identifier;
 use crate::snapshot::Catalog;
@@ -82,6 +83,16 @@ pub const RELATIONS: &[Builtin] = &[
 /// What `pg_get_viewdef` and `pg_get_indexdef` say: the query of a view, the statement of an
 /// index at position 0 and its key from 1.
 fn definitions(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    for (position, constraint) in
+        item.table().map_or(&[][..], |table| &table.constraints).iter().enumerate()
+    {
+        let Some(table) = item.table() else { continue };
+        rows.push(Row::pack([
+            Datum::Int(0),
+            Datum::Int(i64::from(constraint_oid(item.id, position).0)),
+            Datum::Text(&definition_sql(&table.desc, constraint)),
+        ]));
+    }
     let mut push = |position: usize, text: &str| {
         rows.push(Row::pack([
             Datum::Int(i64::try_from(position).unwrap_or(i64::MAX)),
@@ -97,11 +108,16 @@ fn definitions(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         let (schema, relation) =
             on.map_or(("", ""), |name| (name.schema.as_str(), name.item.as_str()));
         let statement = format!(
-            "CREATE INDEX {} ON {}.{} USING btree ({})",
+            "CREATE {}INDEX {} ON {}.{} USING btree ({}){}",
+            if index.unique.is_some() { "UNIQUE " } else { "" },
             quote_identifier(&item.name.item),
             quote_identifier(schema),
             quote_identifier(relation),
-            index.key_sql.join(", ")
+            index.key_sql.join(", "),
+            match &index.unique {
+                Some(key) if key.nulls_not_distinct => " NULLS NOT DISTINCT",
+                _ => "",
+            }
         );
         push(0, &statement);
         for (key, position) in index.key_sql.iter().zip(1..) {

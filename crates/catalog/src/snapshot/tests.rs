@@ -22,6 +22,8 @@ fn table(number: u64, name: &str, depends_on: Vec<ObjectId>) -> CatalogChange {
             desc: RelationDesc::default(),
             defaults: Vec::new(),
             source: None,
+            generation: Vec::new(),
+            constraints: Vec::new(),
         }),
     }))
 }

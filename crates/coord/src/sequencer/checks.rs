@@ -17,8 +17,9 @@ const COMMIT_BYTES: usize = 1 << 29;
 /// Takes out what a source says of tables that were dropped while it said it: the ledger would
 /// take it for new collections.
 pub(super) fn leave_out_dropped(shared: &Shared, commit: &mut Commit) {
-    let Some((source, ..)) = &commit.position else { return };
     let catalog = Arc::clone(&shared.snapshot().catalog);
+    commit.sequences.retain(|(id, _)| catalog.item(*id).is_some());
+    let Some((source, ..)) = &commit.position else { return };
     let known = |id: &ObjectId| catalog.item(*id).is_some();
     if !known(source) {
         commit.position = None;

@@ -8,7 +8,7 @@ use tidemill_plan::physical::DataflowDescription;
 use tidemill_plan::relation::RelationType;
 use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::text::{TextSettings, format_into, parse_into};
-use tidemill_repr::{ColumnType, ObjectId, Row, RowBuilder, ScalarType, SqlError, Tick};
+use tidemill_repr::{ColumnType, ObjectId, Row, RowBatch, RowBuilder, ScalarType, SqlError, Tick};
 use tidemill_sql::plan::{CreateSecretPlan, DropPlan, NewItem, RenamePlan, SecretValue};
 
 use super::write::PendingWrites;
@@ -22,6 +22,19 @@ pub(crate) async fn commit(
     session: &mut Session,
     execution: &Execution<'_>,
     changes: Vec<CatalogChange>,
+) -> Result<(), SqlError> {
+    commit_with(session, execution, changes, None).await
+}
+
+/// The first rows of a table, and what was read for them.
+pub(crate) type FirstRows = (ObjectId, RowBatch, Option<(Tick, Vec<ObjectId>)>);
+
+/// The same, together with the first rows of a new table.
+pub(crate) async fn commit_with(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    changes: Vec<CatalogChange>,
+    rows: Option<FirstRows>,
 ) -> Result<(), SqlError> {
     let private = |change: &CatalogChange| match change {
         CatalogChange::PutItem(item) => matches!(item.id, ObjectId::Transient(_)),
@@ -41,9 +54,16 @@ pub(crate) async fn commit(
     let after = before.apply(&changes)?;
     let dataflows = new_dataflows(session, &after, &changes)?;
     if let Transaction::Open(open) = &mut session.transaction {
-        return open.writes.add_catalog(&execution.snapshot, changes, dataflows);
+        open.writes.add_catalog(&execution.snapshot, changes, dataflows)?;
+        if let Some((table, batch, read)) = rows {
+            open.writes.add(table, &batch, read);
+        }
+        return Ok(());
     }
     let mut writes = PendingWrites::default();
+    if let Some((table, batch, read)) = rows {
+        writes.add(table, &batch, read);
+    }
     writes.add_catalog(&execution.snapshot, changes, dataflows)?;
     writes.commit(session).await?;
     Ok(())

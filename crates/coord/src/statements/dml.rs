@@ -1,16 +1,32 @@
-//! INSERT, UPDATE, DELETE: rows are computed as a read, then committed as updates.
+//! INSERT, UPDATE, DELETE, MERGE: rows are computed as a read, checked, then committed as
+//! updates.
+//!
+//! [`ordered`] computes, in order where the statement has one; [`keys`] looks unique keys up;
+//! [`program`] does the row-wise work of RETURNING and ON CONFLICT; [`sequence`] gives numbers.
 
-use std::collections::BTreeSet;
+mod insert;
+pub(crate) mod keys;
+mod merge;
+pub(crate) mod ordered;
+mod program;
+pub(crate) mod sequence;
 
-use tidemill_optimize::PeekPlan;
+pub(crate) use insert::insert;
+pub(crate) use merge::merge;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use tidemill_plan::QueryExpr;
 use tidemill_repr::{Diff, ObjectId, Row, RowBatch, RowRef, SqlError, Tick};
-use tidemill_sql::plan::{DeletePlan, InsertPlan, UpdatePlan};
+use tidemill_sql::plan::{DeletePlan, ReturningPlan, RowCheck, UpdatePlan};
 
+use self::keys::KeyReader;
 use super::Execution;
 use super::select::{bound, read_at};
-use crate::read::{Way, plan_read};
-use crate::response::Response;
+use crate::read::plan_read;
+use crate::response::{Response, RowsResponse};
+use crate::sequencer::KeyClaims;
 use crate::session::{Session, Transaction};
 use crate::snapshot::Snapshot;
 
@@ -20,25 +36,25 @@ pub(crate) struct Computed {
     pub read: Option<(Tick, Vec<ObjectId>)>,
 }
 
-/// Executes an INSERT.
-pub(crate) async fn insert(
-    session: &mut Session,
-    execution: &Execution<'_>,
-    plan: &InsertPlan,
-) -> Result<Response, SqlError> {
-    let computed = compute(session, execution, &plan.query).await?;
-    let mut batch = RowBatch::new();
-    let mut count = 0;
-    for (row, diff) in &computed.rows {
-        plan.check.check(row.as_ref())?;
-        batch.push(row.as_ref(), *diff);
-        count += diff;
-    }
-    apply(session, plan.table, &batch, computed.read).await?;
-    Ok(Response::Tag(format!("INSERT 0 {count}")))
+/// The changes that a statement makes to its table.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// Rows that come (1) and go (-1), with their numbers.
+    pub rows: Vec<(Row, Diff)>,
+    /// Tables that were read for them, and when.
+    pub read: Option<(Tick, Vec<ObjectId>)>,
+    /// Unique keys that were looked up for them, and when.
+    pub looked_up: Option<KeyClaims>,
 }
 
-/// Executes an UPDATE: its query gives the columns as they are, then as they will be.
+impl Changes {
+    fn replace(&mut self, old: RowRef<'_>, new: RowRef<'_>, count: Diff) {
+        self.rows.push((old.to_owned(), -count));
+        self.rows.push((new.to_owned(), count));
+    }
+}
+
+/// Executes an UPDATE.
 pub(crate) async fn update(
     session: &mut Session,
     execution: &Execution<'_>,
@@ -46,23 +62,20 @@ pub(crate) async fn update(
 ) -> Result<Response, SqlError> {
     let computed = compute(session, execution, &plan.query).await?;
     let arity = plan.check.desc.arity();
-    let mut batch = RowBatch::new();
+    let mut changes = Changes { read: computed.read, ..Changes::default() };
+    let mut returned = Vec::new();
     let mut count = 0;
-    for (row, diff) in &computed.rows {
-        let mut datums = row.iter();
-        (0..arity).for_each(|_| {
-            datums.next_bytes();
-        });
-        let new = RowRef::from_bytes(datums.rest());
-        let old_length = row.bytes().len() - new.bytes().len();
-        let old = RowRef::from_bytes(&row.bytes()[..old_length]);
+    for (row, times) in once_each(computed.rows, arity, plan.beside) {
+        let [old, beside, new] = split(row.as_ref(), [arity, plan.beside.unwrap_or(0)]);
         plan.check.check(new)?;
-        batch.push(old, -diff);
-        batch.push(new, *diff);
-        count += diff;
+        changes.replace(old, new, times);
+        count += times;
+        if plan.returning.is_some() {
+            push_times(&mut returned, &join(&[new, beside]), times);
+        }
     }
-    apply(session, plan.table, &batch, computed.read).await?;
-    Ok(Response::Tag(format!("UPDATE {count}")))
+    let respond = Respond { tag: "UPDATE", count, returning: plan.returning.as_ref(), returned };
+    finish(session, execution, plan.table, &plan.check, changes, respond).await
 }
 
 /// Executes a DELETE.
@@ -72,14 +85,131 @@ pub(crate) async fn delete(
     plan: &DeletePlan,
 ) -> Result<Response, SqlError> {
     let computed = compute(session, execution, &plan.query).await?;
-    let mut batch = RowBatch::new();
+    let arity = plan.check.desc.arity();
+    let mut changes = Changes { read: computed.read, ..Changes::default() };
+    let mut returned = Vec::new();
     let mut count = 0;
-    for (row, diff) in &computed.rows {
-        batch.push(row.as_ref(), -diff);
-        count += diff;
+    for (row, times) in once_each(computed.rows, arity, plan.beside) {
+        let [old, ..] = split(row.as_ref(), [arity, plan.beside.unwrap_or(0)]);
+        changes.rows.push((old.to_owned(), -times));
+        count += times;
+        if plan.returning.is_some() {
+            push_times(&mut returned, &row, times);
+        }
     }
-    apply(session, plan.table, &batch, computed.read).await?;
-    Ok(Response::Tag(format!("DELETE {count}")))
+    let respond = Respond { tag: "DELETE", count, returning: plan.returning.as_ref(), returned };
+    finish(session, execution, plan.table, &plan.check, changes, respond).await
+}
+
+/// Of the rows that FROM or USING found for a row of the table, the first one: as often as the
+/// table has the row.
+fn once_each(rows: Vec<(Row, Diff)>, arity: usize, beside: Option<usize>) -> Vec<(Row, Diff)> {
+    if beside.is_none() {
+        return rows;
+    }
+    let mut first: HashMap<Row, Row> = HashMap::new();
+    for (row, _) in rows {
+        let [old, ..] = split(row.as_ref(), [arity, 0]);
+        let known = first.entry(old.to_owned()).or_insert_with(|| row.clone());
+        if row < *known {
+            *known = row;
+        }
+    }
+    let mut found: Vec<Row> = first.into_values().collect();
+    found.sort_unstable();
+    let times = |row: &Row| match row.iter().nth(arity) {
+        Some(tidemill_repr::Datum::Int(times)) => times,
+        _ => 1,
+    };
+    found.into_iter().map(|row| (times(&row), row)).map(|(times, row)| (row, times)).collect()
+}
+
+/// A row in three parts: so many columns, so many, and the rest.
+fn split(row: RowRef<'_>, widths: [usize; 2]) -> [RowRef<'_>; 3] {
+    let bytes = row.bytes();
+    let mut datums = row.iter();
+    let mut ends = [0; 2];
+    for (width, end) in widths.into_iter().zip(&mut ends) {
+        for _ in 0..width {
+            datums.next_bytes();
+        }
+        *end = bytes.len() - datums.rest().len();
+    }
+    [
+        RowRef::from_bytes(&bytes[..ends[0]]),
+        RowRef::from_bytes(&bytes[ends[0]..ends[1]]),
+        RowRef::from_bytes(&bytes[ends[1]..]),
+    ]
+}
+
+/// The columns of several rows as one row.
+fn join(parts: &[RowRef<'_>]) -> Row {
+    let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.bytes().len()).sum());
+    parts.iter().for_each(|part| bytes.extend_from_slice(part.bytes()));
+    Row::from_bytes(&bytes)
+}
+
+fn push_times(rows: &mut Vec<Row>, row: &Row, times: Diff) {
+    for _ in 0..times {
+        rows.push(row.clone());
+    }
+}
+
+/// What the client is told.
+struct Respond<'p> {
+    /// The tag without the number.
+    tag: &'static str,
+    /// How many rows were written.
+    count: Diff,
+    /// What is returned, and of which rows.
+    returning: Option<&'p ReturningPlan>,
+    returned: Vec<Row>,
+}
+
+/// Checks keys, computes what is returned, commits, and answers.
+async fn finish(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    table: ObjectId,
+    check: &RowCheck,
+    changes: Changes,
+    respond: Respond<'_>,
+) -> Result<Response, SqlError> {
+    let mut keys = KeyReader::new(session, execution, table, check).await?;
+    keys.check(&changes.rows).await?;
+    let mut read = changes.read.clone();
+    let rows = match respond.returning {
+        None => None,
+        Some(returning) => {
+            let computed =
+                program::run(session, execution, &returning.program, respond.returned).await?;
+            read = earlier(read, computed.read);
+            Some(RowsResponse::ready(returning.desc.clone(), respond.tag, computed.rows))
+        }
+    };
+    let mut claims = keys.into_claims(&changes.rows)?;
+    if let (Some(written), Some(looked_up)) = (&mut claims, changes.looked_up) {
+        written.claims.add(looked_up);
+    }
+    apply(session, table, &changes.rows, read, claims).await?;
+    Ok(match rows {
+        Some(rows) => Response::Rows(rows),
+        None => Response::Tag(format!("{} {}", respond.tag, respond.count)),
+    })
+}
+
+/// Both reads, as of the earlier tick.
+fn earlier(
+    one: Option<(Tick, Vec<ObjectId>)>,
+    other: Option<(Tick, Vec<ObjectId>)>,
+) -> Option<(Tick, Vec<ObjectId>)> {
+    match (one, other) {
+        (Some((tick, mut tables)), Some((other, more))) => {
+            tables.extend(more);
+            Some((tick.min(other), tables))
+        }
+        (one, other) => one.or(other),
+    }
 }
 
 pub(crate) async fn compute(
@@ -88,53 +218,80 @@ pub(crate) async fn compute(
     query: &QueryExpr,
 ) -> Result<Computed, SqlError> {
     let query = bound(query, execution.parameters);
+    let computed = ordered::rows(session, execution, &query).await?;
+    if computed.rows.iter().any(|(_, diff)| *diff < 0) {
+        return Err(crate::finish::negative_count());
+    }
+    Ok(computed)
+}
+
+/// Rows by a read of the usual kind.
+async fn read_rows(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    query: &QueryExpr,
+) -> Result<Computed, SqlError> {
     let catalog = session.catalog(&execution.snapshot);
     let own = session.own_writes(&execution.snapshot)?;
     let at = session.planning_tick(None);
-    let plan = plan_read(&session.shared, &catalog, &query, at, own.as_ref())?;
+    let plan = plan_read(&session.shared, &catalog, query, at, own.as_ref())?;
     drop(own);
-    if matches!(&plan.way, Way::Peek(PeekPlan::Constant { .. })) {
+    if plan.is_constant() {
         // Nothing is read: no tick is needed.
-        let none = BTreeSet::new();
-        debug_assert_eq!(plan.bases, none);
         let rows =
             crate::read::read(&session.shared, &execution.snapshot, &plan, Tick::MIN).await?;
         return Ok(Computed { rows, read: None });
     }
     let (rows, tick) = read_at(session, &execution.snapshot, &plan, None).await?;
     let tables = plan.bases.into_iter().collect();
-    if rows.iter().any(|(_, diff)| *diff < 0) {
-        return Err(crate::finish::negative_count());
-    }
     Ok(Computed { rows, read: Some((tick, tables)) })
 }
 
-/// The rows of a query that reads nothing.
+/// The rows that a query makes of constants.
 ///
 /// # Errors
 /// A row cannot be computed.
 pub(crate) async fn constant_rows(
-    session: &Session,
-    snapshot: &Snapshot,
+    session: &mut Session,
+    snapshot: &Arc<Snapshot>,
     query: &QueryExpr,
 ) -> Result<Vec<(Row, Diff)>, SqlError> {
-    let plan = plan_read(&session.shared, &snapshot.catalog, query, Tick::MAX, None)?;
-    match &plan.way {
-        Way::Peek(PeekPlan::Constant { .. }) => {
-            crate::read::read(&session.shared, snapshot, &plan, Tick::MIN).await
-        }
-        _ => Err(SqlError::unsupported("a subquery in a default or condition of COPY")),
+    let snapshot = Arc::clone(snapshot);
+    let execution = Execution { snapshot, parameters: &[], cache: None };
+    let computed = ordered::rows(session, &execution, query).await?;
+    if computed.read.is_some() {
+        return Err(SqlError::unsupported("a subquery in a default or condition of COPY"));
     }
+    Ok(computed.rows)
 }
 
 /// Commits at once, or leaves it to the transaction block.
 async fn apply(
     session: &mut Session,
     table: ObjectId,
-    batch: &RowBatch,
+    rows: &[(Row, Diff)],
     read: Option<(Tick, Vec<ObjectId>)>,
+    keys: Option<keys::Written>,
 ) -> Result<(), SqlError> {
-    apply_all(session, vec![(table, batch.clone(), read)]).await
+    let mut batch = RowBatch::new();
+    rows.iter().for_each(|(row, diff)| batch.push(row.as_ref(), *diff));
+    if session.temporary.has(table) {
+        session.temporary.write(table, &batch);
+        return Ok(());
+    }
+    if let Transaction::Open(open) = &mut session.transaction {
+        open.writes.add(table, &batch, read);
+        open.writes.add_keys(keys);
+        return Ok(());
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let mut alone = super::write::PendingWrites::default();
+    alone.add(table, &batch, read);
+    alone.add_keys(keys);
+    alone.commit(session).await?;
+    Ok(())
 }
 
 /// Changes of a table, and what was read for them.
@@ -148,8 +305,13 @@ pub(crate) async fn apply_all(session: &mut Session, changes: Vec<Change>) -> Re
             session.temporary.write(table, &batch);
             continue;
         }
+        let catalog = session.catalog(&session.shared.snapshot());
+        let indexes: Vec<ObjectId> = catalog.indexes_on(table).map(|item| item.id).collect();
         match &mut session.transaction {
-            Transaction::Open(open) => open.writes.add(table, &batch, read),
+            Transaction::Open(open) => {
+                open.writes.add(table, &batch, read);
+                open.writes.empty_keys(table, &indexes);
+            }
             _ if batch.is_empty() => {}
             _ => alone.add(table, &batch, read),
         }

@@ -43,6 +43,11 @@ pub(crate) async fn rows(
         [] => Cow::Borrowed(&select.query),
         parameters => Cow::Owned(bound(&select.query, parameters)),
     };
+    if select.as_of.is_none() && super::dml::ordered::uses_sequences(&query) {
+        let rows = super::dml::ordered::select_rows(session, execution, &query).await?;
+        let rows = crate::finish::finish(rows, &select.finishing)?;
+        return Ok(RowsResponse::ready(select.desc.clone(), tag, rows));
+    }
     let catalog = session.catalog(&execution.snapshot);
     let at = session.planning_tick(select.as_of);
     let own = session.own_writes(&execution.snapshot)?;

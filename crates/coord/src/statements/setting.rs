@@ -101,14 +101,18 @@ pub(crate) fn discard(session: &mut Session, kind: DiscardKind) -> Result<Respon
                 ));
             }
             session.settings.reset_all();
+            session.discard_sequences();
             session.cursors.clear();
             session.statements.clear();
             session.temporary = Temporary::default();
             "DISCARD ALL"
         }
-        // There are none of these two: nothing is what is to be forgotten.
+        // There are none of these: nothing is what is to be forgotten.
         DiscardKind::Plans => "DISCARD PLANS",
-        DiscardKind::Sequences => "DISCARD SEQUENCES",
+        DiscardKind::Sequences => {
+            session.discard_sequences();
+            "DISCARD SEQUENCES"
+        }
         DiscardKind::Temp => {
             session.temporary = Temporary::default();
             "DISCARD TEMP"

@@ -8,8 +8,10 @@ use tidemill_ledger::PartName;
 use tidemill_plan::physical::DataflowDescription;
 use tidemill_repr::{ObjectId, RowBatch, SqlError, SqlState, Tick};
 
+use super::dml::keys::{OwnKeys, Written};
 use super::own::OwnRows;
-use crate::sequencer::{CatalogCommit, Commit, PartRows, checks, serialization_failure};
+use crate::sequencer::{CatalogCommit, Commit, KeyClaims, PartRows, checks, serialization_failure};
+use crate::sequences::Counter;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 
@@ -23,6 +25,14 @@ pub(crate) struct PendingWrites {
     rows: Vec<(ObjectId, PendingRows)>,
     read: Option<(Tick, Vec<ObjectId>)>,
     catalog: Option<PendingCatalog>,
+    /// Unique keys that were looked up, for the clock.
+    claims: Option<KeyClaims>,
+    /// The rows by their unique keys.
+    keys: OwnKeys,
+    /// Tables all of whose rows were taken away.
+    emptied: BTreeSet<ObjectId>,
+    /// Sequences that the transaction made and used.
+    counters: BTreeMap<ObjectId, Counter>,
 }
 
 /// Changes of one table by one statement.
@@ -45,6 +55,8 @@ struct PendingCatalog {
 pub(crate) struct Mark {
     rows: usize,
     catalog: Option<PendingCatalog>,
+    keys: OwnKeys,
+    emptied: BTreeSet<ObjectId>,
 }
 
 /// Parts that no entry names yet. What is dropped unnamed is removed.
@@ -62,6 +74,15 @@ impl UnnamedParts {
     /// The commit takes care of them now.
     pub fn take(&self) -> Vec<PartName> {
         std::mem::take(&mut *self.names.lock())
+    }
+
+    /// The rows, read back piece by piece.
+    pub fn batches(&self) -> impl Iterator<Item = Result<Arc<RowBatch>, SqlError>> + use<> {
+        let (shared, names) = (Arc::clone(&self.shared), self.names.lock().clone());
+        names.into_iter().flat_map(move |part| {
+            let batches: Vec<_> = shared.ledger.read_part(&part).collect();
+            batches.into_iter().map(|batch| batch.map_err(|error| crate::ledger_error(&error)))
+        })
     }
 
     fn read_back(&self) -> Result<Vec<Arc<RowBatch>>, SqlError> {
@@ -125,13 +146,20 @@ impl PendingWrites {
 
     /// Where the transaction is now.
     pub fn mark(&self) -> Mark {
-        Mark { rows: self.rows.len(), catalog: self.catalog.clone() }
+        Mark {
+            rows: self.rows.len(),
+            catalog: self.catalog.clone(),
+            keys: self.keys.clone(),
+            emptied: self.emptied.clone(),
+        }
     }
 
     /// Undoes all since a mark. What was read stays read: the client has seen it.
     pub fn return_to(&mut self, mark: &Mark) {
         self.rows.truncate(mark.rows);
         self.catalog.clone_from(&mark.catalog);
+        self.keys.clone_from(&mark.keys);
+        self.emptied.clone_from(&mark.emptied);
     }
 
     /// Adds changes of a table. `read` names the tables that were read for them, and when.
@@ -147,6 +175,39 @@ impl PendingWrites {
     /// Adds rows of a table that lie in parts.
     pub fn add_parts(&mut self, table: ObjectId, parts: UnnamedParts) {
         self.rows.push((table, PendingRows::Parts(Arc::new(parts))));
+    }
+
+    /// Adds unique keys that were looked up and are written.
+    pub fn add_keys(&mut self, keys: Option<Written>) {
+        let Some(keys) = keys else { return };
+        match &mut self.claims {
+            None => self.claims = Some(keys.claims),
+            Some(known) => known.add(keys.claims),
+        }
+        for (key, row, diff) in keys.rows {
+            self.keys.entry(key).or_default().push((row, diff));
+        }
+    }
+
+    /// The transaction took all rows of a table away.
+    pub fn empty_keys(&mut self, table: ObjectId, indexes: &[ObjectId]) {
+        self.keys.retain(|(index, _), _| !indexes.contains(index));
+        self.emptied.insert(table);
+    }
+
+    /// Whether what is committed of a table is gone for the transaction.
+    pub fn is_emptied(&self, table: ObjectId) -> bool {
+        self.emptied.contains(&table)
+    }
+
+    /// The rows written so far, by their unique keys.
+    pub fn own_keys(&self) -> OwnKeys {
+        self.keys.clone()
+    }
+
+    /// Sequences that the transaction made and used.
+    pub fn counters(&mut self) -> &mut BTreeMap<ObjectId, Counter> {
+        &mut self.counters
     }
 
     /// Makes changes of tables, if there are any, depend on other tables as they were at a tick.
@@ -267,6 +328,8 @@ impl PendingWrites {
         let next = self.catalog.as_ref().map(|pending| Arc::clone(&pending.next));
         let is_there =
             |table: &ObjectId| next.as_ref().is_none_or(|next| next.item(*table).is_some());
+        let counters: Vec<(ObjectId, Counter)> =
+            self.counters.into_iter().filter(|(id, _)| is_there(id)).collect();
         let mut updates: BTreeMap<ObjectId, Vec<Arc<RowBatch>>> = BTreeMap::new();
         let mut parts = Vec::new();
         for (table, rows) in self.rows.into_iter().filter(|(table, _)| is_there(table)) {
@@ -285,6 +348,12 @@ impl PendingWrites {
                 .collect(),
             parts,
             read: self.read,
+            keys: self.claims,
+            sequences: counters
+                .iter()
+                .map(|(id, counter)| (*id, counter.wanted().encode()))
+                .collect(),
+            counters,
             catalog: self.catalog.map(|pending| CatalogCommit {
                 planned_at: pending.planned_at,
                 base: pending.base,

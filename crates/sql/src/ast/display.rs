@@ -9,9 +9,9 @@ use super::{
     Alter, AlterAction, AsOf, ConnectionKind, Copy, CopySource, CreateConnection, CreateIndex,
     CreateNamespace, CreateSecret, CreateSource, CreateTable, CreateTableFromSource, CreateView,
     Declare, DropObjects, Execute, Explain, ExplainStage, Explainee, Fetch, FetchCount,
-    NamedOption, ObjectKind, OptionValue, Prepare, QueryStatement, SetScope, SetTransaction,
-    SetValue, SetVariable, Show, ShowFilter, ShowKind, SourceTableName, SourceTables, Statement,
-    Subscribe, SubscribeTarget,
+    NamedOption, ObjectKind, OptionValue, Prepare, QueryStatement, SequenceOption,
+    SequenceStatement, SetScope, SetTransaction, SetValue, SetVariable, Show, ShowFilter, ShowKind,
+    SourceTableName, SourceTables, Statement, Subscribe, SubscribeTarget,
 };
 use crate::parse::{restore, unmark, with_exclusions};
 
@@ -55,6 +55,12 @@ impl Display for Statement {
             Statement::CreateTable(statement) => statement.fmt(f),
             Statement::CreateTableFromSource(statement) => statement.fmt(f),
             Statement::CreateView(statement) => statement.fmt(f),
+            // As its tokens are read: the words may stand at the end.
+            Statement::Overriding { system, insert } => {
+                let whose = if *system { "SYSTEM" } else { "USER" };
+                write!(f, "{insert} OVERRIDING {whose} VALUE")
+            }
+            Statement::Sequence(statement) => statement.fmt(f),
             Statement::CreateIndex(statement) => statement.fmt(f),
             Statement::Drop(statement) => statement.fmt(f),
             Statement::Alter(statement) => statement.fmt(f),
@@ -190,9 +196,62 @@ impl Display for CreateTable {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let temporary = flag(self.temporary, "TEMPORARY ");
         let exists = flag(self.if_not_exists, "IF NOT EXISTS ");
+        write!(f, "CREATE {temporary}TABLE {exists}{}", self.name)?;
+        if let Some(created) = &self.query {
+            if !created.columns.is_empty() {
+                write!(f, " ({})", list(&created.columns))?;
+            }
+            let data = flag(!created.with_data, " WITH NO DATA");
+            return write!(f, " AS {}{data}", created.query);
+        }
         let mut parts: Vec<String> = self.columns.iter().map(ToString::to_string).collect();
+        for like in self.likes.iter().rev() {
+            let options: Vec<String> = like
+                .options
+                .iter()
+                .map(|(including, what)| {
+                    format!(" {} {what}", if *including { "INCLUDING" } else { "EXCLUDING" })
+                })
+                .collect();
+            let position = like.position.min(parts.len());
+            parts.insert(position, format!("LIKE {}{}", like.name, options.concat()));
+        }
         parts.extend(self.constraints.iter().map(ToString::to_string));
-        write!(f, "CREATE {temporary}TABLE {exists}{} ({})", self.name, parts.join(", "))
+        write!(f, " ({})", parts.join(", "))
+    }
+}
+
+impl Display for SequenceStatement {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let verb = if self.alter { "ALTER" } else { "CREATE" };
+        let temporary = flag(self.temporary, "TEMPORARY ");
+        let exists = match (self.if_exists, self.alter) {
+            (false, _) => "",
+            (true, true) => "IF EXISTS ",
+            (true, false) => "IF NOT EXISTS ",
+        };
+        write!(f, "{verb} {temporary}SEQUENCE {exists}{}", self.name)?;
+        self.options.iter().try_for_each(|option| write!(f, " {option}"))
+    }
+}
+
+impl Display for SequenceOption {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            SequenceOption::As(data_type) => write!(f, "AS {data_type}"),
+            SequenceOption::Increment(by) => write!(f, "INCREMENT BY {by}"),
+            SequenceOption::Min(Some(min)) => write!(f, "MINVALUE {min}"),
+            SequenceOption::Min(None) => f.write_str("NO MINVALUE"),
+            SequenceOption::Max(Some(max)) => write!(f, "MAXVALUE {max}"),
+            SequenceOption::Max(None) => f.write_str("NO MAXVALUE"),
+            SequenceOption::Start(start) => write!(f, "START WITH {start}"),
+            SequenceOption::Restart(Some(start)) => write!(f, "RESTART WITH {start}"),
+            SequenceOption::Restart(None) => f.write_str("RESTART"),
+            SequenceOption::Cache(cache) => write!(f, "CACHE {cache}"),
+            SequenceOption::Cycle(cycle) => write!(f, "{}CYCLE", flag(!cycle, "NO ")),
+            SequenceOption::OwnedBy(Some(column)) => write!(f, "OWNED BY {column}"),
+            SequenceOption::OwnedBy(None) => f.write_str("OWNED BY NONE"),
+        }
     }
 }
 
@@ -250,6 +309,7 @@ impl Display for ObjectKind {
             ObjectKind::Source => "SOURCE",
             ObjectKind::Connection => "CONNECTION",
             ObjectKind::Secret => "SECRET",
+            ObjectKind::Sequence => "SEQUENCE",
             ObjectKind::Schema => "SCHEMA",
             ObjectKind::Database => "DATABASE",
             ObjectKind::Cluster => "CLUSTER",

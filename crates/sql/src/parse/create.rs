@@ -29,6 +29,9 @@ impl StatementParser<'_> {
         if self.word("table") {
             return self.create_table(temporary);
         }
+        if self.word("sequence") {
+            return self.sequence(false, temporary);
+        }
         if temporary {
             return Err(self.unexpected());
         }
@@ -49,10 +52,10 @@ impl StatementParser<'_> {
             }
             "unique" => self.unsupported("CREATE UNIQUE INDEX"),
             "views" | "unlogged" | "role" | "user" | "group" | "cluster" | "function"
-            | "procedure" | "type" | "domain" | "sequence" | "trigger" | "extension" | "sink"
-            | "rule" | "policy" | "aggregate" | "operator" | "cast" | "collation" | "server"
-            | "foreign" | "publication" | "subscription" | "statistics" | "event" | "text"
-            | "language" | "tablespace" | "access" | "conversion" | "transform" | "network" => {
+            | "procedure" | "type" | "domain" | "trigger" | "extension" | "sink" | "rule"
+            | "policy" | "aggregate" | "operator" | "cast" | "collation" | "server" | "foreign"
+            | "publication" | "subscription" | "statistics" | "event" | "text" | "language"
+            | "tablespace" | "access" | "conversion" | "transform" | "network" => {
                 self.unsupported(format_args!("CREATE {}", kind.to_uppercase()))
             }
             _ => {
@@ -196,22 +199,24 @@ impl StatementParser<'_> {
         if self.words(&["from", "source"]) {
             return self.create_table_from_source(if_not_exists, name);
         }
-        for (word, what) in
-            [("as", "CREATE TABLE AS"), ("of", "CREATE TABLE OF"), ("partition", "PARTITION OF")]
-        {
+        for (word, what) in [("of", "CREATE TABLE OF"), ("partition", "PARTITION OF")] {
             if self.peek_word(word) {
                 return self.unsupported(what);
             }
         }
-        if !self.peek_token(&Token::LParen) {
-            return Err(self.unexpected());
+        let mut created = CreateTable {
+            temporary,
+            if_not_exists,
+            name,
+            columns: Vec::new(),
+            constraints: Vec::new(),
+            likes: Vec::new(),
+            query: None,
+        };
+        if self.table_as(&mut created)? {
+            return Ok(Statement::CreateTable(created));
         }
-        if matches!(self.parser.peek_nth_token_ref(1).token, Token::Word(ref word)
-            if word.quote_style.is_none() && word.value == "like")
-        {
-            return self.unsupported("CREATE TABLE (LIKE ..)");
-        }
-        let (columns, constraints) = self.parser.parse_columns()?;
+        self.table_elements(&mut created)?;
         if let Some(word) = self.peek_word_at(0) {
             let what = format!("{} of CREATE TABLE", word.to_uppercase());
             if ["as", "with", "without", "inherits", "partition", "on", "using", "tablespace"]
@@ -220,13 +225,7 @@ impl StatementParser<'_> {
                 return self.unsupported(what);
             }
         }
-        Ok(Statement::CreateTable(CreateTable {
-            temporary,
-            if_not_exists,
-            name,
-            columns,
-            constraints,
-        }))
+        Ok(Statement::CreateTable(created))
     }
 
     fn create_table_from_source(
@@ -341,6 +340,7 @@ impl StatementParser<'_> {
             ("source", ObjectKind::Source),
             ("connection", ObjectKind::Connection),
             ("secret", ObjectKind::Secret),
+            ("sequence", ObjectKind::Sequence),
             ("schema", ObjectKind::Schema),
             ("database", ObjectKind::Database),
             ("cluster", ObjectKind::Cluster),
@@ -365,7 +365,6 @@ impl StatementParser<'_> {
             "PROCEDURE",
             "TYPE",
             "DOMAIN",
-            "SEQUENCE",
             "TRIGGER",
             "EXTENSION",
             "SINK",
@@ -408,6 +407,10 @@ impl StatementParser<'_> {
     pub(super) fn alter(&mut self) -> Result<Statement, Failure> {
         self.expect_word("alter")?;
         self.refuse_other_kinds("ALTER")?;
+        if self.peek_word("sequence") && !self.renames() {
+            self.parser.advance_token();
+            return self.sequence(true, false);
+        }
         let kind = self.object_kind()?;
         let if_exists = self.words(&["if", "exists"]);
         let name = self.object_name()?;
@@ -421,6 +424,13 @@ impl StatementParser<'_> {
             self.other_action()?
         };
         Ok(Statement::Alter(Alter { kind, if_exists, name, action }))
+    }
+
+    /// Whether `ALTER SEQUENCE` goes on with `RENAME`, `OWNER` or `SET`.
+    fn renames(&self) -> bool {
+        let words = (1..8).filter_map(|n| self.peek_word_at(n));
+        let mut words = words.skip_while(|word| matches!(*word, "if" | "exists"));
+        words.any(|word| matches!(word, "rename" | "owner" | "set"))
     }
 
     /// An action that is refused when planned: its first words name it, the rest is passed over.

@@ -19,7 +19,6 @@ const NOTHING: &[&str] = &[
     "col_description",
     "obj_description",
     "pg_database_size",
-    "pg_get_constraintdef",
     "pg_get_function_sqlbody",
     "pg_get_functiondef",
     "pg_get_partition_constraintdef",
@@ -187,6 +186,11 @@ impl ExprContext<'_> {
             ("pg_get_viewdef", [view] | [view, _]) => {
                 let view = self.oid_of(view)?;
                 self.lookup(definitions, &[("oid", view), ("position", whole)], "definition")?
+            }
+            ("pg_get_constraintdef", [constraint] | [constraint, _]) => {
+                let constraint = self.oid_of(constraint)?;
+                let keys = [("oid", constraint), ("position", whole)];
+                self.lookup(definitions, &keys, "definition")?
             }
             ("pg_get_indexdef", [index]) => {
                 let index = self.oid_of(index)?;

@@ -509,6 +509,7 @@ pub(super) fn plan_named(
     let table = TableName {
         schema: Some(relation.schema),
         object: Some(relation.id),
+        primary_key: relation.primary_key,
         ..table_name(&relation.name)
     };
     let columns = relation.desc.columns.into_iter().map(|column| (column.name, column.typ));
@@ -524,6 +525,7 @@ fn table_name(name: &str) -> TableName {
         function: false,
         recursive: false,
         missing: Missing::Never,
+        primary_key: Vec::new(),
     }
 }
 

@@ -75,6 +75,8 @@ pub(super) struct TableName {
     pub recursive: bool,
     /// Whether a join may have left its rows out.
     pub missing: Missing,
+    /// Which of its columns are the primary key; empty if there is none.
+    pub primary_key: Vec<usize>,
 }
 
 /// Whether rows of a table may be missing in those of a join.
@@ -98,6 +100,7 @@ pub fn table_scope(desc: &RelationDesc, alias: &str) -> Scope {
         function: false,
         recursive: false,
         missing: Missing::Never,
+        primary_key: Vec::new(),
     };
     Scope::of_table(table, columns)
 }
@@ -140,6 +143,36 @@ impl Scope {
         }));
         self.arity += other.arity;
         Ok(self)
+    }
+
+    /// The same rows with more columns that have no name.
+    #[must_use]
+    pub fn with_unnamed(mut self, columns: usize) -> Scope {
+        self.arity += columns;
+        self
+    }
+
+    /// The same rows, with columns that cannot be named here.
+    #[must_use]
+    pub fn without_names(mut self) -> Scope {
+        self.entries.clear();
+        self.tables.clear();
+        self
+    }
+
+    /// The types of the columns from a position on; one without name is `bigint`.
+    pub fn types_from(&self, first: usize) -> Vec<ColumnType> {
+        let typ = |column: usize| {
+            let entry = self.entries.iter().find(|entry| entry.column == column);
+            entry.map(|entry| entry.typ.clone())
+        };
+        let unnamed = || ColumnType::new(tidemill_repr::ScalarType::Int8);
+        (first..self.arity).map(|column| typ(column).unwrap_or_else(unnamed)).collect()
+    }
+
+    /// How many columns the rows have.
+    pub fn width(&self) -> usize {
+        self.arity
     }
 
     pub(super) fn of_table(

@@ -13,7 +13,7 @@ use sqlparser::tokenizer::Span;
 use tidemill_expr::aggregate::SortDirection;
 use tidemill_plan::query::ColumnRef;
 use tidemill_plan::{ColumnOrder, QueryExpr, QueryScalar};
-use tidemill_repr::{Datum, ScalarType, SqlError, SqlState};
+use tidemill_repr::{Datum, RelationDesc, ScalarType, SqlError, SqlState};
 
 use super::aggregate::{Collector, Grouping};
 use super::cast::resolve_unknown;
@@ -66,7 +66,11 @@ pub(super) fn plan_select(
     windows.define(&plain, &select.named_window)?;
     let planner = ExprContext { windows: WindowPlace::Allowed(&windows), ..plain };
     let mut outputs = plan_outputs(&planner, &select.projection)?;
-    let (keys, sets) = group::plan_group_by(&planner, select, &outputs)?;
+    let (mut keys, mut sets) = group::plan_group_by(&planner, select, &outputs)?;
+    if let [all] = sets.as_mut_slice() {
+        add_dependent_columns(&scope, &mut keys);
+        all.extend(0..keys.len());
+    }
     let mut having = match &select.having {
         Some(condition) => {
             let windows = WindowPlace::Clause;
@@ -146,6 +150,43 @@ fn over_rows<'s>(
     });
     let outputs = outputs.iter_mut().map(|output| &mut output.scalar.expr);
     outputs.chain(extras).chain(qualify.as_mut()).collect()
+}
+
+/// Who groups by the primary key of a table groups by its other columns too.
+fn add_dependent_columns(scope: &Scope, keys: &mut Vec<TypedScalar>) {
+    for (table, name) in scope.tables.iter().enumerate() {
+        if name.primary_key.is_empty() {
+            continue;
+        }
+        let column = |entry: &super::scope::Entry| TypedScalar {
+            expr: QueryScalar::Column(ColumnRef { level: 0, column: entry.column }),
+            typ: entry.typ.clone(),
+        };
+        let columns: Vec<TypedScalar> = scope.entries_of(table).map(column).collect();
+        let is_key = |column: &TypedScalar| keys.iter().any(|key| key.expr == column.expr);
+        let mut primary = name.primary_key.iter().map(|position| columns.get(*position));
+        if primary.all(|column| column.is_some_and(is_key)) {
+            let more: Vec<_> = columns.into_iter().filter(|column| !is_key(column)).collect();
+            keys.extend(more);
+        }
+    }
+}
+
+/// Plans the output columns of RETURNING.
+pub(super) fn plan_returning(
+    ctx: &QueryContext<'_>,
+    scope: &Rc<Scope>,
+    items: &[SelectItem],
+) -> Result<(Vec<QueryScalar>, RelationDesc), SqlError> {
+    let planner = ExprContext::new(ctx, scope, "RETURNING");
+    let mut scalars = Vec::new();
+    let mut columns = Vec::new();
+    for output in plan_outputs(&planner, items)? {
+        let scalar = resolve_unknown(ctx, output.scalar)?;
+        columns.push((output.name, scalar.typ));
+        scalars.push(scalar.expr);
+    }
+    Ok((scalars, RelationDesc::new(columns)))
 }
 
 fn has_group_by(select: &Select) -> bool {

@@ -43,6 +43,7 @@ impl Relations for Shop {
             schema: "public".to_owned(),
             name,
             desc: RelationDesc::new(columns),
+            primary_key: Vec::new(),
             of_all_databases: false,
         })
     }

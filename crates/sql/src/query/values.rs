@@ -70,30 +70,31 @@ fn check_lengths(ctx: &QueryContext<'_>, values: &Values) -> Result<usize, SqlEr
     }
 }
 
-/// Rows of expressions: a constant as far as they are constants.
+/// Rows of expressions, in order: constants as far as they are constants.
 fn constant_rows(rows: Vec<Vec<QueryScalar>>, types: Vec<ColumnType>) -> QueryExpr {
+    let constant = |rows| QueryExpr::Constant { rows, typ: RelationType::new(types.clone()) };
+    let mut inputs = Vec::new();
     let mut constants = Vec::new();
-    let mut computed = Vec::new();
     for row in rows {
         match constant_row(&row) {
             Some(row) => constants.push((row, 1)),
-            None => computed.push(QueryExpr::Map { input: Box::new(unit()), scalars: row }),
+            None => {
+                if !constants.is_empty() {
+                    inputs.push(constant(std::mem::take(&mut constants)));
+                }
+                inputs.push(QueryExpr::Map { input: Box::new(unit()), scalars: row });
+            }
         }
     }
-    let constant = QueryExpr::Constant { rows: constants, typ: RelationType::new(types) };
-    if computed.is_empty() {
-        return constant;
+    if !constants.is_empty() || inputs.is_empty() {
+        inputs.push(constant(constants));
     }
-    if !matches!(&constant, QueryExpr::Constant { rows, .. } if rows.is_empty()) {
-        computed.insert(0, constant);
-    }
-    match computed.pop() {
-        Some(single) if computed.is_empty() => single,
-        Some(last) => {
-            computed.push(last);
-            QueryExpr::Union { inputs: computed }
+    match inputs.pop() {
+        Some(single) if inputs.is_empty() => single,
+        last => {
+            inputs.extend(last);
+            QueryExpr::Union { inputs }
         }
-        None => QueryExpr::Union { inputs: Vec::new() },
     }
 }
 

@@ -90,6 +90,7 @@ fn alter_tag(kind: ItemKind) -> &'static str {
         ItemKind::Source => "ALTER SOURCE",
         ItemKind::Connection => "ALTER CONNECTION",
         ItemKind::Secret => "ALTER SECRET",
+        ItemKind::Sequence => "ALTER SEQUENCE",
     }
 }
 

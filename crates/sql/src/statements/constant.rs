@@ -74,7 +74,7 @@ pub(super) fn without_columns(scalar: QueryScalar) -> Result<ScalarExpr, SqlErro
 ///
 /// # Errors
 /// It has a subquery or parameter.
-pub(crate) fn over_columns(scalar: QueryScalar) -> Result<ScalarExpr, SqlError> {
+pub fn over_columns(scalar: QueryScalar) -> Result<ScalarExpr, SqlError> {
     into_scalar(scalar, true)
 }
 

@@ -3,11 +3,10 @@
 mod options;
 
 use sqlparser::ast::{Expr, Ident, ObjectName};
-use tidemill_catalog::ItemKind;
+use tidemill_catalog::{Generation, ItemKind};
 use tidemill_plan::{Finishing, QueryExpr, RelationType};
 use tidemill_repr::{Column, RelationDesc, SqlError, SqlState};
 
-use super::dml::in_table_order;
 use super::select::get;
 use super::table::duplicate_column;
 use super::{Planning, command, rows};
@@ -60,7 +59,20 @@ impl Planning<'_> {
         }
         let target = self.target(name, "copy to", None)?;
         let desc = &target.table.desc;
-        let positions = positions(columns, desc, &target.item.name.item)?;
+        let mut positions = positions(columns, desc, &target.item.name.item)?;
+        // What is generated does not come with the data.
+        let stored =
+            |index: &usize| matches!(target.table.generation(*index), Some(Generation::Stored(_)));
+        if columns.is_empty() {
+            positions.retain(|index| !stored(index));
+        } else if let Some(index) = positions.iter().find(|index| stored(index)) {
+            let name = &desc.columns[*index].name;
+            return Err(SqlError::new(
+                SqlState::INVALID_COLUMN_REFERENCE,
+                format!("column \"{name}\" is a generated column"),
+            )
+            .with_detail("Generated columns cannot be used in COPY."));
+        }
         let columns: Vec<Column> =
             positions.iter().filter_map(|index| desc.columns.get(*index).cloned()).collect();
         given.place(&columns)?;
@@ -68,13 +80,20 @@ impl Planning<'_> {
         let types = columns.iter().map(|column| column.typ.clone().nullable(true)).collect();
         let constant = QueryExpr::Constant { rows: Vec::new(), typ: RelationType::new(types) };
         let direct = filter.is_none() && positions.len() == desc.arity() && positions.is_sorted();
-        let mut query = in_table_order(&context, constant, &positions, &target)?;
+        let query = self.in_table_order(&context, constant, &positions, &[], &target)?;
+        let mut query = target.with_stored(self, query, 0)?;
         if let Some(filter) = filter {
             let scope = query::table_scope(desc, &target.alias);
             let predicate = query::plan_condition(&context, &scope, filter, "WHERE")?;
             query = QueryExpr::Filter { input: Box::new(query), predicates: vec![predicate] };
         }
-        let insert = InsertPlan { table: target.item.id, query, check: target.check() };
+        let insert = InsertPlan {
+            table: target.item.id,
+            query,
+            check: self.row_check(&target)?,
+            conflict: None,
+            returning: None,
+        };
         let plan = CopyFromPlan { insert, columns, direct, options: given.options };
         Ok(command(Plan::CopyFrom(Box::new(plan))))
     }

@@ -1,59 +1,75 @@
 //! INSERT, UPDATE, DELETE: as queries for the rows concerned.
 
+mod conflict;
+mod merge;
+mod target;
+
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, Insert, ObjectName, Query,
-    SetExpr, TableFactor, TableObject, TableWithJoins, Update, Value, Values,
+    SelectItem, SetExpr, TableObject, TableWithJoins, Update, UpdateTableFromKind, Value, Values,
 };
-use tidemill_catalog::{Item, ItemKind, Table};
-use tidemill_plan::query::ColumnRef;
+use tidemill_catalog::{Generation, Table};
+use tidemill_expr::AggregateKind;
+use tidemill_plan::query::{ColumnRef, JoinKind, QueryAggregate};
 use tidemill_plan::{QueryExpr, QueryScalar};
-use tidemill_repr::{RelationDesc, SqlError, SqlState};
+use tidemill_repr::{ColumnType, Datum, RelationDesc, Row, ScalarType, SqlError, SqlState};
 
+pub(super) use self::target::Target;
 use super::copy::no_column;
 use super::select::get;
-use super::table::duplicate_column;
+use super::table::{duplicate_column, expr_of};
 use super::{Planning, command};
-use crate::ast::Statement;
 use crate::names;
-use crate::parse::parse;
-use crate::plan::{DeletePlan, InsertPlan, Plan, Planned, RowCheck, UpdatePlan};
-use crate::query::{self, InsertTarget, QueryContext, Scope};
+use crate::plan::{DeletePlan, InsertPlan, Plan, Planned, ReturningPlan, RowProgram, UpdatePlan};
+use crate::query::{self, InsertTarget, QueryContext, Scope, TypedScalar};
 
-/// A table that is written to.
-pub(super) struct Target<'a> {
-    pub(super) item: &'a Item,
-    pub(super) table: &'a Table,
-    pub(super) alias: String,
-}
+/// The new values of columns, by position.
+type NewValues = Vec<(usize, QueryScalar)>;
 
-impl<'a> Planning<'a> {
-    pub(super) fn insert(&self, insert: &Insert) -> Result<Planned, SqlError> {
+impl Planning<'_> {
+    /// `overriding`: whether values of identity columns are taken (SYSTEM) or passed over (USER).
+    pub(super) fn insert(
+        &self,
+        insert: &Insert,
+        overriding: Option<bool>,
+    ) -> Result<Planned, SqlError> {
         refuse_insert_parts(insert)?;
         let TableObject::TableName(name) = &insert.table else {
             return Err(SqlError::unsupported("INSERT INTO a function or query"));
         };
-        let target = self.target(name, "insert into", None)?;
+        let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
+        let target = self.target(name, "insert into", alias)?;
         let desc = &target.table.desc;
         let columns = insert_columns(insert, desc, &target.item.name.item)?;
         let context = self.context();
         let targets = columns
             .iter()
-            .map(|column| insert_target(&target, *column))
+            .map(|column| self.insert_target(&target, *column))
             .collect::<Result<Vec<_>, _>>()?;
-        let query = match &insert.source {
-            Some(source) => {
-                query::plan_insert_source(&context, source, &targets, insert.columns.is_empty())?
+        let defaults = default_values(targets.len());
+        // DEFAULT VALUES: one row in which each column is DEFAULT.
+        let source = insert.source.as_deref().unwrap_or(&defaults);
+        let fill = insert.source.is_none() || insert.columns.is_empty();
+        let source = target.given_values(source, &columns, overriding)?;
+        let query = query::plan_insert_source(&context, &source, &targets, fill)?;
+        let ignored: Vec<usize> = match overriding {
+            // In VALUES they are DEFAULT by now.
+            Some(false) if !matches!(*source.body, SetExpr::Values(_)) => {
+                columns.iter().copied().filter(|c| target.is_identity(*c)).collect()
             }
-            // DEFAULT VALUES: one row in which each column is DEFAULT.
-            None => {
-                let defaults = default_values(targets.len());
-                query::plan_insert_source(&context, &defaults, &targets, true)?
-            }
+            _ => Vec::new(),
         };
-        let query = in_table_order(&context, query, &columns, &target)?;
+        let query = self.in_table_order(&context, query, &columns, &ignored, &target)?;
+        let query = target.with_stored(self, query, 0)?;
+        let conflict = self.conflict(&context, insert.on.as_ref(), &target)?;
+        let scope = query::table_scope(desc, &target.alias);
+        let returning =
+            self.returning(&context, &scope, &desc.types(), insert.returning.as_ref())?;
         let parameters = context.parameter_types()?;
-        let plan = InsertPlan { table: target.item.id, query, check: target.check() };
-        Ok(Planned { parameters, ..command(Plan::Insert(plan)) })
+        let check = self.row_check(&target)?;
+        let plan = InsertPlan { table: target.item.id, query, check, conflict, returning };
+        let desc = plan.returning.as_ref().map(|returning| returning.desc.clone());
+        Ok(Planned { desc, parameters, ..command(Plan::Insert(plan)) })
     }
 
     pub(super) fn update(&self, update: &Update) -> Result<Planned, SqlError> {
@@ -70,44 +86,31 @@ impl<'a> Planning<'a> {
             order_by,
             limit,
         } = update;
-        refuse("UPDATE .. FROM", from.is_some())?;
-        refuse("RETURNING", returning.is_some())?;
         refuse("OUTPUT", output.is_some())?;
         refuse("UPDATE OR", or.is_some())?;
         refuse("ORDER BY of UPDATE", !order_by.is_empty())?;
         refuse("LIMIT of UPDATE", limit.is_some())?;
-        let target = self.table_target(table, "update")?;
-        let desc = &target.table.desc;
-        let context = self.context();
-        let scope = query::table_scope(desc, &target.alias);
-        let input = self.rows_concerned(&context, &scope, &target, selection.as_ref())?;
-        let mut scalars: Vec<QueryScalar> = (0..desc.arity()).map(column).collect();
-        let mut assigned = Vec::new();
-        for assignment in assignments {
-            let index = assigned_column(assignment, desc, &target.item.name.item)?;
-            let name = &desc.columns[index].name;
-            if assigned.contains(&index) {
-                return Err(SqlError::new(
-                    SqlState::SYNTAX_ERROR,
-                    format!("multiple assignments to same column \"{name}\""),
-                ));
+        let from = match from {
+            None => None,
+            Some(UpdateTableFromKind::AfterSet(from)) => Some(from.as_slice()),
+            Some(UpdateTableFromKind::BeforeSet(_)) => {
+                return Err(SqlError::unsupported("FROM before SET"));
             }
-            assigned.push(index);
-            scalars[index] = if is_default(&assignment.value) {
-                default_value(&context, &target, index)?
-            } else {
-                let planned = query::plan_scalar(&context, &scope, &assignment.value)?;
-                let typ = &desc.columns[index].typ;
-                query::coerce_assignment(&context, planned, typ, name)?.expr
-            };
-        }
-        for scalar in &mut scalars {
-            query::settle_scalar_parameters(&context, scalar);
-        }
-        let query = QueryExpr::Map { input: Box::new(input), scalars };
+        };
+        let target = self.table_target(table, "update")?;
+        let context = self.context();
+        let concerned = self.rows_concerned(&context, &target, from, selection.as_ref())?;
+        let values = self.assignments(&context, &concerned.scope, assignments, &target)?;
+        let returning = concerned.returning(self, &context, &target, returning.as_ref())?;
+        let query = target.with_new_values(self, concerned.query, concerned.width, values)?;
+        let mut query = query;
+        query::settle_query_parameters(&context, &mut query);
         let parameters = context.parameter_types()?;
-        let plan = UpdatePlan { table: target.item.id, query, check: target.check() };
-        Ok(Planned { parameters, ..command(Plan::Update(plan)) })
+        let check = self.row_check(&target)?;
+        let (table, beside) = (target.item.id, concerned.beside);
+        let plan = UpdatePlan { table, query, beside, check, returning };
+        let desc = plan.returning.as_ref().map(|returning| returning.desc.clone());
+        Ok(Planned { desc, parameters, ..command(Plan::Update(plan)) })
     }
 
     pub(super) fn delete(&self, delete: &Delete) -> Result<Planned, SqlError> {
@@ -124,8 +127,6 @@ impl<'a> Planning<'a> {
             limit,
         } = delete;
         refuse("DELETE of several tables", !tables.is_empty())?;
-        refuse("DELETE .. USING", using.is_some())?;
-        refuse("RETURNING", returning.is_some())?;
         refuse("OUTPUT", output.is_some())?;
         refuse("ORDER BY of DELETE", !order_by.is_empty())?;
         refuse("LIMIT of DELETE", limit.is_some())?;
@@ -135,94 +136,272 @@ impl<'a> Planning<'a> {
         };
         let target = self.table_target(table, "delete from")?;
         let context = self.context();
-        let scope = query::table_scope(&target.table.desc, &target.alias);
-        let query = self.rows_concerned(&context, &scope, &target, selection.as_ref())?;
+        let concerned =
+            self.rows_concerned(&context, &target, using.as_deref(), selection.as_ref())?;
+        let returning = concerned.returning(self, &context, &target, returning.as_ref())?;
+        let mut query = concerned.query;
+        query::settle_query_parameters(&context, &mut query);
         let parameters = context.parameter_types()?;
-        let plan = DeletePlan { table: target.item.id, query };
-        Ok(Planned { parameters, ..command(Plan::Delete(plan)) })
+        let check = self.row_check(&target)?;
+        let (table, beside) = (target.item.id, concerned.beside);
+        let plan = DeletePlan { table, query, beside, check, returning };
+        let desc = plan.returning.as_ref().map(|returning| returning.desc.clone());
+        Ok(Planned { desc, parameters, ..command(Plan::Delete(plan)) })
     }
 
+    /// The rows that WHERE finds, with what stands beside them.
     fn rows_concerned(
         &self,
         context: &QueryContext<'_>,
-        scope: &Scope,
         target: &Target<'_>,
+        beside: Option<&[TableWithJoins]>,
         selection: Option<&Expr>,
-    ) -> Result<QueryExpr, SqlError> {
-        let input = get(target.item.id, &target.table.desc);
-        let Some(selection) = selection else { return Ok(input) };
-        let mut predicate = query::plan_condition(context, scope, selection, "WHERE")?;
-        query::settle_scalar_parameters(context, &mut predicate);
-        Ok(QueryExpr::Filter { input: Box::new(input), predicates: vec![predicate] })
-    }
-
-    fn table_target(&self, table: &TableWithJoins, verb: &str) -> Result<Target<'a>, SqlError> {
-        refuse("a join as the target of a statement that writes", !table.joins.is_empty())?;
-        let TableFactor::Table { name, alias, args: None, .. } = &table.relation else {
-            return Err(SqlError::unsupported("writing to anything but a table"));
-        };
-        let plain = TableWithJoins {
-            relation: TableFactor::Table {
-                name: name.clone(),
-                alias: alias.clone(),
-                args: None,
-                with_hints: Vec::new(),
-                version: None,
-                with_ordinality: false,
-                partitions: Vec::new(),
-                json_path: None,
-                sample: None,
-                index_hints: Vec::new(),
-            },
-            joins: Vec::new(),
-        };
-        refuse("an option of the target of a statement that writes", plain != *table)?;
-        if let Some(alias) = alias {
-            refuse("names of columns in the alias of a target", !alias.columns.is_empty())?;
+    ) -> Result<Concerned, SqlError> {
+        let desc = &target.table.desc;
+        let mut scope = query::table_scope(desc, &target.alias);
+        let mut query = get(target.item.id, desc);
+        let mut width = None;
+        if let Some(tables) = beside {
+            let (more, names) = query::plan_from_items(context, tables)?;
+            scope = scope.with_unnamed(1).join(names)?;
+            let (left, right) = (Box::new(counted(query, desc)), Box::new(more));
+            let on = boolean(true);
+            query = QueryExpr::Join { left, right, on, kind: JoinKind::Inner, lateral: false };
+            width = Some(scope.width() - desc.arity());
         }
-        self.target(name, verb, alias.as_ref().map(|alias| &alias.name))
+        if let Some(selection) = selection {
+            let predicate = query::plan_condition(context, &scope, selection, "WHERE")?;
+            query = QueryExpr::Filter { input: Box::new(query), predicates: vec![predicate] };
+        }
+        Ok(Concerned { query, width: scope.width(), scope, beside: width })
     }
 
-    pub(super) fn target(
+    /// The values of SET, coerced to their columns.
+    fn assignments(
         &self,
-        name: &ObjectName,
-        verb: &str,
-        alias: Option<&Ident>,
-    ) -> Result<Target<'a>, SqlError> {
-        let session = self.planner.session;
-        let parts = names::parts(name)?;
-        let catalog = self.planner.catalog;
-        let item: &'a Item = catalog.resolve_item(session.database, session.search_path, &parts)?;
-        let refused = |code, detail: &str| {
-            let kind = item.kind();
-            let name = &item.name.item;
-            SqlError::new(code, format!("cannot {verb} {kind} \"{name}\"")).with_detail(detail)
-        };
-        match item.table() {
-            Some(table) if item.kind() == ItemKind::Table => {
-                if item.is_system() {
-                    return Err(refused(
-                        SqlState::INSUFFICIENT_PRIVILEGE,
-                        "System relations cannot be changed.",
-                    ));
-                }
-                if table.source.is_some() {
-                    return Err(refused(
-                        SqlState::WRONG_OBJECT_TYPE,
-                        "The table follows a source and can only be read.",
-                    ));
-                }
-                let alias = alias.map_or_else(|| item.name.item.clone(), |name| name.value.clone());
-                Ok(Target { item, table, alias })
+        context: &QueryContext<'_>,
+        scope: &Scope,
+        assignments: &[Assignment],
+        target: &Target<'_>,
+    ) -> Result<NewValues, SqlError> {
+        let desc = &target.table.desc;
+        let table = &target.item.name.item;
+        let mut values: NewValues = Vec::new();
+        let mut add = |index: usize, value: Option<TypedScalar>| -> Result<(), SqlError> {
+            let name = &desc.columns[index].name;
+            if values.iter().any(|(known, _)| *known == index) {
+                return Err(SqlError::new(
+                    SqlState::SYNTAX_ERROR,
+                    format!("multiple assignments to same column \"{name}\""),
+                ));
             }
-            _ => Err(refused(SqlState::WRONG_OBJECT_TYPE, "Only tables can be written to.")),
+            target.check_assigned(index, value.is_some())?;
+            let scalar = match value {
+                None => self.default_value(context, target, index)?,
+                Some(value) => {
+                    query::coerce_assignment(context, value, &desc.columns[index].typ, name)?.expr
+                }
+            };
+            values.push((index, scalar));
+            Ok(())
+        };
+        let plan = |expr: &Expr| match is_default(expr) {
+            true => Ok(None),
+            false => query::plan_scalar(context, scope, expr).map(Some),
+        };
+        for assignment in assignments {
+            match &assignment.target {
+                AssignmentTarget::ColumnName(name) => {
+                    let index = column_position(name, desc, table)?;
+                    add(index, plan(&assignment.value)?)?;
+                }
+                AssignmentTarget::Tuple(names) => {
+                    let columns = names
+                        .iter()
+                        .map(|name| column_position(name, desc, table))
+                        .collect::<Result<Vec<_>, _>>()?;
+                    let planned = match row_of(&assignment.value) {
+                        RowValue::Values(exprs) => {
+                            exprs.iter().map(|expr| plan(expr)).collect::<Result<Vec<_>, _>>()?
+                        }
+                        RowValue::Query(query) => {
+                            let values = query::plan_row_subquery(context, scope, query)?;
+                            values.into_iter().map(Some).collect()
+                        }
+                        RowValue::Other => {
+                            return Err(SqlError::new(
+                                SqlState::FEATURE_NOT_SUPPORTED,
+                                "source for a multiple-column UPDATE item must be a sub-SELECT \
+                                 or ROW() expression",
+                            ));
+                        }
+                    };
+                    if planned.len() != columns.len() {
+                        return Err(SqlError::new(
+                            SqlState::SYNTAX_ERROR,
+                            "number of columns does not match number of values",
+                        ));
+                    }
+                    for (index, value) in columns.into_iter().zip(planned) {
+                        add(index, value)?;
+                    }
+                }
+            }
         }
+        Ok(values)
+    }
+
+    /// RETURNING over rows of these columns.
+    fn returning(
+        &self,
+        context: &QueryContext<'_>,
+        scope: &Scope,
+        types: &[ColumnType],
+        items: Option<&Vec<SelectItem>>,
+    ) -> Result<Option<ReturningPlan>, SqlError> {
+        let Some(items) = items else { return Ok(None) };
+        let (mut scalars, desc) = query::plan_returning(context, scope, items)?;
+        for scalar in &mut scalars {
+            query::settle_scalar_parameters(context, scalar);
+        }
+        let outputs = (types.len()..types.len() + scalars.len()).collect();
+        let program = RowProgram { input: types.to_vec(), filter: None, scalars, outputs };
+        Ok(Some(ReturningPlan { program, desc }))
+    }
+
+    fn insert_target(&self, target: &Target<'_>, column: usize) -> Result<InsertTarget, SqlError> {
+        let known = &target.table.desc.columns[column];
+        Ok(InsertTarget {
+            name: known.name.clone(),
+            typ: known.typ.clone().nullable(true),
+            default: self.default_expr(target.table, column)?,
+        })
+    }
+
+    /// The default of a column, read from its text.
+    fn default_expr(&self, table: &Table, column: usize) -> Result<Option<Expr>, SqlError> {
+        if let Some(sequence) = table.generation(column).and_then(Generation::sequence) {
+            let gone = || SqlError::internal("a column without its sequence");
+            let oid = self.planner.catalog.item(sequence).ok_or_else(gone)?.oid.0;
+            return expr_of(&format!("pg_catalog.nextval({oid}::oid::regclass)")).map(Some);
+        }
+        match table.defaults.get(column) {
+            Some(Some(text)) => expr_of(text).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn default_value(
+        &self,
+        context: &QueryContext<'_>,
+        target: &Target<'_>,
+        column: usize,
+    ) -> Result<QueryScalar, SqlError> {
+        let known = &target.table.desc.columns[column];
+        let null = Expr::value(Value::Null);
+        let expr = self.default_expr(target.table, column)?.unwrap_or(null);
+        let planned = query::plan_scalar(context, &Scope::default(), &expr)?;
+        let typ = known.typ.clone().nullable(true);
+        Ok(query::coerce_assignment(context, planned, &typ, &known.name)?.expr)
+    }
+
+    /// Adds the columns that the rows have not, and puts all in the table's order.
+    pub(super) fn in_table_order(
+        &self,
+        context: &QueryContext<'_>,
+        query: QueryExpr,
+        columns: &[usize],
+        ignored: &[usize],
+        target: &Target<'_>,
+    ) -> Result<QueryExpr, SqlError> {
+        let arity = target.table.desc.arity();
+        if columns.len() == arity && columns.is_sorted() && ignored.is_empty() {
+            return Ok(query);
+        }
+        let mut scalars = Vec::new();
+        let mut outputs = Vec::with_capacity(arity);
+        for column in 0..arity {
+            let given = columns.iter().position(|given| *given == column);
+            match given.filter(|_| !ignored.contains(&column)) {
+                Some(position) => outputs.push(position),
+                None => {
+                    outputs.push(columns.len() + scalars.len());
+                    scalars.push(self.default_value(context, target, column)?);
+                }
+            }
+        }
+        let input = match scalars.is_empty() {
+            true => query,
+            false => QueryExpr::Map { input: Box::new(query), scalars },
+        };
+        Ok(QueryExpr::Project { input: Box::new(input), outputs })
     }
 }
 
-impl Target<'_> {
-    pub(super) fn check(&self) -> RowCheck {
-        RowCheck { table: self.item.name.item.clone(), desc: self.table.desc.clone() }
+/// The rows that a statement is about.
+struct Concerned {
+    query: QueryExpr,
+    scope: Scope,
+    /// How many columns they have.
+    width: usize,
+    /// How many of them are not the table's.
+    beside: Option<usize>,
+}
+
+impl Concerned {
+    /// RETURNING sees the table's row and what stands beside it.
+    fn returning(
+        &self,
+        planning: &Planning<'_>,
+        context: &QueryContext<'_>,
+        target: &Target<'_>,
+        items: Option<&Vec<SelectItem>>,
+    ) -> Result<Option<ReturningPlan>, SqlError> {
+        let mut types = target.table.desc.types();
+        if self.beside.is_some() {
+            types.push(ColumnType::new(ScalarType::Int8));
+        }
+        types.extend(self.scope.types_from(types.len()));
+        planning.returning(context, &self.scope, &types, items)
+    }
+}
+
+/// The rows of a table with one more column: how many like this there are.
+fn counted(input: QueryExpr, desc: &RelationDesc) -> QueryExpr {
+    let typ = ColumnType::new(ScalarType::Int8).nullable(false);
+    let one = QueryScalar::Literal(Ok(Row::pack([Datum::Int(1)])), typ.clone());
+    let input = Box::new(input);
+    if !desc.keys.is_empty() {
+        return QueryExpr::Map { input, scalars: vec![one] };
+    }
+    let count = QueryAggregate {
+        kind: AggregateKind::Count,
+        argument: one,
+        distinct: false,
+        order: Vec::new(),
+        typ,
+    };
+    let group_key = (0..desc.arity()).collect();
+    QueryExpr::Reduce { input, group_key, aggregates: vec![count] }
+}
+
+fn boolean(value: bool) -> QueryScalar {
+    let typ = ColumnType::new(ScalarType::Bool).nullable(false);
+    QueryScalar::Literal(Ok(Row::pack([Datum::Bool(value)])), typ)
+}
+
+/// What a row of columns is set to.
+enum RowValue<'e> {
+    Values(&'e [Expr]),
+    Query(&'e Query),
+    Other,
+}
+
+fn row_of(expr: &Expr) -> RowValue<'_> {
+    match expr {
+        Expr::Tuple(exprs) => RowValue::Values(exprs),
+        Expr::Subquery(query) => RowValue::Query(query),
+        _ => RowValue::Other,
     }
 }
 
@@ -238,7 +417,7 @@ fn refuse_insert_parts(insert: &Insert) -> Result<(), SqlError> {
         ignore,
         into,
         table: _,
-        table_alias,
+        table_alias: _,
         columns: _,
         overwrite,
         source: _,
@@ -246,8 +425,8 @@ fn refuse_insert_parts(insert: &Insert) -> Result<(), SqlError> {
         partitioned,
         after_columns,
         has_table_keyword,
-        on,
-        returning,
+        on: _,
+        returning: _,
         output,
         replace_into,
         priority,
@@ -261,9 +440,7 @@ fn refuse_insert_parts(insert: &Insert) -> Result<(), SqlError> {
         let message = format!("syntax error at or near \"{}\"", insert.table);
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
     }
-    refuse("ON CONFLICT", on.is_some())?;
-    refuse("RETURNING", returning.is_some())?;
-    refuse("an alias of the target of INSERT", table_alias.is_some() || insert_alias.is_some())?;
+    refuse("an alias of the rows of INSERT", insert_alias.is_some())?;
     let foreign = or.is_some()
         || *ignore
         || *overwrite
@@ -316,43 +493,6 @@ fn column_position(name: &ObjectName, desc: &RelationDesc, table: &str) -> Resul
     })
 }
 
-fn insert_target(target: &Target<'_>, column: usize) -> Result<InsertTarget, SqlError> {
-    let known = &target.table.desc.columns[column];
-    Ok(InsertTarget {
-        name: known.name.clone(),
-        typ: known.typ.clone().nullable(true),
-        default: default_expr(target.table, column)?,
-    })
-}
-
-/// The default of a column, read from its text.
-fn default_expr(table: &Table, column: usize) -> Result<Option<Expr>, SqlError> {
-    let Some(Some(text)) = table.defaults.get(column) else { return Ok(None) };
-    let mut statements = parse(&format!("SELECT {text}"))?;
-    let broken = || SqlError::internal("a default that is no expression");
-    let Some(Statement::Query(statement)) = statements.pop().map(|one| one.statement) else {
-        return Err(broken());
-    };
-    let SetExpr::Select(select) = *statement.query.body else { return Err(broken()) };
-    match select.projection.into_iter().next() {
-        Some(sqlparser::ast::SelectItem::UnnamedExpr(expr)) => Ok(Some(expr)),
-        _ => Err(broken()),
-    }
-}
-
-fn default_value(
-    context: &QueryContext<'_>,
-    target: &Target<'_>,
-    column: usize,
-) -> Result<QueryScalar, SqlError> {
-    let known = &target.table.desc.columns[column];
-    let null = Expr::value(Value::Null);
-    let expr = default_expr(target.table, column)?.unwrap_or(null);
-    let planned = query::plan_scalar(context, &Scope::default(), &expr)?;
-    let typ = known.typ.clone().nullable(true);
-    Ok(query::coerce_assignment(context, planned, &typ, &known.name)?.expr)
-}
-
 /// `VALUES (DEFAULT, ..)`
 fn default_values(width: usize) -> Query {
     let default = || Expr::Identifier(Ident::new("default"));
@@ -376,49 +516,9 @@ fn default_values(width: usize) -> Query {
     }
 }
 
-/// Adds the columns that the rows have not, and puts all in the table's order.
-pub(super) fn in_table_order(
-    context: &QueryContext<'_>,
-    query: QueryExpr,
-    columns: &[usize],
-    target: &Target<'_>,
-) -> Result<QueryExpr, SqlError> {
-    let arity = target.table.desc.arity();
-    if columns.len() == arity && columns.is_sorted() {
-        return Ok(query);
-    }
-    let mut scalars = Vec::new();
-    let mut outputs = Vec::with_capacity(arity);
-    for column in 0..arity {
-        match columns.iter().position(|given| *given == column) {
-            Some(position) => outputs.push(position),
-            None => {
-                outputs.push(columns.len() + scalars.len());
-                scalars.push(default_value(context, target, column)?);
-            }
-        }
-    }
-    let input =
-        if scalars.is_empty() { query } else { QueryExpr::Map { input: Box::new(query), scalars } };
-    Ok(QueryExpr::Project { input: Box::new(input), outputs })
-}
-
 fn is_default(expr: &Expr) -> bool {
     matches!(expr, Expr::Identifier(ident)
         if ident.quote_style.is_none() && ident.value == "default")
-}
-
-fn assigned_column(
-    assignment: &Assignment,
-    desc: &RelationDesc,
-    table: &str,
-) -> Result<usize, SqlError> {
-    match &assignment.target {
-        AssignmentTarget::ColumnName(name) => column_position(name, desc, table),
-        AssignmentTarget::Tuple(_) => {
-            Err(SqlError::unsupported("UPDATE .. SET of several columns at once"))
-        }
-    }
 }
 
 fn column(column: usize) -> QueryScalar {

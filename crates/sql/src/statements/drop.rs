@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tidemill_catalog::snapshot::SYSTEM_SCHEMAS;
-use tidemill_catalog::{Catalog, ItemKind};
+use tidemill_catalog::{Catalog, Definition, Generation, Item, ItemKind};
 use tidemill_repr::{ObjectId, SqlError, SqlState};
 
 use super::{Planning, command};
@@ -41,7 +41,10 @@ impl Planning<'_> {
                         format!("cannot drop {kind} {} because it is built in", item.name.item),
                     ));
                 }
-                Ok(item) => named.push(item.id),
+                Ok(item) => {
+                    refuse_needed(self.planner.catalog, item)?;
+                    named.push(item.id);
+                }
                 Err(error) if statement.if_exists && is_missing(&error) => {
                     let parts = names::parts(name)?.join(".");
                     let message = format!("{kind} \"{parts}\" does not exist, skipping");
@@ -147,6 +150,7 @@ pub(super) fn item_kind(kind: ObjectKind) -> Option<(ItemKind, &'static str)> {
         ObjectKind::Source => (ItemKind::Source, "DROP SOURCE"),
         ObjectKind::Connection => (ItemKind::Connection, "DROP CONNECTION"),
         ObjectKind::Secret => (ItemKind::Secret, "DROP SECRET"),
+        ObjectKind::Sequence => (ItemKind::Sequence, "DROP SEQUENCE"),
         ObjectKind::Schema | ObjectKind::Database | ObjectKind::Cluster => return None,
     })
 }
@@ -219,8 +223,9 @@ fn with_dependants(
         let subsources = belonging(catalog, *root);
         for id in catalog.dependants(*root).into_iter().chain([*root]) {
             let Some(item) = catalog.item(id) else { continue };
-            let belongs =
-                item.kind() == ItemKind::Index || roots.contains(&id) || subsources.contains(&id);
+            let belongs = matches!(item.kind(), ItemKind::Index | ItemKind::Sequence)
+                || roots.contains(&id)
+                || subsources.contains(&id);
             if !belongs && !cascade {
                 first.get_or_insert((owner.kind(), owner.name.item.clone()));
                 refused.push(format!(
@@ -248,6 +253,60 @@ fn with_dependants(
         notices.push(Notice::new(SqlState("00000"), message));
     }
     Ok(sorted(catalog, order))
+}
+
+/// The index of a constraint goes with the constraint, and a sequence that fills a column with
+/// the column.
+fn refuse_needed(catalog: &Catalog, item: &Item) -> Result<(), SqlError> {
+    let (kind, name) = (item.kind(), &item.name.item);
+    let code = SqlState::DEPENDENT_OBJECTS_STILL_EXIST;
+    match &item.definition {
+        Definition::Index(index) => {
+            let on = catalog.item(index.on);
+            let constraints = on.and_then(|on| on.table()).map(|table| &table.constraints);
+            let needing = constraints
+                .into_iter()
+                .flatten()
+                .find(|constraint| constraint.key().is_some_and(|(_, index)| index == item.id));
+            let (Some(constraint), Some(on)) = (needing, on) else { return Ok(()) };
+            let (constraint, table) = (&constraint.name, &on.name.item);
+            Err(SqlError::new(
+                code,
+                format!(
+                    "cannot drop index {name} because constraint {constraint} on table {table} \
+                     requires it"
+                ),
+            )
+            .with_hint(format!("You can drop constraint {constraint} on table {table} instead.")))
+        }
+        Definition::Sequence(sequence) => {
+            let Some((table, column)) = sequence.owned_by else { return Ok(()) };
+            let Some(owner) = catalog.item(table) else { return Ok(()) };
+            let Some(table) = owner.table() else { return Ok(()) };
+            let generation = table.generation(column);
+            if generation.and_then(Generation::sequence) != Some(item.id) {
+                return Ok(());
+            }
+            let column = table.desc.columns.get(column).map_or("", |column| &column.name);
+            let table = &owner.name.item;
+            if let Some(Generation::Identity { .. }) = generation {
+                return Err(SqlError::new(
+                    code,
+                    format!(
+                        "cannot drop sequence {name} because column {column} of table {table} \
+                         requires it"
+                    ),
+                )
+                .with_hint(format!("You can drop column {column} of table {table} instead.")));
+            }
+            let line = format!(
+                "default value for column {column} of table {table} depends on {kind} {name}"
+            );
+            Err(dependants_exist(format!("cannot drop {kind} {name}"), &[line])
+                .with_hint("Use DROP ... CASCADE to drop the dependent objects too."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The tables that were made together with a source.

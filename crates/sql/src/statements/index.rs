@@ -70,6 +70,7 @@ impl Planning<'_> {
             key_sql,
             key: key.into_iter().map(|(_, scalar)| scalar).collect(),
             cluster,
+            unique: None,
         });
         let depends_on = vec![on.id];
         let item = NewItem { name, create_sql, depends_on, definition, replaces: None };

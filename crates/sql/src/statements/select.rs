@@ -12,6 +12,9 @@ use crate::query;
 
 impl Planning<'_> {
     pub(super) fn select(&self, statement: &QueryStatement) -> Result<Planned, SqlError> {
+        if let Some(planned) = self.select_into(statement) {
+            return planned;
+        }
         let as_of = self.as_of(statement.as_of.as_ref())?;
         let context = self.context();
         let planned = query::plan_top_query(&context, &statement.query)?;

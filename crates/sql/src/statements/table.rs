@@ -1,13 +1,22 @@
 //! CREATE TABLE, CREATE SCHEMA, CREATE DATABASE.
 
-use sqlparser::ast::{ColumnDef, ColumnOption, Expr};
-use tidemill_catalog::{Definition, Table};
-use tidemill_repr::{Column, ColumnType, RelationDesc, SqlError, SqlState};
+mod build;
+mod constraints;
+pub(super) mod generation;
+mod like;
 
+use sqlparser::ast::{ColumnDef, ColumnOption, Expr, NullsDistinctOption};
+use tidemill_repr::{Column, ColumnType, SqlError, SqlState};
+
+pub(super) use self::like::expr_of;
+
+use self::build::{NewCheck, NewKey, NewTable};
+use self::constraints::refuse_characteristics;
+use self::generation::NewGeneration;
 use super::{Planning, command, nothing};
 use crate::ast::{CreateNamespace, CreateTable};
 use crate::names;
-use crate::plan::{NewItem, Plan, Planned};
+use crate::plan::{Plan, Planned};
 use crate::query::{self, Scope};
 use crate::types;
 
@@ -16,88 +25,130 @@ const MAX_COLUMNS: usize = 1600;
 
 impl Planning<'_> {
     pub(super) fn create_table(&self, statement: &CreateTable) -> Result<Planned, SqlError> {
-        if let Some(constraint) = statement.constraints.first() {
-            let shown = constraint.to_string();
-            return Err(SqlError::unsupported(format_args!("constraint {shown}")));
-        }
         let name = if statement.temporary || Self::is_temporary_name(&statement.name) {
             self.temporary_name(&statement.name)?
         } else {
             self.new_name(&statement.name)?
         };
-        if let Some(planned) = self.check_free(&name, statement.if_not_exists, "CREATE TABLE")? {
+        let tag = match &statement.query {
+            None => "CREATE TABLE",
+            Some(created) if created.select_into => "SELECT INTO",
+            Some(_) => "CREATE TABLE AS",
+        };
+        if let Some(planned) = self.check_free(&name, statement.if_not_exists, tag)? {
             return Ok(planned);
         }
-        if statement.columns.len() > MAX_COLUMNS {
-            return Err(SqlError::new(
-                SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("tables can have at most {MAX_COLUMNS} columns"),
-            ));
+        if let Some(created) = &statement.query {
+            return self.create_table_as(name, created);
         }
-        let mut desc = RelationDesc::default();
-        let mut defaults = Vec::new();
-        let mut shown = Vec::new();
-        for column in &statement.columns {
-            let (column, default) = self.column(column)?;
-            if desc.position(&column.name).is_some() {
-                return Err(duplicate_column(&column.name));
+        let mut table = NewTable::new(name);
+        let mut likes = statement.likes.iter().peekable();
+        for (position, column) in statement.columns.iter().enumerate() {
+            while let Some(like) = likes.next_if(|like| like.position <= position) {
+                self.take_columns(&mut table, like)?;
             }
-            shown.push(column_sql(&column, default.as_deref()));
-            desc.columns.push(column);
-            defaults.push(default);
+            self.column(&mut table, column)?;
         }
-        let item = NewItem {
-            create_sql: format!("CREATE TABLE {name} ({})", shown.join(", ")),
-            name,
-            depends_on: Vec::new(),
-            definition: Definition::Table(Table { desc, defaults, source: None }),
-            replaces: None,
-        };
-        Ok(command(Plan::CreateTable(item)))
+        for like in likes {
+            self.take_columns(&mut table, like)?;
+        }
+        for constraint in &statement.constraints {
+            table.table_constraint(constraint)?;
+        }
+        if table.desc.arity() > MAX_COLUMNS {
+            return Err(too_many_columns());
+        }
+        let plan = self.finish_table(table)?;
+        Ok(command(Plan::CreateTable(Box::new(plan))))
     }
 
-    fn column(&self, column: &ColumnDef) -> Result<(Column, Option<String>), SqlError> {
+    /// One column, with the constraints that stand with it.
+    fn column(&self, table: &mut NewTable, column: &ColumnDef) -> Result<(), SqlError> {
         let name = column.name.value.clone();
-        let mut typ = types::resolve_data_type(&column.data_type)?;
-        let mut null = None;
-        let mut default = None;
+        let owner = table.name.item.clone();
+        if table.desc.position(&name).is_some() {
+            return Err(duplicate_column(&name));
+        }
+        let serial = generation::serial_type(&column.data_type);
+        let mut typ = match &serial {
+            Some(scalar_type) => ColumnType::new(scalar_type.clone()),
+            None => types::resolve_data_type(&column.data_type)?,
+        };
+        let position = table.desc.arity();
+        let mut options = ColumnOptions::default();
+        if serial.is_some() {
+            options.generation = Some(NewGeneration::Serial);
+            options.set_null(false, &name, &owner)?;
+        }
         for option in &column.options {
+            let constraint = option.name.as_ref().map(|name| name.value.clone());
             match &option.option {
-                ColumnOption::NotNull | ColumnOption::Null => {
-                    let nullable = matches!(option.option, ColumnOption::Null);
-                    if null.is_some_and(|known| known != nullable) {
-                        return Err(SqlError::new(
-                            SqlState::SYNTAX_ERROR,
-                            format!("conflicting NULL/NOT NULL declarations for column \"{name}\""),
-                        ));
-                    }
-                    null = Some(nullable);
-                }
+                ColumnOption::NotNull => options.set_null(false, &name, &owner)?,
+                ColumnOption::Null => options.set_null(true, &name, &owner)?,
                 ColumnOption::Default(expr) => {
-                    if default.is_some() {
+                    if options.default.is_some() || serial.is_some() {
                         return Err(SqlError::new(
                             SqlState::SYNTAX_ERROR,
-                            format!("multiple default values specified for column \"{name}\""),
+                            format!(
+                                "multiple default values specified for column \"{name}\" of table \"{owner}\""
+                            ),
                         ));
                     }
-                    self.check_default(expr, &typ, &name)?;
-                    default = Some(expr.to_string());
+                    options.default = Some(self.default(table, expr, &typ, &name)?);
+                }
+                ColumnOption::PrimaryKey(key) => {
+                    refuse_characteristics(key.characteristics.as_ref())?;
+                    table.keys.push(NewKey::of_column(constraint, position, true, false));
+                }
+                ColumnOption::Unique(key) => {
+                    refuse_characteristics(key.characteristics.as_ref())?;
+                    let not_distinct = key.nulls_distinct == NullsDistinctOption::NotDistinct;
+                    table.keys.push(NewKey::of_column(constraint, position, false, not_distinct));
+                }
+                ColumnOption::Check(check) => table.checks.push(NewCheck {
+                    name: constraint.or_else(|| check.name.as_ref().map(|n| n.value.clone())),
+                    expr: (*check.expr).clone(),
+                }),
+                ColumnOption::Generated { .. } => {
+                    options.generate(&option.option, &name, &owner)?;
                 }
                 other => return Err(unsupported_option(other)),
             }
         }
-        typ.nullable = null.unwrap_or(true);
-        Ok((Column { name, typ }, default))
+        let identity = matches!(options.generation, Some(NewGeneration::Identity { .. }));
+        if identity && options.null == Some(true) {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!(
+                    "conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{owner}\""
+                ),
+            ));
+        }
+        typ.nullable = options.null.unwrap_or(true) && !identity;
+        table.desc.columns.push(Column { name, typ });
+        table.defaults.push(options.default);
+        table.generation.push(options.generation);
+        Ok(())
     }
 
-    fn check_default(&self, expr: &Expr, typ: &ColumnType, name: &str) -> Result<(), SqlError> {
+    /// The text of a default, with full names of the sequences in it.
+    fn default(
+        &self,
+        table: &mut NewTable,
+        expr: &Expr,
+        typ: &ColumnType,
+        name: &str,
+    ) -> Result<String, SqlError> {
         let context = self.context();
-        let planned = query::plan_scalar(&context, &Scope::default(), expr)?;
+        let planned = query::plan_scalar(&context, &Scope::default(), expr).map_err(in_default)?;
         let planned = query::coerce_assignment(&context, planned, typ, name).map_err(|error| {
             let message = error.message.replace("expression is", "default expression is");
             SqlError { message, ..error }
         })?;
-        super::constant::without_columns(planned.expr).map(drop)
+        super::constant::without_columns(planned.expr).map_err(in_default)?;
+        let mut expr = expr.clone();
+        table.depends_on.extend(generation::qualify_sequences(&self.planner, &mut expr)?);
+        Ok(expr.to_string())
     }
 
     pub(super) fn create_namespace(
@@ -167,27 +218,79 @@ pub(super) fn duplicate_column(name: &str) -> SqlError {
     SqlError::new(SqlState::DUPLICATE_COLUMN, format!("column \"{name}\" specified more than once"))
 }
 
-/// A column as CREATE TABLE writes it.
-fn column_sql(column: &Column, default: Option<&str>) -> String {
-    let name = tidemill_catalog::name::quote_identifier(&column.name);
-    let mut text = format!("{name} {}", types::data_type_sql(&column.typ));
-    if !column.typ.nullable {
-        text.push_str(" NOT NULL");
+/// PostgreSQL's words for a default that uses what it must not.
+fn in_default(error: SqlError) -> SqlError {
+    match error.code {
+        SqlState::UNDEFINED_COLUMN | SqlState::INVALID_COLUMN_REFERENCE => SqlError {
+            code: SqlState::FEATURE_NOT_SUPPORTED,
+            message: "cannot use column reference in DEFAULT expression".to_owned(),
+            ..error
+        },
+        _ => error,
     }
-    if let Some(default) = default {
-        text.push_str(" DEFAULT ");
-        text.push_str(default);
+}
+
+fn too_many_columns() -> SqlError {
+    SqlError::new(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        format!("tables can have at most {MAX_COLUMNS} columns"),
+    )
+}
+
+/// What the options of a column say.
+#[derive(Default)]
+struct ColumnOptions {
+    null: Option<bool>,
+    default: Option<String>,
+    generation: Option<NewGeneration>,
+}
+
+impl ColumnOptions {
+    fn set_null(&mut self, nullable: bool, name: &str, table: &str) -> Result<(), SqlError> {
+        if self.null.is_some_and(|known| known != nullable) {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!(
+                    "conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\""
+                ),
+            ));
+        }
+        self.null = Some(nullable);
+        Ok(())
     }
-    text
+
+    fn generate(&mut self, option: &ColumnOption, name: &str, table: &str) -> Result<(), SqlError> {
+        let conflict = |what: &str| {
+            let message = format!("{what} specified for column \"{name}\" of table \"{table}\"");
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
+        };
+        let generation = generation::of_option(option)?;
+        let identity = matches!(generation, NewGeneration::Identity { .. });
+        match (&self.generation, identity) {
+            (Some(NewGeneration::Identity { .. }), true) => {
+                return conflict("multiple identity specifications");
+            }
+            (Some(NewGeneration::Stored(_)), false) => {
+                return conflict("multiple generation clauses");
+            }
+            (Some(NewGeneration::Serial), true) => {
+                return conflict("both default and identity");
+            }
+            (Some(_), _) => return conflict("both identity and generation expression"),
+            (None, true) if self.default.is_some() => return conflict("both default and identity"),
+            (None, false) if self.default.is_some() => {
+                return conflict("both default and generation expression");
+            }
+            (None, _) => {}
+        }
+        self.generation = Some(generation);
+        Ok(())
+    }
 }
 
 fn unsupported_option(option: &ColumnOption) -> SqlError {
     let what = match option {
-        ColumnOption::PrimaryKey(_) => "PRIMARY KEY".to_owned(),
-        ColumnOption::Unique(_) => "UNIQUE".to_owned(),
-        ColumnOption::ForeignKey(_) => "REFERENCES".to_owned(),
-        ColumnOption::Check(_) => "CHECK".to_owned(),
-        ColumnOption::Generated { .. } => "GENERATED".to_owned(),
+        ColumnOption::ForeignKey(_) => return constraints::foreign_key(),
         ColumnOption::Collation(_) => "COLLATE".to_owned(),
         other => other.to_string(),
     };

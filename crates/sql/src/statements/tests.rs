@@ -130,8 +130,8 @@ impl World {
 
 fn created(plan: Plan) -> NewItem {
     match plan {
-        Plan::CreateTable(item)
-        | Plan::CreateView(item)
+        Plan::CreateTable(plan) => plan.table,
+        Plan::CreateView(item)
         | Plan::CreateMaterializedView(item)
         | Plan::CreateIndex(item)
         | Plan::CreateConnection { item, .. } => item,

@@ -5,33 +5,6 @@ use super::super::{Builtin, Content};
 /// Relations without rows.
 pub const RELATIONS: &[Builtin] = &[
     Builtin {
-        number: 600,
-        schema: "information_schema",
-        name: "table_constraints",
-        columns: "constraint_catalog name?, constraint_schema name?, constraint_name name?, \
-         table_catalog name?, table_schema name?, table_name name?, constraint_type text?, \
-         is_deferrable text?, initially_deferred text?, enforced text?, \
-         nulls_distinct text?",
-        content: Content::Empty,
-    },
-    Builtin {
-        number: 601,
-        schema: "information_schema",
-        name: "key_column_usage",
-        columns: "constraint_catalog name?, constraint_schema name?, constraint_name name?, \
-         table_catalog name?, table_schema name?, table_name name?, column_name name?, \
-         ordinal_position int4?, position_in_unique_constraint int4?",
-        content: Content::Empty,
-    },
-    Builtin {
-        number: 602,
-        schema: "information_schema",
-        name: "constraint_column_usage",
-        columns: "table_catalog name?, table_schema name?, table_name name?, column_name name?, \
-         constraint_catalog name?, constraint_schema name?, constraint_name name?",
-        content: Content::Empty,
-    },
-    Builtin {
         number: 603,
         schema: "information_schema",
         name: "constraint_table_usage",
@@ -47,14 +20,6 @@ pub const RELATIONS: &[Builtin] = &[
          unique_constraint_catalog name?, unique_constraint_schema name?, \
          unique_constraint_name name?, match_option text?, update_rule text?, \
          delete_rule text?",
-        content: Content::Empty,
-    },
-    Builtin {
-        number: 605,
-        schema: "information_schema",
-        name: "check_constraints",
-        columns: "constraint_catalog name?, constraint_schema name?, constraint_name name?, \
-         check_clause text?",
         content: Content::Empty,
     },
     Builtin {
@@ -132,16 +97,6 @@ pub const RELATIONS: &[Builtin] = &[
          udt_schema name?, udt_name name?, scope_catalog name?, scope_schema name?, \
          scope_name name?, maximum_cardinality int4?, dtd_identifier name?, \
          parameter_default text?",
-        content: Content::Empty,
-    },
-    Builtin {
-        number: 610,
-        schema: "information_schema",
-        name: "sequences",
-        columns: "sequence_catalog name?, sequence_schema name?, sequence_name name?, \
-         data_type text?, numeric_precision int4?, numeric_precision_radix int4?, \
-         numeric_scale int4?, start_value text?, minimum_value text?, maximum_value text?, \
-         increment text?, cycle_option text?",
         content: Content::Empty,
     },
     Builtin {

@@ -1,6 +1,22 @@
-//! `pg_catalog`: what Tidemill's relations never have: constraints, triggers, policies, inheritance.
+//! `pg_catalog`: constraints and sequences, and what Tidemill's relations never have: triggers,
+//! policies, inheritance.
 
-use super::super::{Builtin, Content};
+use std::sync::LazyLock;
+
+use tidemill_repr::{Datum, Row, ScalarType};
+
+use super::super::fill::{Shape, Value, oid};
+use super::super::{Builtin, Content, DATABASE_COLUMN};
+use crate::constraint::{ConstraintKind, constraint_oid};
+use crate::item::Item;
+use crate::snapshot::Catalog;
+
+const CONSTRAINT: &str = "oid oid, conname name, connamespace oid, contype char, \
+     condeferrable bool, condeferred bool, convalidated bool, conrelid oid, contypid oid, \
+     conindid oid, conparentid oid, confrelid oid, confupdtype char, confdeltype char, \
+     confmatchtype char, conislocal bool, coninhcount int4, connoinherit bool, \
+     conkey int2[]?, confkey int2[]?, conpfeqop oid[]?, conppeqop oid[]?, conffeqop oid[]?, \
+     confdelsetcols int2[]?, conexclop oid[]?, conbin text?, database_name name?";
 
 /// Relations without rows.
 pub const RELATIONS: &[Builtin] = &[
@@ -8,13 +24,8 @@ pub const RELATIONS: &[Builtin] = &[
         number: 400,
         schema: "pg_catalog",
         name: "pg_constraint",
-        columns: "oid oid, conname name, connamespace oid, contype char, condeferrable bool, \
-         condeferred bool, convalidated bool, conrelid oid, contypid oid, conindid oid, \
-         conparentid oid, confrelid oid, confupdtype char, confdeltype char, \
-         confmatchtype char, conislocal bool, coninhcount int4, connoinherit bool, \
-         conkey int2[]?, confkey int2[]?, conpfeqop oid[]?, conppeqop oid[]?, \
-         conffeqop oid[]?, confdelsetcols int2[]?, conexclop oid[]?, conbin text?",
-        content: Content::Empty,
+        columns: CONSTRAINT,
+        content: Content::Items(constraints),
     },
     Builtin {
         number: 401,
@@ -70,16 +81,7 @@ pub const RELATIONS: &[Builtin] = &[
         name: "pg_sequence",
         columns: "seqrelid oid, seqtypid oid, seqstart int8, seqincrement int8, seqmax int8, \
          seqmin int8, seqcache int8, seqcycle bool",
-        content: Content::Empty,
-    },
-    Builtin {
-        number: 408,
-        schema: "pg_catalog",
-        name: "pg_sequences",
-        columns: "schemaname name?, sequencename name?, sequenceowner name?, data_type regtype?, \
-         start_value int8?, min_value int8?, max_value int8?, increment_by int8?, \
-         cycle bool?, cache_size int8?, last_value int8?",
-        content: Content::Empty,
+        content: Content::Items(sequences),
     },
     Builtin {
         number: 409,
@@ -165,3 +167,57 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Empty,
     },
 ];
+
+fn constraints(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(CONSTRAINT));
+    let Some(table) = item.table() else { return };
+    for (position, constraint) in table.constraints.iter().enumerate() {
+        let mut values = vec![
+            ("oid", oid(constraint_oid(item.id, position))),
+            ("conname", Value::Text(&constraint.name)),
+            ("connamespace", oid(catalog.schema_oid(&item.name))),
+            ("convalidated", Value::Bool(true)),
+            ("conrelid", oid(item.oid)),
+            ("confupdtype", Value::Text(" ")),
+            ("confdeltype", Value::Text(" ")),
+            ("confmatchtype", Value::Text(" ")),
+            ("conislocal", Value::Bool(true)),
+            (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
+        ];
+        match &constraint.kind {
+            ConstraintKind::Key { key, index } => {
+                values.push(("contype", Value::Text(if key.primary { "p" } else { "u" })));
+                values.push(("connoinherit", Value::Bool(true)));
+                if let Some(index) = catalog.item(*index) {
+                    values.push(("conindid", oid(index.oid)));
+                }
+                let number = |column: &usize| i64::try_from(column + 1).unwrap_or(0);
+                values.push(("conkey", Value::Ints(key.columns.iter().map(number).collect())));
+            }
+            ConstraintKind::Check { expr } => {
+                values.push(("contype", Value::Text("c")));
+                values.push(("conbin", Value::Text(expr)));
+            }
+        }
+        rows.push(SHAPE.row(&values));
+    }
+}
+
+fn sequences(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    let Some(sequence) = item.sequence() else { return };
+    let typ = match sequence.data_type.as_str() {
+        "smallint" => ScalarType::Int2,
+        "integer" => ScalarType::Int4,
+        _ => ScalarType::Int8,
+    };
+    rows.push(Row::pack([
+        Datum::Int(i64::from(item.oid.0)),
+        Datum::Int(i64::from(typ.oid().0)),
+        Datum::Int(sequence.start),
+        Datum::Int(sequence.increment),
+        Datum::Int(sequence.max),
+        Datum::Int(sequence.min),
+        Datum::Int(sequence.cache),
+        Datum::Bool(sequence.cycle),
+    ]));
+}

@@ -6,6 +6,7 @@ use tidemill_repr::{ColumnType, Row, ScalarType};
 
 use super::super::fill::{Shape, Value, count, oid};
 use super::super::{Builtin, Content, DATABASE_COLUMN, roles};
+use crate::constraint::Generation;
 use crate::item::{Definition, Index, Item};
 use crate::snapshot::Catalog;
 
@@ -106,6 +107,7 @@ fn relation_kind(item: &Item) -> Option<&'static str> {
         Definition::View(_) => Some("v"),
         Definition::MaterializedView(_) => Some("m"),
         Definition::Index(_) => Some("i"),
+        Definition::Sequence(_) => Some("S"),
         Definition::Source(_) | Definition::Connection(_) | Definition::Secret(_) => None,
     }
 }
@@ -115,9 +117,11 @@ fn classes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     let Some(kind) = relation_kind(item) else { return };
     let (columns, method) = match &item.definition {
         Definition::Index(index) => (index.key_sql.len(), BTREE),
-        Definition::View(_) => (visible_columns(item), 0),
+        Definition::View(_) | Definition::Sequence(_) => (visible_columns(item), 0),
         _ => (visible_columns(item), HEAP),
     };
+    let constraints = item.table().map_or(&[][..], |table| &table.constraints);
+    let checks = constraints.iter().filter(|constraint| constraint.key().is_none()).count();
     rows.push(SHAPE.row(&[
         ("oid", oid(item.oid)),
         ("relname", Value::Text(&item.name.item)),
@@ -130,6 +134,7 @@ fn classes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         ("relpersistence", Value::Text("p")),
         ("relkind", Value::Text(kind)),
         ("relnatts", count(columns)),
+        ("relchecks", count(checks)),
         ("relispopulated", Value::Bool(true)),
         ("relreplident", Value::Text(if kind == "r" { "d" } else { "n" })),
         (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
@@ -157,17 +162,27 @@ fn attributes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         if is_hidden(item, &column.name) {
             continue;
         }
-        let has_default = item
-            .table()
-            .and_then(|table| table.defaults.get(position))
-            .is_some_and(Option::is_some);
-        rows.push(attribute(item, position, &column.name, &column.typ, has_default));
+        let table = item.table();
+        let default = table.and_then(|table| table.defaults.get(position));
+        let generation = table.and_then(|table| table.generation(position));
+        let filled = Filled {
+            default: default.is_some_and(Option::is_some)
+                || matches!(generation, Some(Generation::Stored(_))),
+            identity: match generation {
+                Some(Generation::Identity { always: true, .. }) => "a",
+                Some(Generation::Identity { always: false, .. }) => "d",
+                _ => "",
+            },
+            generated: if matches!(generation, Some(Generation::Stored(_))) { "s" } else { "" },
+        };
+        rows.push(attribute(item, position, &column.name, &column.typ, &filled));
     }
 }
 
 /// The columns of an index: those of its key.
 fn index_attributes(catalog: &Catalog, item: &Item, index: &Index, rows: &mut Vec<Row>) {
     let relation = catalog.item(index.on).and_then(|on| on.desc());
+    let none = Filled { default: false, identity: "", generated: "" };
     for (position, sql) in index.key_sql.iter().enumerate() {
         let column = key_column(catalog, index, sql)
             .and_then(|at| relation?.columns.get(usize::try_from(at - 1).ok()?));
@@ -176,11 +191,18 @@ fn index_attributes(catalog: &Catalog, item: &Item, index: &Index, rows: &mut Ve
             Some(column) => (column.name.as_str(), &column.typ),
             None => ("expr", &unknown),
         };
-        rows.push(attribute(item, position, name, &typ.clone().nullable(true), false));
+        rows.push(attribute(item, position, name, &typ.clone().nullable(true), &none));
     }
 }
 
-fn attribute(item: &Item, position: usize, name: &str, typ: &ColumnType, default: bool) -> Row {
+/// How a column's values come by themselves.
+struct Filled {
+    default: bool,
+    identity: &'static str,
+    generated: &'static str,
+}
+
+fn attribute(item: &Item, position: usize, name: &str, typ: &ColumnType, filled: &Filled) -> Row {
     static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(ATTRIBUTE));
     let scalar_type = &typ.scalar_type;
     let length = scalar_type.type_length();
@@ -197,7 +219,9 @@ fn attribute(item: &Item, position: usize, name: &str, typ: &ColumnType, default
         ("attalign", Value::Text(super::types::alignment(scalar_type))),
         ("attstorage", Value::Text(if length < 0 { "x" } else { "p" })),
         ("attnotnull", Value::Bool(!typ.nullable)),
-        ("atthasdef", Value::Bool(default)),
+        ("atthasdef", Value::Bool(filled.default)),
+        ("attidentity", Value::Text(filled.identity)),
+        ("attgenerated", Value::Text(filled.generated)),
         ("attislocal", Value::Bool(true)),
         ("attcollation", Value::Int(super::types::collation(scalar_type))),
     ])
@@ -226,7 +250,11 @@ fn indexes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         .map(|(sql, _)| sql.as_str())
         .collect();
     let zeros = vec![0; key.len()];
+    let unique = index.unique.as_ref();
     rows.push(SHAPE.row(&[
+        ("indisunique", Value::Bool(unique.is_some())),
+        ("indisprimary", Value::Bool(unique.is_some_and(|key| key.primary))),
+        ("indnullsnotdistinct", Value::Bool(unique.is_some_and(|key| key.nulls_not_distinct))),
         ("indexrelid", oid(item.oid)),
         ("indrelid", oid(on.oid)),
         ("indnatts", count(key.len())),
@@ -270,7 +298,11 @@ fn defaults(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(DEFAULTS));
     let Some(table) = item.table() else { return };
     for (position, default) in table.defaults.iter().enumerate() {
-        let Some(default) = default else { continue };
+        let stored = match table.generation(position) {
+            Some(Generation::Stored(expr)) => Some(expr),
+            _ => None,
+        };
+        let Some(default) = default.as_ref().or(stored) else { continue };
         // An oid of its own: clients only need it to differ within the relation.
         let own = u64::from(item.oid.0) * 2048 + position as u64;
         let own = i64::try_from(0x8000_0000 | (own & 0x7fff_ffff)).unwrap_or(0);

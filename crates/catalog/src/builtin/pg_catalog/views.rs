@@ -96,4 +96,23 @@ pub const RELATIONS: &[Builtin] = &[
              FROM pg_catalog.pg_roles WHERE rolcanlogin",
         ),
     },
+    Builtin {
+        number: 408,
+        schema: "pg_catalog",
+        name: "pg_sequences",
+        columns: "schemaname name?, sequencename name?, sequenceowner name?, data_type regtype?, \
+         start_value int8?, min_value int8?, max_value int8?, increment_by int8?, \
+         cycle bool?, cache_size int8?, last_value int8?, database_name name?",
+        // Where a sequence stands is in no relation.
+        content: Content::View(
+            "SELECT n.nspname AS schemaname, c.relname AS sequencename, \
+             r.rolname AS sequenceowner, s.seqtypid::regtype AS data_type, \
+             s.seqstart AS start_value, s.seqmin AS min_value, s.seqmax AS max_value, \
+             s.seqincrement AS increment_by, s.seqcycle AS cycle, s.seqcache AS cache_size, \
+             NULL::int8 AS last_value, c.database_name \
+             FROM pg_catalog.pg_sequence s JOIN pg_catalog.pg_class c ON c.oid = s.seqrelid \
+             LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             LEFT JOIN pg_catalog.pg_roles r ON r.oid = c.relowner",
+        ),
+    },
 ];

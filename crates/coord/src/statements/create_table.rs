@@ -1,0 +1,98 @@
+//! CREATE TABLE, with all that belongs to the table, and CREATE TABLE AS.
+
+use std::collections::BTreeMap;
+
+use tidemill_catalog::{CatalogChange, ConstraintKind, Definition, Generation, Item};
+use tidemill_repr::{ObjectId, RowBatch, SqlError};
+use tidemill_sql::plan::CreateTablePlan;
+
+use super::Execution;
+use super::ddl::{commit_with, numbered_item};
+use super::dml::ordered;
+use super::select::bound;
+use super::temporary;
+use crate::response::Response;
+use crate::session::Session;
+
+/// Executes CREATE TABLE.
+pub(crate) async fn create_table(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &CreateTablePlan,
+) -> Result<Response, SqlError> {
+    if temporary::is_temporary(&plan.table) {
+        if plan.rows.is_some() || !plan.parts.is_empty() {
+            return Err(SqlError::unsupported("a key, a sequence or AS for a temporary table"));
+        }
+        return temporary::create(session, execution, &plan.table, "CREATE TABLE");
+    }
+    let catalog = session.catalog(&execution.snapshot);
+    let items: Vec<_> = std::iter::once(&plan.table).chain(&plan.parts).collect();
+    let numbers: Vec<u64> = items.iter().map(|_| session.shared.new_number(&catalog)).collect();
+    // The plan's numbers are only for the parts to name each other.
+    let ids: BTreeMap<ObjectId, ObjectId> = (plan.number..)
+        .map(ObjectId::User)
+        .zip(numbers.iter().copied().map(ObjectId::User))
+        .collect();
+    let mut changes = Vec::new();
+    for (item, number) in items.into_iter().zip(&numbers) {
+        changes.extend(item.replaces.map(CatalogChange::DropItem));
+        let mut item = numbered_item(session, item, *number);
+        renumber(&mut item, &ids);
+        changes.push(CatalogChange::PutItem(Box::new(item)));
+    }
+    let table = ObjectId::User(plan.number);
+    let table = ids.get(&table).copied().unwrap_or(table);
+    let Some(rows) = &plan.rows else {
+        commit_with(session, execution, changes, None).await?;
+        return Ok(Response::Tag("CREATE TABLE".to_owned()));
+    };
+    let Some(query) = &rows.query else {
+        commit_with(session, execution, changes, None).await?;
+        return Ok(Response::Tag(rows.tag.to_owned()));
+    };
+    let query = bound(query, execution.parameters);
+    let (found, read) = ordered::first_rows(session, execution, &query).await?;
+    let mut batch = RowBatch::new();
+    let mut count = 0;
+    for (row, diff) in &found {
+        batch.push(row.as_ref(), *diff);
+        count += diff;
+    }
+    commit_with(session, execution, changes, Some((table, batch, read))).await?;
+    Ok(Response::Tag(format!("SELECT {count}")))
+}
+
+/// Puts identities in the places of the plan's.
+fn renumber(item: &mut Item, ids: &BTreeMap<ObjectId, ObjectId>) {
+    let change = |id: &mut ObjectId| {
+        if let Some(new) = ids.get(id) {
+            *id = *new;
+        }
+    };
+    item.depends_on.iter_mut().for_each(change);
+    match &mut item.definition {
+        Definition::Table(table) => {
+            for constraint in &mut table.constraints {
+                if let ConstraintKind::Key { index, .. } = &mut constraint.kind {
+                    change(index);
+                }
+            }
+            for generation in table.generation.iter_mut().flatten() {
+                match generation {
+                    Generation::Serial(sequence) | Generation::Identity { sequence, .. } => {
+                        change(sequence);
+                    }
+                    Generation::Stored(_) => {}
+                }
+            }
+        }
+        Definition::Index(index) => change(&mut index.on),
+        Definition::Sequence(sequence) => {
+            if let Some((table, _)) = &mut sequence.owned_by {
+                change(table);
+            }
+        }
+        _ => {}
+    }
+}

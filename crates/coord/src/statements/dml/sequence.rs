@@ -1,0 +1,190 @@
+//! Numbers of sequences, as one session takes them.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tidemill_catalog::{Catalog, CatalogChange, Definition, Item};
+use tidemill_expr::EvalError;
+use tidemill_expr::functions::sequence::{self, Sequences};
+use tidemill_repr::{ObjectId, Oid, SqlError, SqlState};
+use tidemill_sql::plan::AlterSequencePlan;
+
+use crate::response::Response;
+use crate::sequences::{Counter, Position, flush};
+use crate::session::{Session, Transaction};
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+use crate::statements::Execution;
+
+/// The numbers that a session took.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NumbersTaken {
+    current: BTreeMap<ObjectId, i64>,
+    last: Option<ObjectId>,
+    /// Sequences whose numbers the ledger must know of before the session answers.
+    unsaid: BTreeSet<ObjectId>,
+}
+
+/// The sequences while expressions are evaluated.
+struct Host {
+    shared: Arc<Shared>,
+    catalog: Arc<Catalog>,
+    /// What others see: a sequence that is not in it is the transaction's own.
+    committed: Arc<Catalog>,
+    numbers: RefCell<NumbersTaken>,
+    own: RefCell<BTreeMap<ObjectId, Counter>>,
+}
+
+impl Host {
+    fn item(&self, oid: Oid) -> Result<&Arc<Item>, EvalError> {
+        let missing = || {
+            let message = format!("could not open relation with OID {}", oid.0);
+            EvalError::invalid(SqlState::UNDEFINED_TABLE, message)
+        };
+        let item = self.catalog.item_by_oid(oid).ok_or_else(missing)?;
+        if item.sequence().is_some() {
+            return Ok(item);
+        }
+        let message = format!("\"{}\" is not a sequence", item.name.item);
+        Err(EvalError::invalid(SqlState::WRONG_OBJECT_TYPE, message))
+    }
+
+    fn with<T>(
+        &self,
+        item: &Item,
+        run: impl FnOnce(&mut Counter) -> Result<T, SqlError>,
+    ) -> Result<T, EvalError> {
+        let Some(sequence) = item.sequence() else {
+            return Err(EvalError::invalid(SqlState::INTERNAL_ERROR, "no sequence"));
+        };
+        let result = if self.committed.item(item.id).is_some() {
+            self.numbers.borrow_mut().unsaid.insert(item.id);
+            self.shared.sequences.with(item.id, sequence, run)
+        } else {
+            let mut own = self.own.borrow_mut();
+            run(own.entry(item.id).or_insert_with(|| Counter::new(sequence, None)))
+        };
+        result.map_err(EvalError::from)
+    }
+}
+
+impl Sequences for Host {
+    fn next(&self, oid: Oid) -> Result<i64, EvalError> {
+        let item = self.item(oid)?;
+        let Some(sequence) = item.sequence() else { return Ok(0) };
+        let value = self.with(item, |counter| counter.next(sequence, &item.name.item))?;
+        let mut numbers = self.numbers.borrow_mut();
+        numbers.current.insert(item.id, value);
+        numbers.last = Some(item.id);
+        Ok(value)
+    }
+
+    fn current(&self, oid: Oid) -> Result<i64, EvalError> {
+        let item = self.item(oid)?;
+        let known = self.numbers.borrow().current.get(&item.id).copied();
+        known.ok_or_else(|| {
+            let name = &item.name.item;
+            EvalError::invalid(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("currval of sequence \"{name}\" is not yet defined in this session"),
+            )
+        })
+    }
+
+    fn last(&self) -> Result<i64, EvalError> {
+        let numbers = self.numbers.borrow();
+        let there = numbers.last.filter(|id| self.catalog.item(*id).is_some());
+        let known = there.and_then(|id| numbers.current.get(&id).copied());
+        known.ok_or_else(|| {
+            EvalError::invalid(
+                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "lastval is not yet defined in this session",
+            )
+        })
+    }
+
+    fn set(&self, oid: Oid, value: i64, called: bool) -> Result<(), EvalError> {
+        let item = self.item(oid)?;
+        let Some(sequence) = item.sequence() else { return Ok(()) };
+        let position = Position { value, called };
+        self.with(item, |counter| counter.set(sequence, &item.name.item, position))?;
+        if called {
+            self.numbers.borrow_mut().current.insert(item.id, value);
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Runs what may take numbers of sequences.
+    pub(crate) fn with_sequences<T>(&mut self, snapshot: &Snapshot, run: impl FnOnce() -> T) -> T {
+        let own = match &mut self.transaction {
+            Transaction::Open(open) => std::mem::take(open.writes.counters()),
+            _ => BTreeMap::new(),
+        };
+        let host = Rc::new(Host {
+            shared: Arc::clone(&self.shared),
+            catalog: self.catalog(snapshot),
+            committed: Arc::clone(&snapshot.catalog),
+            numbers: RefCell::new(std::mem::take(&mut self.numbers)),
+            own: RefCell::new(own),
+        });
+        let sequences: Rc<dyn Sequences> = Rc::<Host>::clone(&host);
+        let result = sequence::with_sequences(sequences, run);
+        self.numbers = host.numbers.take();
+        if let Transaction::Open(open) = &mut self.transaction {
+            *open.writes.counters() = host.own.take();
+        }
+        result
+    }
+
+    /// Waits until the ledger knows of the numbers that were taken.
+    pub(crate) async fn flush_sequences(&mut self) -> Result<(), SqlError> {
+        let unsaid: Vec<ObjectId> = std::mem::take(&mut self.numbers.unsaid).into_iter().collect();
+        flush(&self.shared, &unsaid).await
+    }
+
+    /// Forgets what the session knows of sequences.
+    pub(crate) fn discard_sequences(&mut self) {
+        self.numbers = NumbersTaken::default();
+    }
+}
+
+/// Executes ALTER SEQUENCE. Where it begins again is no part of a transaction, as in `setval`.
+pub(crate) async fn alter(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &AlterSequencePlan,
+) -> Result<Response, SqlError> {
+    let catalog = session.catalog(&execution.snapshot);
+    let item = catalog.item(plan.id).ok_or_else(crate::sequencer::serialization_failure)?;
+    let mut changed = Item::clone(item);
+    changed.create_sql.clone_from(&plan.create_sql);
+    changed.depends_on.clone_from(&plan.depends_on);
+    changed.definition = Definition::Sequence(plan.sequence.clone());
+    let (oid, is_changed) = (item.oid, item.sequence() != Some(&plan.sequence));
+    if is_changed {
+        let change = CatalogChange::PutItem(Box::new(changed));
+        crate::statements::ddl::commit(session, execution, vec![change]).await?;
+    }
+    if let Some(value) = plan.restart {
+        let snapshot = session.shared.snapshot();
+        let set = |host: Oid| {
+            tidemill_expr::functions::by_id("setval3_oid").map_or(Ok(()), |function| {
+                let arena = bumpalo::Bump::new();
+                let arguments = [
+                    tidemill_repr::Datum::Int(i64::from(host.0)),
+                    tidemill_repr::Datum::Int(value),
+                    tidemill_repr::Datum::Bool(false),
+                ];
+                let context = tidemill_expr::EvalContext { arena: &arena };
+                (function.eval)(&arguments, context).map(drop)
+            })
+        };
+        session.with_sequences(&snapshot, || set(oid)).map_err(SqlError::from)?;
+        session.flush_sequences().await?;
+    }
+    Ok(Response::Tag("ALTER SEQUENCE".to_owned()))
+}
