@@ -44,6 +44,19 @@ pub enum AggregateKind {
     JsonbAgg,
     /// A jsonb object; the argument is a record (key text, jsonb value, order keys..).
     JsonbObjectAgg,
+    /// The union of ranges or multiranges, as a multirange.
+    RangeAgg,
+    /// What is in all ranges (or in all multiranges).
+    RangeIntersectAgg,
+    /// A list of all values, NULLs included. The argument is a record (value, order keys..);
+    /// the type is the element's.
+    ListAgg(ScalarType),
+    /// A map; the argument is a record (key text, value, order keys..); the type is the value's.
+    MapAgg(ScalarType),
+    /// Sum of numbers without sign as `uint8`; an error if it does not fit.
+    SumUnsigned,
+    /// Sum of `uint8` as `numeric`.
+    SumUnsignedToNumeric,
 }
 
 /// One aggregate of a reduction.
@@ -92,6 +105,8 @@ impl AggregateKind {
                 | AggregateKind::ArrayAgg(_)
                 | AggregateKind::JsonbAgg
                 | AggregateKind::JsonbObjectAgg
+                | AggregateKind::ListAgg(_)
+                | AggregateKind::MapAgg(_)
         )
     }
 
@@ -112,6 +127,15 @@ impl AggregateKind {
             },
             AggregateKind::ArrayAgg(element) => ScalarType::Array(Box::new(element.clone())),
             AggregateKind::JsonbAgg | AggregateKind::JsonbObjectAgg => ScalarType::Jsonb,
+            AggregateKind::RangeAgg => match argument {
+                ScalarType::Range(kind) => ScalarType::Multirange(*kind),
+                other => other.clone(),
+            },
+            AggregateKind::RangeIntersectAgg => argument.clone(),
+            AggregateKind::ListAgg(element) => ScalarType::List(Box::new(element.clone())),
+            AggregateKind::MapAgg(value) => ScalarType::Map(Box::new(value.clone())),
+            AggregateKind::SumUnsigned => ScalarType::UInt8,
+            AggregateKind::SumUnsignedToNumeric => ScalarType::Numeric,
         }
     }
 }

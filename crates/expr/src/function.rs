@@ -35,6 +35,14 @@ pub enum TypePattern {
     AnyElement,
     /// An array whose element type is that of `AnyElement`.
     AnyArray,
+    /// A range whose bounds are of the type of `AnyElement`.
+    AnyRange,
+    /// A multirange whose bounds are of the type of `AnyElement`.
+    AnyMultirange,
+    /// A list whose element type is that of `AnyElement`.
+    AnyList,
+    /// A map whose value type is that of `AnyElement`.
+    AnyMap,
 }
 
 /// The code of a function: arguments in order to a value, in the context's arena where it needs

@@ -13,6 +13,7 @@ mod definitions;
 
 pub mod aggregates;
 mod arrays;
+mod bits;
 mod bytea;
 mod canonical;
 mod casts;
@@ -24,8 +25,14 @@ mod format_times;
 mod hash;
 mod integer;
 pub(crate) mod jsonb;
+mod lists;
+pub(crate) mod maps;
+mod money;
+mod network;
 mod numeric;
 mod pattern;
+mod positions;
+pub(crate) mod ranges;
 mod quantified;
 mod regex;
 pub mod sequence;
@@ -34,6 +41,8 @@ mod system;
 mod table;
 mod text;
 mod text_values;
+mod timetz;
+mod unsigned;
 mod uuid;
 
 use std::collections::HashMap;
@@ -78,6 +87,15 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     jsonb::define(d);
     arrays::define(d);
     casts::define(d);
+    bits::define(d);
+    money::define(d);
+    positions::define(d);
+    timetz::define(d);
+    network::define(d);
+    ranges::define(d);
+    unsigned::define(d);
+    lists::define(d);
+    maps::define(d);
     let by_id = definitions.functions.iter().enumerate().map(|(at, f)| (f.id, at)).collect();
     let mut by_name: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, function) in definitions.functions.iter().enumerate() {

@@ -9,13 +9,30 @@ mod choice;
 
 use tidemill_repr::{ScalarType, SqlError, SqlState};
 
-pub use casts::{CastPath, can_coerce, cast, common_type, typmod_cast};
+pub use casts::{
+    CastPath, TEXT_TO_TYPED, TYPED_TO_TEXT, type_argument, can_coerce, cast, common_type, typmod_cast};
 
 use crate::function::{Function, FunctionRef, Operator, TypePattern};
 use crate::functions;
 use crate::functions::aggregates::AggregateDefinition;
 use crate::resolve::choice::{Candidate, Choice, Signature};
 use crate::table_function::TableFunctionRef;
+
+/// What a pattern stands for in a call, after `AnyElement` was found; None if there is no such
+/// type.
+pub fn concrete(
+    pattern: &TypePattern,
+    given: &ScalarType,
+    element: &ScalarType,
+) -> Option<ScalarType> {
+    choice::concrete(pattern, given, element)
+}
+
+/// What `AnyElement` is where an argument of this pattern is of this type; None if that does not
+/// tell.
+pub fn element_of(pattern: &TypePattern, typ: &ScalarType) -> Option<ScalarType> {
+    choice::element_of(pattern, typ)
+}
 
 /// A choice: the definition, the concrete types its arguments must be coerced to, and the
 /// concrete type of its result.
@@ -44,6 +61,14 @@ pub fn function(name: &str, arguments: &[ScalarType]) -> Result<Resolved<Functio
     let mut returns = chosen.returns;
     if candidates[at].id == "record_build" {
         returns = ScalarType::Record(chosen.arguments.clone());
+    }
+    // A list of records of a key and a value.
+    if let ("map_build", [ScalarType::List(element)]) =
+        (candidates[at].id, chosen.arguments.as_slice())
+        && let ScalarType::Record(fields) = &**element
+        && let [_, value] = fields.as_slice()
+    {
+        returns = ScalarType::Map(Box::new(value.clone()));
     }
     Ok(Resolved { definition: FunctionRef(candidates[at]), arguments: chosen.arguments, returns })
 }

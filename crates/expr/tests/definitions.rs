@@ -6,7 +6,8 @@ use bumpalo::Bump;
 use tidemill_expr::function::{CastContext, TypePattern};
 use tidemill_expr::{EvalContext, functions, resolve};
 use tidemill_repr::jsonb::JsonbRef;
-use tidemill_repr::{Datum, Interval, Numeric, Row, RowBuilder, ScalarType};
+use tidemill_repr::text::{TextSettings, parse_into};
+use tidemill_repr::{ColumnType, Datum, Interval, Numeric, RangeKind, Row, RowBuilder, ScalarType};
 
 #[test]
 fn ids_are_unique() {
@@ -62,6 +63,17 @@ fn operators_and_casts_name_functions() {
     }
 }
 
+/// Values from their texts.
+fn read(typ: &ScalarType, texts: &[&str]) -> Vec<Row> {
+    let column = ColumnType::new(typ.clone());
+    let value = |text: &&str| {
+        let mut row = RowBuilder::new();
+        parse_into(&column, text, &TextSettings::default(), &mut row).expect("a value");
+        row.finish()
+    };
+    texts.iter().map(value).collect()
+}
+
 /// Some values of a type, the extremes among them.
 fn samples(typ: &ScalarType) -> Vec<Row> {
     let one = |datum| Row::pack([datum]);
@@ -71,9 +83,35 @@ fn samples(typ: &ScalarType) -> Vec<Row> {
         ScalarType::Int2 => ints(&[0, 1, -1, i64::from(i16::MIN), i64::from(i16::MAX)]),
         ScalarType::Int4 => ints(&[0, 1, 2, -1, 7, i64::from(i32::MIN), i64::from(i32::MAX)]),
         ScalarType::Int8 => ints(&[0, 1, -1, 100, i64::MIN, i64::MAX]),
-        ScalarType::Oid | ScalarType::Regclass | ScalarType::Regtype | ScalarType::Regproc => {
+        ScalarType::Oid | ScalarType::Xid | ScalarType::UInt4 => {
             ints(&[0, 1, i64::from(u32::MAX)])
         }
+        reg if reg.is_reg() => ints(&[0, 1, i64::from(u32::MAX)]),
+        ScalarType::UInt2 => ints(&[0, 1, i64::from(u16::MAX)]),
+        ScalarType::Money => ints(&[0, 150, -1, i64::MIN, i64::MAX]),
+        ScalarType::UInt8
+        | ScalarType::PgLsn
+        | ScalarType::MzTimestamp
+        | ScalarType::Macaddr
+        | ScalarType::Macaddr8 => {
+            [0, 1, 1_700_000_000_000, u64::MAX].map(|value| one(Datum::UInt(value))).to_vec()
+        }
+        ScalarType::TimeTz => read(typ, &["00:00+00", "24:00:00-15:59", "12:34:56.789+02"]),
+        ScalarType::Bit | ScalarType::Varbit => read(typ, &["", "1", "010101011"]),
+        ScalarType::Inet => read(typ, &["0.0.0.0/0", "255.255.255.255", "::/0", "ffff::1/77"]),
+        ScalarType::Cidr => read(typ, &["10", "::/0"]),
+        ScalarType::Json => read(typ, &["1", "{\"a\": [1, null]}"]),
+        ScalarType::Int2Vector | ScalarType::OidVector => read(typ, &["", "1 2"]),
+        ScalarType::Range(RangeKind::Int4 | RangeKind::Int8 | RangeKind::Numeric) => {
+            read(typ, &["empty", "(,)", "[1,5)", "[-3,2]", "(7,)"])
+        }
+        ScalarType::Range(_) => read(typ, &["empty", "(,)", "[2024-01-01,2024-02-01)"]),
+        ScalarType::Multirange(RangeKind::Int4 | RangeKind::Int8 | RangeKind::Numeric) => {
+            read(typ, &["{}", "{(,)}", "{[1,5),[7,9)}", "{(7,)}"])
+        }
+        ScalarType::Multirange(_) => read(typ, &["{}", "{[2024-01-01,2024-02-01)}"]),
+        ScalarType::List(_) => read(typ, &["{}", "{1,NULL,2147483647}"]),
+        ScalarType::Map(_) => read(typ, &["{}", "{a=>1,b=>NULL}"]),
         ScalarType::Float4 => [
             0.0,
             -0.0,
@@ -166,6 +204,10 @@ fn concrete(pattern: &TypePattern) -> ScalarType {
         TypePattern::Is(typ) => typ.clone(),
         TypePattern::ArrayOf(typ) => ScalarType::Array(Box::new(typ.clone())),
         TypePattern::AnyArray => ScalarType::Array(Box::new(ScalarType::Int4)),
+        TypePattern::AnyRange => ScalarType::Range(RangeKind::Int4),
+        TypePattern::AnyMultirange => ScalarType::Multirange(RangeKind::Int4),
+        TypePattern::AnyList => ScalarType::List(Box::new(ScalarType::Int4)),
+        TypePattern::AnyMap => ScalarType::Map(Box::new(ScalarType::Int4)),
         _ => ScalarType::Int4,
     }
 }

@@ -80,12 +80,12 @@ pub enum Bytes {
 /// The group of types whose values are written alike.
 fn family(typ: &ScalarType) -> ScalarType {
     match typ {
-        ScalarType::Int2
-        | ScalarType::Int4
-        | ScalarType::Oid
-        | ScalarType::Regclass
-        | ScalarType::Regtype
-        | ScalarType::Regproc => ScalarType::Int8,
+        ScalarType::Int2 | ScalarType::Int4 | ScalarType::Oid => ScalarType::Int8,
+        reg if reg.is_reg() => ScalarType::Int8,
+        ScalarType::UInt2 => ScalarType::UInt4,
+        ScalarType::Cidr => ScalarType::Inet,
+        ScalarType::Bit => ScalarType::Varbit,
+        ScalarType::Domain(_) => family(typ.base()),
         ScalarType::Varchar | ScalarType::Name | ScalarType::InternalChar => ScalarType::Text,
         ScalarType::Array(element) => ScalarType::Array(Box::new(family(element))),
         ScalarType::Record(fields) => ScalarType::Record(fields.iter().map(family).collect()),

@@ -1,6 +1,6 @@
 //! PostgreSQL's binary formats (`typsend`, `typreceive`): to row bytes and back.
 //!
-//! Numbers of base 10000 lie in `binary/numeric.rs`.
+//! Numbers of base 10000 lie in `binary/numeric.rs`, what is seldom met in `binary/rare.rs`.
 
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
@@ -9,11 +9,12 @@ use crate::interval::Interval;
 use crate::jsonb::{JsonbRef, parse_jsonb};
 use crate::row::{ArrayRef, RowBuilder, RowRef};
 use crate::text::composite::MAX_DIMENSIONS;
-use crate::text::{apply_interval, apply_numeric, push_character};
+use crate::text::{TextSettings, apply_interval, apply_numeric, push_character};
 use crate::time::{DAY, END_DATE, MIN_DATE, is_timestamp, round_micros};
 use crate::types::{ColumnType, ScalarType};
 
 mod numeric;
+mod rare;
 
 /// The version byte before a jsonb's text.
 const JSONB_VERSION: u8 = 1;
@@ -116,7 +117,11 @@ fn decode_scalar_into(
         | ScalarType::Bpchar
         | ScalarType::InternalChar
         | ScalarType::Name
-        | ScalarType::Unknown => return push_character(typ, typmod, text_of(bytes)?, row),
+        | ScalarType::Unknown => {
+            let none = *typ == ScalarType::InternalChar && bytes == [0];
+            let text = if none { "" } else { text_of(bytes)? };
+            return push_character(typ, typmod, text, row);
+        }
         ScalarType::Bytea => {
             row.push(Datum::Bytes(bytes));
             return Ok(());
@@ -141,6 +146,52 @@ fn decode_scalar_into(
             let base = &definition.base;
             return decode_scalar_into(&base.scalar_type, base.typmod, bytes, row);
         }
+        _ => return decode_rare_into(typ, typmod, reader, row),
+    };
+    if !reader.bytes.is_empty() {
+        return Err(incorrect());
+    }
+    row.push(datum);
+    Ok(())
+}
+
+/// Types that are seldom met.
+fn decode_rare_into(
+    typ: &ScalarType,
+    typmod: i32,
+    mut reader: Reader<'_>,
+    row: &mut RowBuilder,
+) -> Result<(), SqlError> {
+    let reader = &mut reader;
+    let datum = match typ {
+        ScalarType::Json | ScalarType::Enum(_) => {
+            let text = text_of(reader.bytes)?;
+            let settings = TextSettings::default();
+            return crate::text::parse_into(&ColumnType::new(typ.clone()), text, &settings, row);
+        }
+        ScalarType::TimeTz => Datum::TimeTz(rare::decode_timetz(reader, typmod)?),
+        ScalarType::Money => Datum::Int(reader.i64()?),
+        ScalarType::Bit | ScalarType::Varbit => return rare::decode_bits(typ, typmod, reader, row),
+        ScalarType::Inet => Datum::Inet(rare::decode_inet(reader, false)?),
+        ScalarType::Cidr => Datum::Inet(rare::decode_inet(reader, true)?),
+        ScalarType::Macaddr | ScalarType::Macaddr8 => {
+            Datum::UInt(rare::decode_hardware(reader, typ)?)
+        }
+        ScalarType::Xid => Datum::Int(i64::from(reader.u32()?)),
+        ScalarType::PgLsn | ScalarType::UInt8 | ScalarType::MzTimestamp => {
+            Datum::UInt(u64::from_be_bytes(reader.array()?))
+        }
+        ScalarType::UInt2 => Datum::Int(i64::from(u16::from_be_bytes(reader.array()?))),
+        ScalarType::UInt4 => Datum::Int(i64::from(reader.u32()?)),
+        ScalarType::Int2Vector | ScalarType::OidVector => {
+            let short = *typ == ScalarType::Int2Vector;
+            let element = if short { ScalarType::Int2 } else { ScalarType::Oid };
+            return rare::decode_vector(&element, reader, row);
+        }
+        ScalarType::Range(kind) => return rare::decode_range_into(*kind, reader, row),
+        ScalarType::Multirange(kind) => return rare::decode_multirange_into(*kind, reader, row),
+        ScalarType::List(element) => return rare::decode_list(element, reader, row),
+        ScalarType::Map(value) => return rare::decode_map(value, reader, row),
         reg if reg.is_reg() => Datum::Int(i64::from(reader.u32()?)),
         _ => return Err(SqlError::unsupported(format!("binary input of type {typ}"))),
     };
@@ -281,6 +332,8 @@ pub fn encode_into(datum: &Datum<'_>, typ: &ScalarType, out: &mut Vec<u8>) {
         Datum::Float4(value) => out.extend_from_slice(&value.to_be_bytes()),
         Datum::Float8(value) => out.extend_from_slice(&value.to_be_bytes()),
         Datum::Numeric(value) => numeric::encode(value, out),
+        // One byte, which is zero where there is none.
+        Datum::Text("") if *typ == ScalarType::InternalChar => out.push(0),
         Datum::Text(text) => out.extend_from_slice(text.as_bytes()),
         Datum::Bytes(bytes) => out.extend_from_slice(bytes),
         Datum::Date(days) => out.extend_from_slice(&days.to_be_bytes()),
@@ -301,15 +354,7 @@ pub fn encode_into(datum: &Datum<'_>, typ: &ScalarType, out: &mut Vec<u8>) {
         }
         Datum::Array(array) => encode_array(array, typ, out),
         Datum::Record(row) => encode_record(*row, typ, out),
-        Datum::UInt(value) => out.extend_from_slice(&value.to_be_bytes()),
-        Datum::Enum { label, .. } => out.extend_from_slice(label.as_bytes()),
-        Datum::TimeTz(_)
-        | Datum::Bits(_)
-        | Datum::Inet(_)
-        | Datum::Range(_)
-        | Datum::Multirange(_)
-        | Datum::List(_)
-        | Datum::Map(_) => {}
+        _ => rare::encode_rare(datum, typ, out),
     }
 }
 
@@ -317,7 +362,8 @@ pub fn encode_into(datum: &Datum<'_>, typ: &ScalarType, out: &mut Vec<u8>) {
 fn encode_int(value: i64, typ: &ScalarType, out: &mut Vec<u8>) {
     match typ {
         ScalarType::Int2 => out.extend_from_slice(&(value as i16).to_be_bytes()),
-        ScalarType::Int4 | ScalarType::Oid | ScalarType::Xid => {
+        ScalarType::UInt2 => out.extend_from_slice(&(value as u16).to_be_bytes()),
+        ScalarType::Int4 | ScalarType::Oid | ScalarType::Xid | ScalarType::UInt4 => {
             out.extend_from_slice(&(value as i32).to_be_bytes())
         }
         reg if reg.is_reg() => out.extend_from_slice(&(value as i32).to_be_bytes()),
@@ -341,6 +387,8 @@ fn encode_array(array: &ArrayRef<'_>, typ: &ScalarType, out: &mut Vec<u8>) {
     let text = ScalarType::Text;
     let element = match typ {
         ScalarType::Array(element) => element.as_ref(),
+        ScalarType::Int2Vector => &ScalarType::Int2,
+        ScalarType::OidVector => &ScalarType::Oid,
         _ => &text,
     };
     let dimensions = array.dimensions();

@@ -13,6 +13,8 @@
 //! multirange  (01 range)* 00
 //! ```
 
+pub mod build;
+
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,11 @@ impl RangeKind {
         RangeKind::Timestamp,
         RangeKind::TimestampTz,
     ];
+
+    /// The kind whose bounds are of this type.
+    pub fn over(subtype: &ScalarType) -> Option<RangeKind> {
+        RangeKind::ALL.into_iter().find(|kind| kind.subtype() == *subtype)
+    }
 
     /// The type of the bounds.
     pub fn subtype(self) -> ScalarType {

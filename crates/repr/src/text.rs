@@ -1,25 +1,33 @@
 //! PostgreSQL's text formats: to row bytes and back.
 //!
 //! [`parse_into`] and [`format_into`] dispatch on the type; numbers lie in [`number`], strings,
-//! bytea and uuid in [`string`], arrays and records in [`composite`].
+//! bytea and uuid in [`string`], arrays and records in [`composite`], each other family in a
+//! file of its own.
 
 use std::cell::RefCell;
 use std::fmt::Write;
 
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
+use crate::id::Oid;
 use crate::interval::{format_interval, parse_interval};
 use crate::jsonb::{JsonbRef, parse_jsonb};
 use crate::numeric::Numeric;
 use crate::row::RowBuilder;
 use crate::time::{
-    TimeZone, format_date, format_time, format_timestamp, format_timestamptz, parse_date,
-    parse_time, parse_timestamp, parse_timestamptz, round_micros,
+    DAY, TimeTz, TimeZone, UNIX_EPOCH_DAYS, format_date, format_time, format_timestamp,
+    format_timestamptz, format_timetz, is_timestamp, parse_date, parse_time, parse_timestamp,
+    parse_timestamptz, parse_timetz, round_micros,
 };
 use crate::types::{ColumnType, ScalarType};
 
+pub mod bits;
+mod collection;
 pub mod composite;
+pub mod money;
+pub mod network;
 pub mod number;
+mod range;
 pub mod string;
 
 pub(crate) use string::push_character;
@@ -128,11 +136,91 @@ pub(crate) fn parse_scalar_into(
         ScalarType::Record(_) => {
             return Err(SqlError::unsupported("input of anonymous composite types"));
         }
-        reg if reg.is_reg() => Datum::Int(number::parse_oid(typ, text)?),
+        _ => return parse_rare_into(typ, typmod, text, settings, row),
+    };
+    row.push(datum);
+    Ok(())
+}
+
+/// Types that are seldom met.
+fn parse_rare_into(
+    typ: &ScalarType,
+    typmod: i32,
+    text: &str,
+    settings: &TextSettings,
+    row: &mut RowBuilder,
+) -> Result<(), SqlError> {
+    let datum = match typ {
+        ScalarType::Json => {
+            parse_jsonb(text)?;
+            Datum::Text(text)
+        }
+        ScalarType::TimeTz => {
+            let time = settings.with_zone(|zone| parse_timetz(text, zone))?;
+            Datum::TimeTz(TimeTz { micros: round_micros(time.micros, typmod), ..time })
+        }
+        ScalarType::Money => Datum::Int(money::parse_money(text)?),
+        ScalarType::Bit | ScalarType::Varbit => {
+            row.push(Datum::Bits(bits::parse_bits(typ, typmod, text)?.as_ref()));
+            return Ok(());
+        }
+        ScalarType::Inet => Datum::Inet(network::parse_inet(text, false)?),
+        ScalarType::Cidr => Datum::Inet(network::parse_inet(text, true)?),
+        ScalarType::Macaddr => Datum::UInt(network::parse_macaddr(text)?),
+        ScalarType::Macaddr8 => Datum::UInt(network::parse_macaddr8(text)?),
+        ScalarType::Xid => Datum::Int(number::parse_oid(typ, text)?),
+        ScalarType::PgLsn => Datum::UInt(number::parse_lsn(text)?),
+        ScalarType::UInt2 | ScalarType::UInt4 => {
+            // Below 2^32.
+            Datum::Int(number::parse_unsigned(typ, text)? as i64)
+        }
+        ScalarType::UInt8 => Datum::UInt(number::parse_unsigned(typ, text)?),
+        ScalarType::MzTimestamp => Datum::UInt(parse_mz_timestamp(text, settings)?),
+        ScalarType::Int2Vector | ScalarType::OidVector => {
+            return collection::parse_vector_into(typ, text, row);
+        }
+        ScalarType::Range(kind) => return range::parse_range_into(*kind, text, settings, row),
+        ScalarType::Multirange(kind) => {
+            return range::parse_multirange_into(*kind, text, settings, row);
+        }
+        ScalarType::List(element) => {
+            return collection::parse_list_into(element, text, settings, row);
+        }
+        ScalarType::Map(value) => return collection::parse_map_into(value, text, settings, row),
+        reg if reg.is_reg() => Datum::Int(parse_registered(typ, text)?),
         _ => return Err(SqlError::unsupported(format!("input of type {typ}"))),
     };
     row.push(datum);
     Ok(())
+}
+
+/// A number; types also have names that are known without a catalog.
+fn parse_registered(typ: &ScalarType, text: &str) -> Result<i64, SqlError> {
+    let named = ScalarType::ALL
+        .iter()
+        .find(|named| named.pg_name() == text.trim() || named.to_string() == text.trim());
+    match named {
+        Some(named) if *typ == ScalarType::Regtype => Ok(i64::from(named.oid().0)),
+        _ => number::parse_oid(typ, text),
+    }
+}
+
+/// A number of milliseconds since 1970, or a timestamp.
+fn parse_mz_timestamp(text: &str, settings: &TextSettings) -> Result<u64, SqlError> {
+    let typ = ScalarType::MzTimestamp;
+    number::parse_unsigned(&typ, text).or_else(|error| {
+        let micros = settings.with_zone(|zone| parse_timestamptz(text, zone));
+        let millis = micros.ok().and_then(timestamp_to_ticks);
+        millis.ok_or(error)
+    })
+}
+
+/// The tick of a timestamp; None before 1970 and for infinities.
+pub fn timestamp_to_ticks(micros: i64) -> Option<u64> {
+    if !is_timestamp(micros) || matches!(micros, i64::MIN | i64::MAX) {
+        return None;
+    }
+    u64::try_from(micros.div_euclid(1000) + UNIX_EPOCH_DAYS * (DAY / 1000)).ok()
 }
 
 /// Fits a numeric to a modifier.
@@ -158,13 +246,16 @@ pub(crate) fn apply_interval(value: crate::Interval, typmod: i32) -> crate::Inte
 
 /// Appends the text of a value that is not NULL to `out`.
 pub fn format_into(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings, out: &mut String) {
+    if let ScalarType::Domain(_) = typ {
+        return format_into(datum, typ.base(), settings, out);
+    }
     // Only a number that is an oid by its type has more than one text.
     if typ.is_reg() && matches!(datum, Datum::Int(0)) {
         return out.push('-');
     }
     if *typ == ScalarType::Regtype
         && let Datum::Int(oid) = datum
-        && let Some(named) = ScalarType::ALL.iter().find(|named| i64::from(named.oid().0) == *oid)
+        && let Some(named) = u32::try_from(*oid).ok().and_then(|oid| ScalarType::from_oid(Oid(oid)))
     {
         let _ = write!(out, "{named}");
         return;
@@ -172,6 +263,7 @@ pub fn format_into(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings,
     match datum {
         Datum::Null => {}
         Datum::Bool(value) => out.push(if *value { 't' } else { 'f' }),
+        Datum::Int(value) if *typ == ScalarType::Money => money::format_money(*value, out),
         Datum::Int(value) => number::format_int(*value, out),
         Datum::Float4(value) => number::format_float4(*value, out),
         Datum::Float8(value) => number::format_float8(*value, out),
@@ -190,20 +282,47 @@ pub fn format_into(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings,
         Datum::Interval(interval) => format_interval(interval, out),
         Datum::Uuid(uuid) => string::format_uuid(uuid, out),
         Datum::Jsonb(value) => value.to_text(out),
-        Datum::Array(array) => composite::format_array(array, typ, settings, out),
+        Datum::Array(array) => match typ {
+            ScalarType::Int2Vector | ScalarType::OidVector => collection::format_vector(array, out),
+            _ => composite::format_array(array, typ, settings, out),
+        },
         Datum::Record(row) => composite::format_record(*row, typ, settings, out),
-        Datum::UInt(value) => {
-            let _ = write!(out, "{value}");
-        }
+        Datum::UInt(value) => format_unsigned(*value, typ, out),
         Datum::Enum { label, .. } => out.push_str(label),
-        Datum::TimeTz(_)
-        | Datum::Bits(_)
-        | Datum::Inet(_)
-        | Datum::Range(_)
-        | Datum::Multirange(_)
-        | Datum::List(_)
-        | Datum::Map(_) => {}
+        Datum::TimeTz(time) => format_timetz(time, out),
+        Datum::Bits(bits) => bits::format_bits(bits, out),
+        Datum::Inet(inet) => network::format_inet(inet, *typ == ScalarType::Cidr, out),
+        Datum::Range(range) => range::format_range(range, &subtype(typ), settings, out),
+        Datum::Multirange(ranges) => {
+            range::format_multirange(ranges, &subtype(typ), settings, out);
+        }
+        Datum::List(elements) => collection::format_list(*elements, typ, settings, out),
+        Datum::Map(entries) => collection::format_map(*entries, typ, settings, out),
     }
+}
+
+/// The type of a range's bounds. Their text depends on it no more than on the datum.
+fn subtype(typ: &ScalarType) -> ScalarType {
+    match typ {
+        ScalarType::Range(kind) | ScalarType::Multirange(kind) => kind.subtype(),
+        _ => ScalarType::Unknown,
+    }
+}
+
+fn format_unsigned(value: u64, typ: &ScalarType, out: &mut String) {
+    // Writing to a String cannot fail.
+    let _ = match typ {
+        ScalarType::Macaddr => {
+            network::format_hardware(value, 6, out);
+            Ok(())
+        }
+        ScalarType::Macaddr8 => {
+            network::format_hardware(value, 8, out);
+            Ok(())
+        }
+        ScalarType::PgLsn => write!(out, "{:X}/{:X}", value >> 32, value & 0xffff_ffff),
+        _ => write!(out, "{value}"),
+    };
 }
 
 /// The text of a value; empty for NULL.

@@ -16,8 +16,8 @@ pub mod format;
 pub mod parse;
 pub mod timetz;
 
-pub use format::{format_date, format_time, format_timestamp, format_timestamptz};
-pub use parse::{parse_date, parse_time, parse_timestamp, parse_timestamptz};
+pub use format::{format_date, format_time, format_timestamp, format_timestamptz, format_timetz};
+pub use parse::{parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_timetz};
 pub use timetz::TimeTz;
 
 /// Microseconds of a second.

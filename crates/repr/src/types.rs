@@ -195,7 +195,12 @@ impl ColumnType {
             ScalarType::Time if self.typmod >= 0 => time("time", " without time zone"),
             ScalarType::Timestamp if self.typmod >= 0 => time("timestamp", " without time zone"),
             ScalarType::TimestampTz if self.typmod >= 0 => time("timestamp", " with time zone"),
+            ScalarType::TimeTz if self.typmod >= 0 => time("time", " with time zone"),
+            ScalarType::Bit if self.typmod > 0 => time("bit", ""),
+            ScalarType::Varbit if self.typmod > 0 => time("bit varying", ""),
             ScalarType::Bpchar => "bpchar".to_owned(),
+            // Without a length, `bit` is read as `bit(1)`.
+            ScalarType::Bit => "\"bit\"".to_owned(),
             _ => self.scalar_type.to_string(),
         }
     }
@@ -576,7 +581,13 @@ impl ScalarType {
             | ScalarType::OidVector
             | ScalarType::Composite(_)
             | ScalarType::Record(_) => false,
-            ScalarType::List(element) => element.is_byte_ordered(),
+            // What follows a value that has several forms would be compared too late.
+            ScalarType::Range(RangeKind::Numeric) | ScalarType::Multirange(RangeKind::Numeric) => {
+                false
+            }
+            ScalarType::List(element) => {
+                element.is_byte_ordered() && !element.has_equal_representations()
+            }
             ScalarType::Domain(definition) => definition.base.scalar_type.is_byte_ordered(),
             _ => true,
         }

@@ -9,7 +9,9 @@ use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 use tidemill_repr::binary::{decode_into, encode_into};
 use tidemill_repr::jsonb::{JsonbRef, parse_jsonb};
 use tidemill_repr::text::{TextSettings, format, parse_into};
-use tidemill_repr::{ColumnType, Datum, Interval, Numeric, Row, RowBuilder, ScalarType};
+use tidemill_repr::{
+    ColumnType, Datum, Inet, Interval, Numeric, RangeKind, Row, RowBuilder, ScalarType, TimeTz,
+};
 
 /// A type and a value of it, as a row of one datum.
 fn values() -> impl Strategy<Value = (ScalarType, Row)> {
@@ -43,12 +45,78 @@ fn values() -> impl Strategy<Value = (ScalarType, Row)> {
                 let value = parse_jsonb(&v).unwrap();
                 (ScalarType::Jsonb, Row::pack1(Datum::Jsonb(JsonbRef::from_bytes(&value))))
             }),
+        rare_values(),
         proptest::collection::vec(proptest::option::of("[^\0]{0,5}"), 1..5).prop_map(|v| {
             let mut row = RowBuilder::new();
             let length = i32::try_from(v.len()).unwrap();
             let elements = v.iter().map(|e| e.as_deref().map_or(Datum::Null, Datum::Text));
             row.push_array(&[(length, 1)], elements);
             (ScalarType::Array(Box::new(ScalarType::Text)), row.finish())
+        }),
+    ]
+}
+
+/// A value from its text.
+fn read(typ: ScalarType, text: &str) -> (ScalarType, Row) {
+    let mut row = RowBuilder::new();
+    let column = ColumnType::new(typ.clone());
+    parse_into(&column, text, &TextSettings::default(), &mut row).unwrap();
+    (typ, row.finish())
+}
+
+/// Values of the types that are seldom met.
+fn rare_values() -> impl Strategy<Value = (ScalarType, Row)> {
+    let bound = "(-?[0-9]{1,2}(\\.[0-9]{1,2})?)?";
+    prop_oneof![
+        (0i64..86_400_000_000, -57_540i32..57_540).prop_map(|(micros, zone)| {
+            let time = TimeTz { micros, zone };
+            (ScalarType::TimeTz, Row::pack1(Datum::TimeTz(time)))
+        }),
+        any::<i64>().prop_map(|v| (ScalarType::Money, Row::pack1(Datum::Int(v)))),
+        "[01]{0,20}".prop_map(|v| read(ScalarType::Varbit, &v)),
+        (any::<[u8; 4]>(), 0u8..=32).prop_map(|(v, bits)| {
+            let inet = Inet { address: v.into(), bits };
+            (ScalarType::Inet, Row::pack1(Datum::Inet(inet)))
+        }),
+        (any::<[u8; 16]>(), 0u8..=128).prop_map(|(v, bits)| {
+            let inet = Inet { address: v.into(), bits };
+            (ScalarType::Inet, Row::pack1(Datum::Inet(inet)))
+        }),
+        (0u64..1 << 48).prop_map(|v| (ScalarType::Macaddr, Row::pack1(Datum::UInt(v)))),
+        any::<u64>().prop_map(|v| (ScalarType::Macaddr8, Row::pack1(Datum::UInt(v)))),
+        any::<u64>().prop_map(|v| (ScalarType::PgLsn, Row::pack1(Datum::UInt(v)))),
+        any::<u64>().prop_map(|v| (ScalarType::UInt8, Row::pack1(Datum::UInt(v)))),
+        any::<u16>().prop_map(|v| (ScalarType::UInt2, Row::pack1(Datum::Int(v.into())))),
+        (any::<i8>(), 0i32..9, any::<bool>()).prop_map(|(low, length, closed)| {
+            let high = i32::from(low) + length;
+            let close = if closed { ']' } else { ')' };
+            read(ScalarType::Range(RangeKind::Int4), &format!("[{low},{high}{close}"))
+        }),
+        (bound, any::<bool>()).prop_map(|(low, closed)| {
+            let open = if closed { '[' } else { '(' };
+            read(ScalarType::Range(RangeKind::Numeric), &format!("{open}{low},)"))
+        }),
+        proptest::collection::vec((any::<i8>(), 0i32..5), 0..4).prop_map(|ranges| {
+            let parts: Vec<String> = ranges
+                .iter()
+                .map(|(low, length)| format!("[{low},{})", i32::from(*low) + length))
+                .collect();
+            let text = format!("{{{}}}", parts.join(","));
+            read(ScalarType::Multirange(RangeKind::Int8), &text)
+        }),
+        proptest::collection::vec(proptest::option::of("[^\0]{0,5}"), 0..5).prop_map(|v| {
+            let mut row = RowBuilder::new();
+            row.extend(v.iter().map(|e| e.as_deref().map_or(Datum::Null, Datum::Text)));
+            let list = Row::pack1(Datum::List(row.as_ref()));
+            (ScalarType::List(Box::new(ScalarType::Text)), list)
+        }),
+        proptest::collection::btree_map("[^\0]{0,5}", "[^\0]{0,5}", 0..4).prop_map(|v| {
+            let mut row = RowBuilder::new();
+            for (key, value) in &v {
+                row.extend([Datum::Text(key), Datum::Text(value)]);
+            }
+            let map = Row::pack1(Datum::Map(row.as_ref()));
+            (ScalarType::Map(Box::new(ScalarType::Text)), map)
         }),
     ]
 }

@@ -15,15 +15,6 @@ const MAX_TIME_PRECISION: u64 = 6;
 
 /// Types that PostgreSQL has and Tidemill has not: told apart from names that mean nothing.
 const UNSUPPORTED: &[&str] = &[
-    "json",
-    "timetz",
-    "money",
-    "inet",
-    "cidr",
-    "macaddr",
-    "macaddr8",
-    "bit",
-    "varbit",
     "xml",
     "point",
     "line",
@@ -34,29 +25,17 @@ const UNSUPPORTED: &[&str] = &[
     "circle",
     "tsvector",
     "tsquery",
-    "int4range",
-    "int8range",
-    "numrange",
-    "daterange",
-    "tsrange",
-    "tstzrange",
     "serial",
     "bigserial",
     "smallserial",
     "serial2",
     "serial4",
     "serial8",
-    "pg_lsn",
     "jsonpath",
-    "xid",
     "cid",
     "tid",
+    "xid8",
     "record",
-    "regprocedure",
-    "regoper",
-    "regoperator",
-    "regrole",
-    "regnamespace",
 ];
 
 /// The type that a type name means, nullable, with its modifier.
@@ -93,7 +72,7 @@ pub fn resolve_data_type(data_type: &DataType) -> Result<ColumnType, SqlError> {
                 Ok(time(ScalarType::Time, *precision))
             }
             TimezoneInfo::WithTimeZone | TimezoneInfo::Tz => {
-                Err(unsupported_type("time with time zone"))
+                Ok(time(ScalarType::TimeTz, *precision))
             }
         },
         DataType::Timestamp(precision, zone) => Ok(match zone {
@@ -113,7 +92,13 @@ pub fn resolve_data_type(data_type: &DataType) -> Result<ColumnType, SqlError> {
         DataType::Interval { .. } => Err(SqlError::unsupported("type interval with a precision")),
         DataType::Uuid => plain(ScalarType::Uuid),
         DataType::JSONB => plain(ScalarType::Jsonb),
-        DataType::JSON => Err(unsupported_type("json").with_hint("Use jsonb instead.")),
+        DataType::JSON => plain(ScalarType::Json),
+        // Alone it is `bit(1)`.
+        DataType::Bit(length) => bits(ScalarType::Bit, "bit", Some(length.unwrap_or(1))),
+        DataType::BitVarying(length) | DataType::VarBit(length) => {
+            bits(ScalarType::Varbit, "varbit", *length)
+        }
+        DataType::UInt8 => plain(ScalarType::UInt8),
         DataType::Regclass => plain(ScalarType::Regclass),
         DataType::Array(
             ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::Qualified(element, _),
@@ -240,6 +225,49 @@ fn character_length(
     Ok(ColumnType::new(scalar_type).with_typmod(typmod))
 }
 
+/// The longest bit string of a type.
+const MAX_BITS: u64 = 83_886_080;
+
+fn bits(scalar_type: ScalarType, name: &str, length: Option<u64>) -> Result<ColumnType, SqlError> {
+    let Some(length) = length else { return Ok(ColumnType::new(scalar_type)) };
+    if length < 1 {
+        return Err(invalid_modifier(format!("length for type {name} must be at least 1")));
+    }
+    if length > MAX_BITS {
+        return Err(invalid_modifier(format!("length for type {name} cannot exceed {MAX_BITS}")));
+    }
+    let typmod = i32::try_from(length).map_err(SqlError::internal)?;
+    Ok(ColumnType::new(scalar_type).with_typmod(typmod))
+}
+
+/// `int list`, `map[text=>int]`: types of Materialize, which the tokens hold as one word.
+fn made_of(name: &str) -> Result<Option<ScalarType>, SqlError> {
+    if let Some(element) = name.strip_suffix(" list") {
+        return Ok(Some(ScalarType::List(Box::new(type_named(element)?))));
+    }
+    let Some(inside) = name.strip_prefix("map[").and_then(|rest| rest.strip_suffix(']')) else {
+        return Ok(None);
+    };
+    let (key, value) = inside.split_once("=>").ok_or_else(|| unknown_type(name))?;
+    if type_named(key)? != ScalarType::Text {
+        return Err(SqlError::unsupported("a map whose keys are no text"));
+    }
+    Ok(Some(ScalarType::Map(Box::new(type_named(value)?))))
+}
+
+/// The type that a text names.
+fn type_named(text: &str) -> Result<ScalarType, SqlError> {
+    let text = text.trim();
+    if let Some(made) = made_of(text)? {
+        return Ok(made);
+    }
+    let mut parser = sqlparser::parser::Parser::new(&sqlparser::dialect::PostgreSqlDialect {})
+        .try_with_sql(text)
+        .map_err(|_| unknown_type(text))?;
+    let read = parser.parse_data_type().map_err(|_| unknown_type(text))?;
+    Ok(resolve_data_type(&read)?.scalar_type)
+}
+
 /// PostgreSQL lowers a precision that is too high, with a warning.
 fn time(scalar_type: ScalarType, precision: Option<u64>) -> ColumnType {
     let typmod =
@@ -274,10 +302,13 @@ fn custom(name: &ObjectName, modifiers: &[String]) -> Result<ColumnType, SqlErro
     }
     let base = match parts.as_slice() {
         [base] => *base,
-        [schema, base] if fold(schema) == "pg_catalog" => *base,
+        [schema, base] if matches!(fold(schema).as_str(), "pg_catalog" | "mz_catalog") => *base,
         _ => return Err(unknown_type(&name.to_string())),
     };
     let folded = fold(base);
+    if let Some(made) = made_of(&folded)? {
+        return Ok(ColumnType::new(made));
+    }
     let found = named(&folded).ok_or_else(|| {
         if UNSUPPORTED.contains(&folded.as_str()) {
             unsupported_type(&folded)
@@ -326,9 +357,15 @@ fn apply_modifiers(
             numeric_with(u64::try_from(number(precision)?).unwrap_or(0), number(scale)?)
         }
         (
-            scalar_type @ (ScalarType::Time | ScalarType::Timestamp | ScalarType::TimestampTz),
+            scalar_type @ (ScalarType::Time
+            | ScalarType::TimeTz
+            | ScalarType::Timestamp
+            | ScalarType::TimestampTz),
             [digits],
         ) => Ok(time(scalar_type, u64::try_from(number(digits)?).ok())),
+        (scalar_type @ (ScalarType::Bit | ScalarType::Varbit), [length]) => {
+            bits(scalar_type, name, Some(u64::try_from(number(length)?).unwrap_or(0)))
+        }
         _ => Err(modifier_not_allowed(name)),
     }
 }
@@ -341,6 +378,7 @@ pub fn data_type_sql(typ: &ColumnType) -> String {
                 ColumnType::new(element.as_ref().clone()).with_typmod(typ.typmod).sql_name();
             format!("{element}[]")
         }
+        made @ (ScalarType::List(_) | ScalarType::Map(_)) => format!("\"{made}\""),
         _ => typ.sql_name(),
     }
 }
@@ -404,6 +442,19 @@ mod tests {
             ("jsonb", "jsonb"),
             ("regclass", "regclass"),
             ("regtype", "regtype"),
+            ("json", "json"),
+            ("timetz", "time with time zone"),
+            ("time(3) with time zone", "time(3) with time zone"),
+            ("bit", "bit(1)"),
+            ("bit(3)", "bit(3)"),
+            ("\"bit\"", "\"bit\""),
+            ("bit varying(5)[]", "bit varying(5)[]"),
+            ("inet", "inet"),
+            ("int4range", "int4range"),
+            ("uint8", "uint8"),
+            ("regrole", "regrole"),
+            ("\"integer list\"", "\"integer list\""),
+            ("\"map[text=>numeric list]\"", "\"map[text=>numeric list]\""),
             ("text[]", "text[]"),
             ("int[][]", "integer[]"),
             ("_int4", "integer[]"),
@@ -425,9 +476,8 @@ mod tests {
             ("tinyint", "42704", "type \"tinyint\" does not exist"),
             ("other.int4", "42704", "type \"other.int4\" does not exist"),
             ("unknown", "42704", "type \"unknown\" does not exist"),
-            ("json", "0A000", "type json is not supported"),
-            ("timetz", "0A000", "type time with time zone is not supported"),
-            ("inet", "0A000", "type inet is not supported"),
+            ("xml", "0A000", "type xml is not supported"),
+            ("bit(0)", "22023", "length for type bit must be at least 1"),
             ("int4(3)", "42601", "type modifier is not allowed for type \"int4\""),
             ("oid(3)", "42601", "type modifier is not allowed for type \"oid\""),
             ("varchar(0)", "22023", "length for type varchar must be at least 1"),

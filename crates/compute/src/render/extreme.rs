@@ -96,7 +96,18 @@ fn is_null(value: RowRef<'_>) -> bool {
 fn is_byte_ordered(value: RowRef<'_>) -> bool {
     !matches!(
         value.iter().next(),
-        Some(Datum::Bytes(_) | Datum::Jsonb(_) | Datum::Array(_) | Datum::Record(_))
+        Some(
+            Datum::Bytes(_)
+                | Datum::Jsonb(_)
+                | Datum::Array(_)
+                | Datum::Record(_)
+                | Datum::Bits(_)
+                | Datum::Inet(_)
+                | Datum::Range(_)
+                | Datum::Multirange(_)
+                | Datum::List(_)
+                | Datum::Map(_)
+        )
     )
 }
 

@@ -49,7 +49,9 @@ impl AggregateKind {
     /// Where in the argument's record the order keys start.
     fn key_start(&self) -> usize {
         match self {
-            AggregateKind::StringAgg | AggregateKind::JsonbObjectAgg => 2,
+            AggregateKind::StringAgg | AggregateKind::JsonbObjectAgg | AggregateKind::MapAgg(_) => {
+                2
+            }
             _ => 1,
         }
     }
@@ -82,7 +84,34 @@ impl AggregateKind {
             AggregateKind::StringAgg => Ok(join(taken)),
             AggregateKind::ArrayAgg(_) => array(taken),
             AggregateKind::JsonbAgg | AggregateKind::JsonbObjectAgg => self.jsonb(taken),
+            AggregateKind::RangeAgg | AggregateKind::RangeIntersectAgg => Ok(self.ranges(taken)),
+            AggregateKind::ListAgg(_) => {
+                let mut elements = RowBuilder::new();
+                elements.extend(repeated(taken).map(|record| field(record, 0)));
+                one(Datum::List(elements.as_ref()))
+            }
+            AggregateKind::MapAgg(_) => {
+                let entries = repeated(taken).map(|record| (field(record, 0), field(record, 1)));
+                Ok(crate::functions::maps::map_row(entries))
+            }
+            AggregateKind::SumUnsigned => {
+                let sum = u64::try_from(sum_integers(taken)?);
+                one(Datum::UInt(sum.map_err(|_| EvalError::OutOfRange("uint8".to_owned()))?))
+            }
+            AggregateKind::SumUnsignedToNumeric => {
+                one(Datum::Numeric(Numeric::from(sum_integers(taken)?)))
+            }
         }
+    }
+
+    fn ranges(&self, taken: &Counted<'_>) -> Row {
+        let arena = Bump::new();
+        let context = EvalContext { arena: &arena };
+        let values = taken.iter().map(|value| value.0);
+        Row::pack([match self {
+            AggregateKind::RangeAgg => crate::functions::ranges::union_of(values, context),
+            _ => crate::functions::ranges::intersection_of(values, context),
+        }])
     }
 
     fn jsonb(&self, taken: &Counted<'_>) -> Result<Row, EvalError> {
@@ -165,8 +194,13 @@ fn field<'a>(record: RowRef<'a>, at: usize) -> Datum<'a> {
 fn sum_integers(taken: &Counted<'_>) -> Result<i128, EvalError> {
     let mut sum = 0i128;
     for (value, count) in taken {
-        if let Datum::Int(value) = value {
-            let added = i128::from(*value).checked_mul(i128::from(*count));
+        let value = match value {
+            Datum::Int(value) => Some(i128::from(*value)),
+            Datum::UInt(value) => Some(i128::from(*value)),
+            _ => None,
+        };
+        if let Some(value) = value {
+            let added = value.checked_mul(i128::from(*count));
             sum = added
                 .and_then(|added| sum.checked_add(added))
                 .ok_or_else(|| EvalError::OutOfRange("numeric".to_owned()))?;

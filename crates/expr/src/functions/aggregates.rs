@@ -55,6 +55,12 @@ impl AggregateDefinition {
             Lowering::Direct(AggregateKind::ArrayAgg(_)) => {
                 AggregateKind::ArrayAgg(arguments.first().cloned().unwrap_or(ScalarType::Unknown))
             }
+            Lowering::Direct(AggregateKind::ListAgg(_)) => {
+                AggregateKind::ListAgg(arguments.first().cloned().unwrap_or(ScalarType::Unknown))
+            }
+            Lowering::Direct(AggregateKind::MapAgg(_)) => {
+                AggregateKind::MapAgg(arguments.get(1).cloned().unwrap_or(ScalarType::Unknown))
+            }
             Lowering::Direct(kind) | Lowering::Average(kind) => kind.clone(),
             Lowering::Spread { .. } => AggregateKind::SumNumeric,
         }
@@ -76,6 +82,10 @@ fn define() -> Vec<AggregateDefinition> {
         ("int4", "int8", AggregateKind::SumInt),
         ("int8", "numeric", AggregateKind::SumIntToNumeric),
         ("numeric", "numeric", AggregateKind::SumNumeric),
+        ("money", "money", AggregateKind::SumInt),
+        ("uint2", "uint8", AggregateKind::SumUnsigned),
+        ("uint4", "uint8", AggregateKind::SumUnsigned),
+        ("uint8", "numeric", AggregateKind::SumUnsignedToNumeric),
         ("float4", "float4", AggregateKind::SumFloat4),
         ("float8", "float8", AggregateKind::SumFloat8),
     ];
@@ -86,6 +96,9 @@ fn define() -> Vec<AggregateDefinition> {
         ("int2", "numeric", AggregateKind::SumIntToNumeric),
         ("int4", "numeric", AggregateKind::SumIntToNumeric),
         ("int8", "numeric", AggregateKind::SumIntToNumeric),
+        ("uint2", "numeric", AggregateKind::SumUnsignedToNumeric),
+        ("uint4", "numeric", AggregateKind::SumUnsignedToNumeric),
+        ("uint8", "numeric", AggregateKind::SumUnsignedToNumeric),
         ("numeric", "numeric", AggregateKind::SumNumeric),
         ("float8", "float8", AggregateKind::SumFloat8),
     ];
@@ -121,6 +134,14 @@ fn define() -> Vec<AggregateDefinition> {
         "timestamptz",
         "interval",
         "anyarray",
+        "timetz",
+        "money",
+        "inet",
+        "pg_lsn",
+        "uint2",
+        "uint4",
+        "uint8",
+        "mz_timestamp",
     ];
     for typ in ordered {
         add("min", typ, typ, direct(AggregateKind::Min), "The least value.");
@@ -134,6 +155,18 @@ fn define() -> Vec<AggregateDefinition> {
     add("string_agg", "bytea bytea", "bytea", direct(AggregateKind::StringAgg), join);
     let array = direct(AggregateKind::ArrayAgg(ScalarType::Unknown));
     add("array_agg", "anyelement", "anyarray", array, "All values, NULLs too, in an array.");
+    let list = direct(AggregateKind::ListAgg(ScalarType::Unknown));
+    add("list_agg", "anyelement", "anylist", list, "All values, NULLs too, in a list.");
+    let map = direct(AggregateKind::MapAgg(ScalarType::Unknown));
+    add("map_agg", "text anyelement", "anymap", map, "Keys and values in a map.");
+    let union = "The union of ranges.";
+    let ranges = direct(AggregateKind::RangeAgg);
+    add("range_agg", "anyrange", "anymultirange", ranges.clone(), union);
+    add("range_agg", "anymultirange", "anymultirange", ranges, union);
+    let common = "What is in all ranges.";
+    let ranges = direct(AggregateKind::RangeIntersectAgg);
+    add("range_intersect_agg", "anyrange", "anyrange", ranges.clone(), common);
+    add("range_intersect_agg", "anymultirange", "anymultirange", ranges, common);
     let json = direct(AggregateKind::JsonbAgg);
     add("jsonb_agg", "any", "jsonb", json, "All values, NULLs too, in a jsonb array.");
     let object = direct(AggregateKind::JsonbObjectAgg);

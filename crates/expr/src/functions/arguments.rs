@@ -3,7 +3,9 @@
 
 use tidemill_repr::jsonb::JsonbRef;
 use tidemill_repr::row::ArrayRef;
-use tidemill_repr::{Datum, Interval, Numeric, SqlState};
+use tidemill_repr::{
+    BitsRef, Datum, Inet, Interval, MultirangeRef, Numeric, RangeRef, RowRef, SqlState, TimeTz,
+};
 
 use crate::error::EvalError;
 
@@ -40,6 +42,14 @@ accessor! {
     interval: Interval -> Interval;
     jsonb: Jsonb -> JsonbRef<'a>;
     array: Array -> ArrayRef<'a>;
+    unsigned: UInt -> u64;
+    timetz: TimeTz -> TimeTz;
+    bits: Bits -> BitsRef<'a>;
+    inet: Inet -> Inet;
+    range: Range -> RangeRef<'a>;
+    multirange: Multirange -> MultirangeRef<'a>;
+    list: List -> RowRef<'a>;
+    map: Map -> RowRef<'a>;
 }
 
 #[cold]

@@ -1,6 +1,7 @@
 //! One representative of all values that SQL calls equal.
 
-use tidemill_repr::{Datum, Interval, RowBuilder};
+use tidemill_repr::range::{MultirangeRef, RangeBound, RangeRef, push_multirange, push_range};
+use tidemill_repr::{Datum, Interval, RowBuilder, RowRef};
 
 use crate::functions::Definitions;
 use crate::scalar::EvalContext;
@@ -22,6 +23,37 @@ pub fn canonical<'a>(datum: Datum<'a>, context: EvalContext<'a>) -> Datum<'a> {
             builder.push_array(&array.dimensions(), elements);
             context.built(&builder)
         }
+        Datum::Range(range) => {
+            let mut bytes = Vec::new();
+            push_canonical(range, context, &mut bytes);
+            Datum::Range(RangeRef::from_bytes(context.arena.alloc_slice_copy(&bytes)))
+        }
+        Datum::Multirange(ranges) => {
+            let encoded: Vec<Vec<u8>> = ranges
+                .ranges()
+                .map(|range| {
+                    let mut bytes = Vec::new();
+                    push_canonical(range, context, &mut bytes);
+                    bytes
+                })
+                .collect();
+            let mut bytes = Vec::new();
+            push_multirange(&mut bytes, encoded.iter().map(|range| RangeRef::from_bytes(range)));
+            Datum::Multirange(MultirangeRef::from_bytes(context.arena.alloc_slice_copy(&bytes)))
+        }
+        Datum::List(elements) => {
+            let mut builder = RowBuilder::new();
+            builder.extend(elements.iter().map(|element| canonical(element, context)));
+            Datum::List(RowRef::from_bytes(context.arena.alloc_slice_copy(builder.bytes())))
+        }
+        Datum::Map(entries) => {
+            let mut builder = RowBuilder::new();
+            for (at, datum) in entries.iter().enumerate() {
+                // Keys are texts that keep their blanks.
+                builder.push(if at % 2 == 0 { datum } else { canonical(datum, context) });
+            }
+            Datum::Map(RowRef::from_bytes(context.arena.alloc_slice_copy(builder.bytes())))
+        }
         Datum::Record(row) => {
             let mut builder = RowBuilder::new();
             builder.push_record(row.iter().map(|field| match field {
@@ -33,6 +65,14 @@ pub fn canonical<'a>(datum: Datum<'a>, context: EvalContext<'a>) -> Datum<'a> {
         Datum::Text(text) => Datum::Text(text.trim_end_matches(' ')),
         other => other,
     }
+}
+
+fn push_canonical<'a>(range: RangeRef<'a>, context: EvalContext<'a>, bytes: &mut Vec<u8>) {
+    let of = |bound: Option<RangeBound<'a>>| {
+        bound.map(|bound| RangeBound { value: canonical(bound.value, context), ..bound })
+    };
+    let made = (!range.is_empty()).then(|| range.bounds());
+    push_range(bytes, made.map(|(lower, upper)| (of(lower), of(upper))));
 }
 
 /// As few months as an equal length needs none of: days of 24 hours and the rest.

@@ -32,6 +32,23 @@ const SAME_TYPE: &[(&str, &str)] = &[
     ("jsonb_", "jsonb"),
     ("array_", "anyarray"),
     ("record_", "record"),
+    ("timetz_", "timetz"),
+    ("cash_", "money"),
+    ("bit", "bit"),
+    ("varbit", "varbit"),
+    ("network_", "inet"),
+    ("macaddr_", "macaddr"),
+    ("macaddr8_", "macaddr8"),
+    ("pg_lsn_", "pg_lsn"),
+    ("oidvector", "oidvector"),
+    ("range_", "anyrange"),
+    ("multirange_", "anymultirange"),
+    ("list_", "anylist"),
+    ("map_", "anymap"),
+    ("uint2", "uint2"),
+    ("uint4", "uint4"),
+    ("uint8", "uint8"),
+    ("mz_timestamp_", "mz_timestamp"),
 ];
 
 /// Types of different width that compare without a cast.
@@ -130,6 +147,12 @@ pub(super) fn define(d: &mut Definitions) {
                 .safe()
                 .operator(operator);
         }
+    }
+    for (suffix, operator, eval, doc) in comparisons!(sql_order).into_iter().take(2) {
+        let id = if suffix == "ne" { "xidneq".to_owned() } else { format!("xid{suffix}") };
+        d.add(&id, &format!("{id}(xid, xid) -> bool"), eval, doc).safe().operator(operator);
+        let id = if suffix == "ne" { "xidneqint4" } else { "xideqint4" };
+        d.add(id, &format!("{id}(xid, int4) -> bool"), eval, doc).safe().operator(operator);
     }
     for (suffix, operator, eval, doc) in comparisons!(bpchar_order) {
         let id = format!("bpchar{suffix}");

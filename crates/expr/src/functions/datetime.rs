@@ -1,7 +1,7 @@
 //! Dates, times, timestamps and intervals: operators and casts here, the rest below.
 
 pub(crate) mod calendar;
-mod fields;
+pub(super) mod fields;
 mod making;
 mod mixed;
 

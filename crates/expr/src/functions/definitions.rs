@@ -141,6 +141,10 @@ pub(crate) fn pattern(name: &str) -> TypePattern {
         "anynonarray" => TypePattern::AnyNonArray,
         "anyelement" => TypePattern::AnyElement,
         "anyarray" => TypePattern::AnyArray,
+        "anyrange" => TypePattern::AnyRange,
+        "anymultirange" => TypePattern::AnyMultirange,
+        "anylist" => TypePattern::AnyList,
+        "anymap" => TypePattern::AnyMap,
         _ => match name.strip_suffix("[]") {
             Some(element) => TypePattern::ArrayOf(scalar_type(element)),
             None => TypePattern::Is(scalar_type(name)),

@@ -205,7 +205,18 @@ fn define_casts(d: &mut Definitions) {
     d.add("i4toi2", "int2(int4) -> int2", to16, doc).cast(Assignment);
     d.add("int82", "int2(int8) -> int2", to16, doc).cast(Assignment);
     d.add("int84", "int4(int8) -> int4", to32, doc).cast(Assignment);
-    for oid in ["oid", "regclass", "regtype", "regproc"] {
+    for oid in [
+        "oid",
+        "regclass",
+        "regtype",
+        "regproc",
+        "regprocedure",
+        "regnamespace",
+        "regrole",
+        "regoper",
+        "regoperator",
+        "regcollation",
+    ] {
         // An integer below zero is the oid with the same 32 bits.
         let wrap: Eval = |a, _| Ok(Datum::Int(int(a, 0)? & 0xffff_ffff));
         let signed: Eval = |a, _| Ok(Datum::Int(i64::from(int(a, 0)? as i32)));

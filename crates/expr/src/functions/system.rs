@@ -47,6 +47,8 @@ fn pseudo(oid: u32) -> &'static str {
         2278 => "void",
         2283 => "anyelement",
         2776 => "anynonarray",
+        3831 => "anyrange",
+        4537 => "anymultirange",
         _ => "???",
     }
 }

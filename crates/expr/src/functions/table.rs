@@ -189,6 +189,19 @@ pub(super) fn definitions() -> Vec<TableFunction> {
         t.add(&id, &format!("generate_series({typ}, {typ}, {typ}) -> {typ}"), true, eval, doc);
     }
     t.add("unnest", "unnest(anyarray) -> anyelement", true, UNNEST, "The elements of an array.");
+    let ranges: TableEval = |a, _, emit| {
+        let mut out = Emitter::new(emit);
+        let ranges = super::arguments::multirange(a, 0)?.ranges();
+        ranges.into_iter().try_for_each(|range| out.row([Datum::Range(range)]))
+    };
+    let doc = "The ranges of a multirange.";
+    t.add("multirange_unnest", "unnest(anymultirange) -> anyrange", true, ranges, doc);
+    let elements: TableEval = |a, _, emit| {
+        let mut out = Emitter::new(emit);
+        super::arguments::list(a, 0)?.iter().try_for_each(|element| out.row([element]))
+    };
+    let doc = "The elements of a list.";
+    t.add("list_unnest", "unnest(anylist) -> anyelement", true, elements, doc);
     let doc = "The subscripts of a dimension.";
     t.add(
         "generate_subscripts_nodir",

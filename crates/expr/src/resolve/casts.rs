@@ -44,7 +44,10 @@ pub fn cast(from: &ScalarType, to: &ScalarType, context: CastContext) -> Option<
         });
     }
     match (from, to) {
-        (ScalarType::Array(inner), ScalarType::Array(outer)) => {
+        (from, to) if same_values(from, to) => Some(CastPath::Relabel),
+        (ScalarType::Array(inner), ScalarType::Array(outer))
+        | (ScalarType::List(inner), ScalarType::List(outer))
+        | (ScalarType::Map(inner), ScalarType::Map(outer)) => {
             Some(match cast(inner, outer, context)? {
                 CastPath::Relabel => CastPath::Relabel,
                 _ => CastPath::ThroughText,
@@ -58,6 +61,16 @@ pub fn cast(from: &ScalarType, to: &ScalarType, context: CastContext) -> Option<
             fields.then_some(CastPath::Relabel)
         }
         _ => through_text(from, to, context),
+    }
+}
+
+/// Vectors are arrays.
+fn same_values(from: &ScalarType, to: &ScalarType) -> bool {
+    let ScalarType::Array(element) = to else { return false };
+    match from {
+        ScalarType::Int2Vector => **element == ScalarType::Int2,
+        ScalarType::OidVector => **element == ScalarType::Oid,
+        _ => false,
     }
 }
 
@@ -89,14 +102,39 @@ fn from_text(to: &ScalarType) -> Option<CastPath> {
 /// The id of the function that gives a type's text.
 pub fn to_text_id(typ: &ScalarType) -> String {
     match typ {
-        ScalarType::Record(_) => "record_to_text".to_owned(),
+        typ if is_made(typ) => TYPED_TO_TEXT.to_owned(),
         _ => format!("{}_to_text", typ.pg_name()),
     }
 }
 
 /// The id of the function that reads a type from text.
 pub fn from_text_id(typ: &ScalarType) -> String {
-    format!("text_to_{}", typ.pg_name())
+    if is_made(typ) { TEXT_TO_TYPED.to_owned() } else { format!("text_to_{}", typ.pg_name()) }
+}
+
+/// The function that reads a type from text, whichever; the type is one more argument, as
+/// [`type_argument`] writes it.
+pub const TEXT_TO_TYPED: &str = "text_to_typed";
+/// The function that gives the text of a value of any type; the type is one more argument.
+pub const TYPED_TO_TEXT: &str = "typed_to_text";
+
+/// Whether a type is made of others, so that there are too many for a function each.
+fn is_made(typ: &ScalarType) -> bool {
+    match typ {
+        ScalarType::Array(element) => is_made(element),
+        ScalarType::Record(_)
+        | ScalarType::List(_)
+        | ScalarType::Map(_)
+        | ScalarType::Enum(_)
+        | ScalarType::Domain(_)
+        | ScalarType::Composite(_) => true,
+        _ => false,
+    }
+}
+
+/// A type as an argument of [`TEXT_TO_TYPED`] and [`TYPED_TO_TEXT`].
+pub fn type_argument(typ: &ScalarType) -> String {
+    serde_json::to_string(typ).unwrap_or_default()
 }
 
 /// Whether a value is coerced without being asked for.
@@ -105,7 +143,10 @@ pub fn can_coerce(from: &ScalarType, to: &ScalarType) -> bool {
         return true;
     }
     match (from, to) {
-        (ScalarType::Array(inner), ScalarType::Array(outer)) => can_coerce(inner, outer),
+        (from, to) if same_values(from, to) => true,
+        (ScalarType::Array(inner), ScalarType::Array(outer))
+        | (ScalarType::List(inner), ScalarType::List(outer))
+        | (ScalarType::Map(inner), ScalarType::Map(outer)) => can_coerce(inner, outer),
         (ScalarType::Record(left), ScalarType::Record(right)) => {
             left.len() == right.len()
                 && left.iter().zip(right).all(|(left, right)| can_coerce(left, right))
@@ -151,7 +192,7 @@ pub fn common_type(construct: &str, types: &[ScalarType]) -> Result<ScalarType, 
 }
 
 /// The function that applies a type's modifier to a value of it: `(value, int4 typmod)`, and for
-/// `varchar` and `char` a third argument that tells whether the cast was written.
+/// `varchar`, `char`, `bit` and `varbit` a third argument that tells whether the cast was written.
 pub fn typmod_cast(typ: &ScalarType) -> Option<FunctionRef> {
     let id = match typ {
         ScalarType::Varchar => "varchar_typmod",
@@ -161,6 +202,9 @@ pub fn typmod_cast(typ: &ScalarType) -> Option<FunctionRef> {
         ScalarType::Timestamp => "timestamp_typmod",
         ScalarType::TimestampTz => "timestamptz_typmod",
         ScalarType::Interval => "interval_typmod",
+        ScalarType::TimeTz => "timetz_typmod",
+        ScalarType::Bit => "bit_typmod",
+        ScalarType::Varbit => "varbit_typmod",
         _ => return None,
     };
     FunctionRef::by_id(id)

@@ -1,7 +1,7 @@
 //! One among candidates: exact matches, then preferred types, then what untyped arguments
 //! suggest.
 
-use tidemill_repr::ScalarType;
+use tidemill_repr::{RangeKind, ScalarType};
 use tidemill_repr::types::TypeCategory;
 
 use crate::function::TypePattern;
@@ -64,16 +64,15 @@ impl Candidate {
         let element = bind(&patterns, given)?;
         let arguments =
             patterns.iter().zip(given).map(|(pattern, typ)| concrete(pattern, typ, &element));
-        let arguments: Vec<ScalarType> = arguments.collect();
+        let arguments: Vec<ScalarType> = arguments.collect::<Option<_>>()?;
         let polymorphic_fits =
             patterns.iter().zip(given).zip(&arguments).all(|((pattern, typ), argument)| {
-                !matches!(pattern, TypePattern::AnyElement | TypePattern::AnyArray)
-                    || can_coerce(typ, argument)
+                !is_polymorphic(pattern) || can_coerce(typ, argument)
             });
         if !polymorphic_fits {
             return None;
         }
-        let returns = concrete(returns, &ScalarType::Unknown, &element);
+        let returns = concrete(returns, &ScalarType::Unknown, &element)?;
         Some(Candidate { at, patterns, arguments, returns })
     }
 
@@ -111,28 +110,76 @@ fn accepts(pattern: &TypePattern, typ: &ScalarType) -> bool {
         },
         TypePattern::Any | TypePattern::AnyElement => true,
         TypePattern::AnyNonArray => !matches!(typ, ScalarType::Array(_)),
-        TypePattern::AnyArray => matches!(typ, ScalarType::Array(_) | ScalarType::Unknown),
+        TypePattern::AnyArray => matches!(
+            typ,
+            ScalarType::Array(_)
+                | ScalarType::Int2Vector
+                | ScalarType::OidVector
+                | ScalarType::Unknown
+        ),
+        TypePattern::AnyRange => matches!(typ, ScalarType::Range(_) | ScalarType::Unknown),
+        TypePattern::AnyMultirange => {
+            matches!(typ, ScalarType::Multirange(_) | ScalarType::Unknown)
+        }
+        TypePattern::AnyList => matches!(typ, ScalarType::List(_) | ScalarType::Unknown),
+        TypePattern::AnyMap => matches!(typ, ScalarType::Map(_) | ScalarType::Unknown),
     }
+}
+
+/// Whether a pattern's type depends on those of the other arguments.
+fn is_polymorphic(pattern: &TypePattern) -> bool {
+    !matches!(
+        pattern,
+        TypePattern::Is(_) | TypePattern::ArrayOf(_) | TypePattern::Any | TypePattern::AnyNonArray
+    )
+}
+
+/// What `AnyElement` is where an argument of this pattern is of this type.
+pub(super) fn element_of(pattern: &TypePattern, typ: &ScalarType) -> Option<ScalarType> {
+    Some(match (pattern, typ) {
+        (TypePattern::AnyElement, typ) => typ.clone(),
+        (TypePattern::AnyArray, ScalarType::Array(element))
+        | (TypePattern::AnyList, ScalarType::List(element))
+        | (TypePattern::AnyMap, ScalarType::Map(element)) => (**element).clone(),
+        (TypePattern::AnyArray, ScalarType::Int2Vector) => ScalarType::Int2,
+        (TypePattern::AnyArray, ScalarType::OidVector) => ScalarType::Oid,
+        (TypePattern::AnyRange, ScalarType::Range(kind))
+        | (TypePattern::AnyMultirange, ScalarType::Multirange(kind)) => kind.subtype(),
+        _ => return None,
+    })
 }
 
 /// The type that `AnyElement` stands for in a call; text where nothing tells. None if the
 /// arguments do not agree.
 fn bind(patterns: &[TypePattern], given: &[ScalarType]) -> Option<ScalarType> {
-    let mut elements = Vec::new();
-    for (pattern, typ) in patterns.iter().zip(given) {
-        match (pattern, typ) {
-            (TypePattern::AnyElement, typ) => elements.push(typ.clone()),
-            (TypePattern::AnyArray, ScalarType::Array(element)) => {
-                elements.push((**element).clone());
-            }
-            _ => {}
-        }
+    let elements: Vec<ScalarType> = patterns
+        .iter()
+        .zip(given)
+        .filter_map(|(pattern, typ)| element_of(pattern, typ))
+        .collect();
+    let ranges = patterns
+        .iter()
+        .any(|pattern| matches!(pattern, TypePattern::AnyRange | TypePattern::AnyMultirange));
+    if ranges {
+        // A range's bounds are of its type, and no other.
+        let mut known = elements.iter().filter(|typ| **typ != ScalarType::Unknown);
+        let first = known.next()?;
+        return known.all(|typ| typ == first).then(|| first.clone());
     }
     common_type("ARRAY", &elements).ok()
 }
 
-fn concrete(pattern: &TypePattern, given: &ScalarType, element: &ScalarType) -> ScalarType {
-    match pattern {
+/// None if there is no such type: not all types have ranges over them.
+pub(super) fn concrete(
+    pattern: &TypePattern,
+    given: &ScalarType,
+    element: &ScalarType,
+) -> Option<ScalarType> {
+    Some(match pattern {
+        TypePattern::AnyRange => ScalarType::Range(RangeKind::over(element)?),
+        TypePattern::AnyMultirange => ScalarType::Multirange(RangeKind::over(element)?),
+        TypePattern::AnyList => ScalarType::List(Box::new(element.clone())),
+        TypePattern::AnyMap => ScalarType::Map(Box::new(element.clone())),
         TypePattern::Is(ScalarType::Record(fields)) if fields.is_empty() => match given {
             ScalarType::Record(_) => given.clone(),
             _ => ScalarType::Record(Vec::new()),
@@ -145,7 +192,7 @@ fn concrete(pattern: &TypePattern, given: &ScalarType, element: &ScalarType) -> 
             ScalarType::Unknown => ScalarType::Text,
             _ => given.clone(),
         },
-    }
+    })
 }
 
 /// Chooses among candidates that all fit. `assumed` are the types for the search of an exact

@@ -224,18 +224,12 @@ pub(crate) fn replica_identity_hint(table: &str) -> String {
 }
 
 impl UpstreamColumn {
-    /// The type the column has here, if it can be carried natively: domains as their base type,
-    /// `json` as `jsonb`. None: only as text (TEXT COLUMNS).
+    /// The type the column has here, if it can be carried natively: domains as their base type.
+    /// None: only as text (TEXT COLUMNS).
     pub fn column_type(&self) -> Option<ColumnType> {
-        const JSON: Oid = Oid(114);
-        let scalar_type = match self.base_type_oid {
-            JSON => ScalarType::Jsonb,
-            oid => ScalarType::from_oid(oid)?,
-        };
+        let scalar_type = ScalarType::from_oid(self.base_type_oid)?;
         // A reg* value is another object in another database: its oid means nothing here.
-        let oid_alias = |typ: &ScalarType| {
-            matches!(typ, ScalarType::Regclass | ScalarType::Regtype | ScalarType::Regproc)
-        };
+        let oid_alias = ScalarType::is_reg;
         match &scalar_type {
             ScalarType::Unknown | ScalarType::Record(_) => return None,
             ScalarType::Array(element) if oid_alias(element) => return None,

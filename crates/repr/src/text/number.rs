@@ -76,6 +76,34 @@ pub fn parse_oid(typ: &ScalarType, text: &str) -> Result<i64, SqlError> {
     Ok(i64::from(wrapped.cast_unsigned()))
 }
 
+/// Reads a number without sign.
+///
+/// # Errors
+/// No number (`22P02`), or out of range (`22003`).
+pub fn parse_unsigned(typ: &ScalarType, text: &str) -> Result<u64, SqlError> {
+    let value: i128 = trim(text).parse().map_err(|error| bad_int(&error, text, typ))?;
+    let limit = match typ {
+        ScalarType::UInt2 => u64::from(u16::MAX),
+        ScalarType::UInt4 => u64::from(u32::MAX),
+        _ => u64::MAX,
+    };
+    u64::try_from(value).ok().filter(|value| *value <= limit).ok_or_else(|| out_of_range(text, typ))
+}
+
+/// Reads a position in a log: two hexadecimal numbers.
+///
+/// # Errors
+/// No position (`22P02`).
+pub fn parse_lsn(text: &str) -> Result<u64, SqlError> {
+    let half = |text: &str| {
+        let plain = (1..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if plain { u64::from_str_radix(text, 16).ok() } else { None }
+    };
+    let parts = text.split_once('/').and_then(|(high, low)| Some((half(high)?, half(low)?)));
+    let (high, low) = parts.ok_or_else(|| SqlError::invalid_input("pg_lsn", text))?;
+    Ok(high << 32 | low)
+}
+
 fn bad_float(text: &str, typ: &ScalarType) -> SqlError {
     SqlError::invalid_input(typ, text)
 }

@@ -1,6 +1,6 @@
 //! Dates and times as text, in PostgreSQL's ISO style.
 
-use super::{DAY, HOUR, MINUTE, SECOND, TimeZone, civil_from_days};
+use super::{DAY, HOUR, MINUTE, SECOND, TimeTz, TimeZone, civil_from_days};
 
 /// Appends a number with at least `width` digits.
 pub(crate) fn push_padded(out: &mut String, value: u64, width: usize) {
@@ -45,6 +45,12 @@ pub fn format_time(micros: i64, out: &mut String) {
     out.push(':');
     push_padded(out, (micros % MINUTE / SECOND).unsigned_abs(), 2);
     push_fraction((micros % SECOND).unsigned_abs(), out);
+}
+
+/// Appends a time of day with its zone.
+pub fn format_timetz(time: &TimeTz, out: &mut String) {
+    format_time(time.micros, out);
+    push_offset(time.zone.saturating_neg(), out);
 }
 
 /// Appends a date.

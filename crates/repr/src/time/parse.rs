@@ -1,7 +1,7 @@
 //! Dates and times from text: what PostgreSQL reads with `DateStyle` ISO, MDY.
 
 use super::{
-    DAY, END_DATE, HOUR, MIN_DATE, MINUTE, SECOND, TimeZone, UNIX_EPOCH_DAYS, days_from_civil,
+    DAY, END_DATE, HOUR, MIN_DATE, MINUTE, SECOND, TimeTz, TimeZone, UNIX_EPOCH_DAYS, days_from_civil,
     days_in_month, is_timestamp,
 };
 use crate::error::{SqlError, SqlState};
@@ -483,4 +483,36 @@ pub(crate) fn micros_of_fraction(digits: &str) -> i64 {
         micros = micros * 10 + i64::from(bytes.next().unwrap_or(b'0') - b'0');
     }
     micros + i64::from(bytes.next().is_some_and(|digit| digit >= b'5'))
+}
+
+/// Reads a time of day with its zone; without a zone it is of `zone`. A zone whose offset
+/// changes needs a date.
+///
+/// # Errors
+/// No time (`22007`), or out of range (`22008`).
+pub fn parse_timetz(text: &str, zone: &TimeZone) -> Result<TimeTz, SqlError> {
+    let name = "time with time zone";
+    let told = |fault: Fault| fault.told(name, text);
+    let moment = read(text).map_err(told)?;
+    let micros = moment.time.ok_or_else(|| told(Fault::Syntax))?;
+    let of = moment.zone.as_ref().unwrap_or(zone);
+    let offset = match moment.date {
+        Some((year, month, day)) => {
+            let local = days_from_civil(year, month, day)
+                .checked_mul(DAY)
+                .and_then(|start| start.checked_add(micros))
+                .ok_or_else(|| out_of_range(name, text))?;
+            local.saturating_sub(of.to_utc(local)) / SECOND
+        }
+        None => {
+            let offset = of.offset_at(0);
+            // Half a year later.
+            if moment.zone.is_some() && of.offset_at(182 * DAY) != offset {
+                return Err(told(Fault::Syntax));
+            }
+            i64::from(offset)
+        }
+    };
+    let offset = i32::try_from(offset).map_err(|_| out_of_range(name, text))?;
+    Ok(TimeTz { micros, zone: -offset })
 }

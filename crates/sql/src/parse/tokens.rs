@@ -148,7 +148,7 @@ fn normalize(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError>
     join_as_of(&mut result);
     recursion::mark(&mut result)?;
     windows::prepare(&mut result);
-    Ok(rewrite(result))
+    Ok(super::collections::rewrite(rewrite(result)))
 }
 
 fn join_as_of(tokens: &mut Vec<TokenWithSpan>) {

@@ -55,7 +55,6 @@ const MISSING: &[&str] = &[
     "regr_sxx",
     "regr_sxy",
     "regr_syy",
-    "range_agg",
     "xmlagg",
 ];
 
@@ -366,6 +365,9 @@ impl Call<'_> {
                 };
                 let kind = AggregateKind::ArrayAgg(element);
                 self.add_record(ctx, collector, kind, values, ColumnType::new(typ))
+            }
+            kind @ (AggregateKind::ListAgg(_) | AggregateKind::MapAgg(_)) => {
+                self.add_record(ctx, collector, kind, values, typ)
             }
             AggregateKind::JsonbAgg => {
                 let values = values

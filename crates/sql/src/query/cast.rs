@@ -58,6 +58,12 @@ pub(super) fn coerce(
     };
     let cast = match path {
         CastPath::Relabel => relabel(scalar, ColumnType::new(to.clone())),
+        // What makes bits of an integer must know how many.
+        CastPath::Function(function) if matches!(function.id, "bitfromint4" | "bitfromint8") => {
+            let typmod = literal::literal(Datum::Int(i64::from(target.typmod)), ScalarType::Int4);
+            let typ = target.clone().nullable(scalar.typ.nullable);
+            return Ok(Some(fold(call(ctx, function, vec![scalar, typmod], typ)?)));
+        }
         CastPath::Function(function) => {
             fold(call(ctx, function, vec![scalar], ColumnType::new(to.clone()))?)
         }
@@ -196,8 +202,19 @@ pub(super) fn call(
     if ctx.maintained && differs {
         return Err(not_maintainable(function.name));
     }
+    let given = arguments.first().map(|argument| argument.typ.scalar_type.clone());
+    let given = given.unwrap_or(ScalarType::Unknown);
     let mut arguments: Vec<QueryScalar> =
         arguments.into_iter().map(|argument| argument.expr).collect();
+    match function.id {
+        resolve::TEXT_TO_TYPED => {
+            arguments.push(literal::text(&resolve::type_argument(&typ.scalar_type)).expr);
+        }
+        resolve::TYPED_TO_TEXT => {
+            arguments.push(literal::text(&resolve::type_argument(&given)).expr);
+        }
+        _ => {}
+    }
     if function.needs_time_zone {
         arguments.push(literal::text(&ctx.time_zone).expr);
     }
@@ -304,7 +321,8 @@ fn coerce_unknown(
             }
             // An explicit cast cuts what is too long; assignment refuses it.
             let plain = ColumnType::new(target.scalar_type.clone());
-            let cuts = target.character_length().is_some() && context == CastContext::Explicit;
+            let cut = target.character_length().is_some() || is_bits(&target.scalar_type);
+            let cuts = cut && context == CastContext::Explicit;
             if cuts {
                 let parsed = literal::parse(ctx, &text, &plain)?;
                 apply_modifier(ctx, parsed, target, context)
@@ -333,6 +351,10 @@ fn coerce_unknown(
     }
 }
 
+fn is_bits(typ: &ScalarType) -> bool {
+    matches!(typ, ScalarType::Bit | ScalarType::Varbit)
+}
+
 /// Applies `(n)` of a type to a value of the type.
 fn apply_modifier(
     ctx: &QueryContext<'_>,
@@ -348,7 +370,9 @@ fn apply_modifier(
     };
     let typmod = literal::literal(Datum::Int(i64::from(target.typmod)), ScalarType::Int4);
     let mut arguments = vec![scalar, typmod];
-    if matches!(target.scalar_type, ScalarType::Varchar | ScalarType::Bpchar) {
+    if matches!(target.scalar_type, ScalarType::Varchar | ScalarType::Bpchar)
+        || is_bits(&target.scalar_type)
+    {
         let explicit = Datum::Bool(context == CastContext::Explicit);
         arguments.push(literal::literal(explicit, ScalarType::Bool));
     }

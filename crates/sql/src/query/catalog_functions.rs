@@ -357,7 +357,9 @@ impl ExprContext<'_> {
         data_type: &DataType,
     ) -> Result<Option<TypedScalar>, SqlError> {
         if let Some(kind) = registered(data_type) {
-            return self.registered_oid(expr, kind).map(Some);
+            let oid = self.registered_oid(expr, kind)?;
+            let target = crate::types::resolve_data_type(data_type)?;
+            return coerce_explicit(self.ctx, oid, &target).map(Some);
         }
         let Expr::Cast { expr: inner, data_type: from, .. } = bare(expr) else { return Ok(None) };
         let to_text = matches!(
@@ -388,6 +390,9 @@ impl ExprContext<'_> {
         let Some(text) = text.filter(|text| text.parse::<u32>().is_err()) else {
             return coerce_explicit(self.ctx, value, &ColumnType::new(ScalarType::Oid));
         };
+        if text.trim() == "-" {
+            return Ok(literal::literal(Datum::Int(0), ScalarType::Oid));
+        }
         self.require_session("regnamespace")?;
         let plain = text.trim().trim_matches('"');
         match kind {

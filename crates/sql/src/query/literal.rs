@@ -114,11 +114,23 @@ pub(super) fn plan(ctx: &QueryContext<'_>, value: &ValueWithSpan) -> Result<Type
         Value::Number(text, false) => {
             number(ctx, text, false).map_err(|error| ctx.locate(error, value.span))
         }
+        Value::SingleQuotedByteStringLiteral(text) => bits(ctx, &format!("b{text}"), value),
+        Value::HexStringLiteral(text) => bits(ctx, &format!("x{text}"), value),
         Value::Boolean(value) => Ok(literal(Datum::Bool(*value), ScalarType::Bool)),
         Value::Null => Ok(null(ScalarType::Unknown)),
         Value::Placeholder(text) => parameter(ctx, text, value),
         _ => Err(ctx.unsupported(&format!("the constant {}", value.value), value.span)),
     }
+}
+
+/// `B'..'`, `X'..'`
+fn bits(
+    ctx: &QueryContext<'_>,
+    text: &str,
+    value: &ValueWithSpan,
+) -> Result<TypedScalar, SqlError> {
+    parse(ctx, text, &ColumnType::new(ScalarType::Bit))
+        .map_err(|error| ctx.locate(error, value.span))
 }
 
 /// `$n`

@@ -65,7 +65,7 @@ impl ExprContext<'_> {
                     .map(Some)
                     .ok_or_else(|| self.ctx.unsupported("function mz_now()", span));
             }
-            ("current_time" | "timeofday", _) => {
+            ("timeofday", _) => {
                 return Err(self.ctx.unsupported(&format!("function {name}"), span));
             }
             ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", []) => {
@@ -74,6 +74,7 @@ impl ExprContext<'_> {
             ("current_timestamp", _) => self.now_with(ScalarType::TimestampTz, arguments, span),
             ("localtimestamp", _) => self.now_with(ScalarType::Timestamp, arguments, span),
             ("localtime", _) => self.now_with(ScalarType::Time, arguments, span),
+            ("current_time", _) => self.now_with(ScalarType::TimeTz, arguments, span),
             ("current_date", []) => self.now(ColumnType::new(ScalarType::Date)),
             ("current_user" | "current_role" | "session_user" | "user", []) => {
                 Ok(literal::literal(Datum::Text(&self.ctx.user), ScalarType::Name))

@@ -308,7 +308,15 @@ fn plan_array_operand(
     left: &TypedScalar,
     right: &Expr,
 ) -> Result<TypedScalar, SqlError> {
-    let array = planner.plan(right)?;
+    let mut array = planner.plan(right)?;
+    if let ScalarType::Int2Vector | ScalarType::OidVector = array.typ.scalar_type {
+        let element = tidemill_expr::resolve::element_of(
+            &tidemill_expr::function::TypePattern::AnyArray,
+            &array.typ.scalar_type,
+        );
+        let target = ScalarType::Array(Box::new(element.unwrap_or(ScalarType::Text)));
+        array = super::cast::coerce_implicit(planner.ctx, array, &target)?;
+    }
     if array.typ.scalar_type != ScalarType::Unknown {
         return Ok(array);
     }

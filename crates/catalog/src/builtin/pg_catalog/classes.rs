@@ -12,14 +12,6 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Empty,
     },
     Builtin {
-        number: 434,
-        schema: "pg_catalog",
-        name: "pg_range",
-        columns: "rngtypid oid, rngsubtype oid, rngmultitypid oid, rngcollation oid, rngsubopc oid, \
-         rngcanonical regproc, rngsubdiff regproc",
-        content: Content::Empty,
-    },
-    Builtin {
         number: 435,
         schema: "pg_catalog",
         name: "pg_conversion",

@@ -175,6 +175,10 @@ fn pattern_oid(pattern: &TypePattern) -> i64 {
         TypePattern::AnyNonArray => 2776,
         TypePattern::AnyElement => 2283,
         TypePattern::AnyArray => 2277,
+        TypePattern::AnyRange => 3831,
+        TypePattern::AnyMultirange => 4537,
+        TypePattern::AnyList => 16_386,
+        TypePattern::AnyMap => 16_387,
     }
 }
 
@@ -186,6 +190,10 @@ fn pattern_name(pattern: &TypePattern) -> String {
         TypePattern::AnyNonArray => "anynonarray".to_owned(),
         TypePattern::AnyElement => "anyelement".to_owned(),
         TypePattern::AnyArray => "anyarray".to_owned(),
+        TypePattern::AnyRange => "anyrange".to_owned(),
+        TypePattern::AnyMultirange => "anymultirange".to_owned(),
+        TypePattern::AnyList => "anylist".to_owned(),
+        TypePattern::AnyMap => "anymap".to_owned(),
     }
 }
 

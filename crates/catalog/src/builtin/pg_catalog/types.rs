@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tidemill_expr::CastContext;
 use tidemill_repr::types::TypeCategory;
-use tidemill_repr::{Datum, Row, ScalarType};
+use tidemill_repr::{Datum, RangeKind, Row, ScalarType};
 
 use super::super::fill::{Shape, Value, oid};
 use super::super::{Builtin, Content, roles};
@@ -19,6 +19,8 @@ const TYPE: &str = "oid oid, typname name, typnamespace oid, typowner oid, typle
      typanalyze regproc, typalign char, typstorage char, typnotnull bool, \
      typbasetype oid, typtypmod int4, typndims int4, typcollation oid, \
      typdefaultbin text?, typdefault text?, typacl text[]?";
+const RANGE: &str = "rngtypid oid, rngsubtype oid, rngmultitypid oid, rngcollation oid, \
+     rngsubopc oid, rngcanonical regproc, rngsubdiff regproc";
 const CAST: &str = "oid oid, castsource oid, casttarget oid, castfunc oid, castcontext char, \
      castmethod char";
 const COLLATION: &str = "oid oid, collname name, collnamespace oid, collowner oid, \
@@ -51,6 +53,13 @@ pub const RELATIONS: &[Builtin] = &[
         name: "pg_collation",
         columns: COLLATION,
         content: Content::Constant(collations),
+    },
+    Builtin {
+        number: 434,
+        schema: "pg_catalog",
+        name: "pg_range",
+        columns: RANGE,
+        content: Content::Constant(ranges),
     },
     Builtin {
         number: 209,
@@ -123,6 +132,15 @@ pub(super) fn collation(typ: &ScalarType) -> i64 {
     }
 }
 
+fn type_kind(typ: &ScalarType) -> &'static str {
+    match typ {
+        ScalarType::Unknown => "p",
+        ScalarType::Range(_) => "r",
+        ScalarType::Multirange(_) => "m",
+        _ => "b",
+    }
+}
+
 fn types() -> Vec<Row> {
     let shape = Shape::of(TYPE);
     let arrays = ScalarType::ALL
@@ -134,9 +152,10 @@ fn types() -> Vec<Row> {
         let (element, array) = match &typ {
             ScalarType::Array(element) => (element.oid().0, 0),
             ScalarType::Unknown => (0, 0),
+            ScalarType::Int2Vector => (ScalarType::Int2.oid().0, typ.array_oid().0),
+            ScalarType::OidVector => (ScalarType::Oid.oid().0, typ.array_oid().0),
             other => (0, other.array_oid().0),
         };
-        let pseudo = typ == ScalarType::Unknown;
         shape.row(&[
             ("oid", oid(typ.oid())),
             ("typname", Value::Text(&typ.pg_name())),
@@ -144,7 +163,7 @@ fn types() -> Vec<Row> {
             ("typowner", Value::Int(roles::oid(roles::SYSTEM))),
             ("typlen", Value::Int(i64::from(typ.type_length()))),
             ("typbyval", Value::Bool(by_value(&typ))),
-            ("typtype", Value::Text(if pseudo { "p" } else { "b" })),
+            ("typtype", Value::Text(type_kind(&typ))),
             ("typcategory", Value::Text(category(&typ))),
             ("typispreferred", Value::Bool(typ.is_preferred())),
             ("typisdefined", Value::Bool(true)),
@@ -158,6 +177,21 @@ fn types() -> Vec<Row> {
         ])
     })
     .collect()
+}
+
+/// What each range type is over, and its multirange type.
+fn ranges() -> Vec<Row> {
+    let shape = Shape::of(RANGE);
+    RangeKind::ALL
+        .into_iter()
+        .map(|kind| {
+            shape.row(&[
+                ("rngtypid", oid(ScalarType::Range(kind).oid())),
+                ("rngsubtype", oid(kind.subtype().oid())),
+                ("rngmultitypid", oid(ScalarType::Multirange(kind).oid())),
+            ])
+        })
+        .collect()
 }
 
 fn casts() -> Vec<Row> {

@@ -1,7 +1,7 @@
 //! Parts of dates and times: `extract`, `date_part`, `date_trunc`, `age`.
 
 use ethnum::I256;
-use tidemill_repr::{Datum, Interval, Numeric, SqlState};
+use tidemill_repr::{Datum, Interval, Numeric, SqlState, TimeTz};
 
 use crate::error::EvalError;
 use crate::function::Eval;
@@ -174,6 +174,24 @@ fn part_of_date(name: &str, days: i32) -> Result<Option<Numeric>, EvalError> {
         _ => date_part(unit, &fields).ok_or_else(|| not_supported(name, "date"))?,
     };
     Ok(Some(numeric_of(value)))
+}
+
+/// A part of a time with a zone: the offset is in seconds east of Greenwich.
+pub(in crate::functions) fn part_of_timetz(
+    name: &str,
+    value: TimeTz,
+) -> Result<Option<Numeric>, EvalError> {
+    let type_name = "time with time zone";
+    let unit = unit_of(name).ok_or_else(|| not_recognized(name, type_name))?;
+    let offset = -i128::from(value.zone);
+    let decimal = match unit {
+        "epoch" => (i128::from(value.utc_micros()), 6),
+        "timezone" => (offset, 0),
+        "timezone_hour" => (offset / 3600, 0),
+        "timezone_minute" => (offset / 60 % 60, 0),
+        _ => time_part(unit, value.micros).ok_or_else(|| not_supported(name, type_name))?,
+    };
+    Ok(Some(numeric_of(decimal)))
 }
 
 fn part_of_time(name: &str, micros: i64) -> Result<Option<Numeric>, EvalError> {

@@ -2,6 +2,8 @@
 
 use sqlparser::ast::{AccessExpr, Array, Expr, Query, Spanned, Subscript};
 use tidemill_expr::AggregateKind;
+use tidemill_expr::function::TypePattern;
+use tidemill_expr::resolve::element_of;
 use tidemill_plan::query::{ColumnRef, QueryAggregate};
 use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
@@ -152,7 +154,11 @@ impl ExprContext<'_> {
                     rest = after;
                 }
                 AccessExpr::Subscript(Subscript::Index { index }) => {
-                    if value.typ.scalar_type == ScalarType::Jsonb {
+                    if let ScalarType::List(_) = value.typ.scalar_type {
+                        let place = self.place(index)?;
+                        value = call_by_name(self.ctx, "list_subscript", vec![value, place])?;
+                        rest = after;
+                    } else if value.typ.scalar_type == ScalarType::Jsonb {
                         value = self.json_subscript(value, index)?;
                         rest = after;
                     } else {
@@ -183,6 +189,82 @@ impl ExprContext<'_> {
         }
     }
 
+    /// A place in a list.
+    fn place(&self, expr: &Expr) -> Result<TypedScalar, SqlError> {
+        let planned = self.plan(expr)?;
+        coerce_implicit(self.ctx, planned, &ScalarType::Int8)
+            .map_err(|error| self.ctx.locate(error, expr.span()))
+    }
+
+    /// `MAP[k => v, ..]`: keys and values in turn.
+    pub(super) fn map_of_pairs(&self, exprs: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for (at, expr) in exprs.iter().enumerate() {
+            let planned = self.plan(expr)?;
+            if at % 2 == 0 {
+                keys.push(
+                    coerce_implicit(self.ctx, planned, &ScalarType::Text)
+                        .map_err(|error| self.ctx.locate(error, expr.span()))?,
+                );
+            } else {
+                values.push(planned);
+            }
+        }
+        if keys.len() != values.len() {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "MAP needs a value for each key, as MAP['key' => value]",
+            ));
+        }
+        let (values, typ) = unify(self.ctx, "MAP", values)?;
+        let pairs = keys.into_iter().zip(values).flat_map(|(key, value)| [key.expr, value]);
+        let function = tidemill_expr::FunctionRef::by_id("map_build_pairs")
+            .ok_or_else(|| SqlError::internal("there is no map_build_pairs"))?;
+        let typ = ColumnType::new(ScalarType::Map(Box::new(typ.scalar_type))).nullable(false);
+        let expr = QueryScalar::Call { function, arguments: pairs.collect(), typ: typ.clone() };
+        Ok(TypedScalar { expr, typ })
+    }
+
+    /// `list_n_layers(x)`: how deep lists lie in lists, which the type tells.
+    pub(super) fn layers(&self, exprs: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        let [expr] = exprs else {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_FUNCTION,
+                "function list_n_layers() needs one argument",
+            ));
+        };
+        let value = self.plan(expr)?;
+        let mut depth = 0;
+        let mut typ = &value.typ.scalar_type;
+        while let ScalarType::List(element) = typ {
+            depth += 1;
+            typ = element;
+        }
+        if depth == 0 {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_FUNCTION,
+                format!("function list_n_layers({typ}) does not exist"),
+            ));
+        }
+        let layers = literal::literal(Datum::Int(depth), ScalarType::Int4);
+        let missing = QueryScalar::IsNull(Box::new(value.expr));
+        let none = literal::null(ScalarType::Int4).expr;
+        let expr = QueryScalar::If(Box::new(missing), Box::new(none), Box::new(layers.expr));
+        Ok(TypedScalar { expr, typ: ColumnType::new(ScalarType::Int4) })
+    }
+
+    /// Vectors are arrays.
+    fn array_value(&self, value: TypedScalar) -> Result<TypedScalar, SqlError> {
+        match value.typ.scalar_type {
+            ScalarType::Int2Vector | ScalarType::OidVector => {
+                let typ = element_of(&TypePattern::AnyArray, &value.typ.scalar_type);
+                let array = ScalarType::Array(Box::new(typ.unwrap_or(ScalarType::Text)));
+                coerce_implicit(self.ctx, value, &array)
+            }
+            _ => Ok(value),
+        }
+    }
+
     fn index(&self, expr: &Expr) -> Result<TypedScalar, SqlError> {
         let planned = self.plan(expr)?;
         coerce_implicit(self.ctx, planned, &ScalarType::Int4).map_err(|_| {
@@ -200,6 +282,7 @@ impl ExprContext<'_> {
         indexes: &[&Expr],
         root: &Expr,
     ) -> Result<TypedScalar, SqlError> {
+        let value = self.array_value(value)?;
         self.require_array(&value, root)?;
         let mut arguments = vec![value];
         for index in indexes {
@@ -216,6 +299,15 @@ impl ExprContext<'_> {
         upper: Option<&Expr>,
         root: &Expr,
     ) -> Result<TypedScalar, SqlError> {
+        if let ScalarType::List(_) = value.typ.scalar_type {
+            let bound = |bound: Option<&Expr>| match bound {
+                Some(expr) => self.place(expr),
+                None => Ok(literal::null(ScalarType::Int8)),
+            };
+            let arguments = vec![value, bound(lower)?, bound(upper)?];
+            return call_by_name(self.ctx, "list_slice", arguments);
+        }
+        let value = self.array_value(value)?;
         self.require_array(&value, root)?;
         let bound = |bound: Option<&Expr>, function: &str| match bound {
             Some(expr) => self.index(expr),

@@ -125,6 +125,8 @@ impl ExprContext<'_> {
             "normalize" if arguments.len() == 2 => self.normalize(&arguments),
             "coalesce" => self.coalesce(&arguments),
             "nullif" => self.null_if(&arguments),
+            "map_build_pairs" => self.map_of_pairs(&arguments),
+            "list_n_layers" => self.layers(&arguments),
             _ => match self.session_function(&name, &arguments, span)? {
                 Some(value) => Ok(value),
                 None => match self.catalog_function(&name, &arguments)? {

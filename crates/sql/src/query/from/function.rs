@@ -9,7 +9,6 @@ use sqlparser::ast::{
     TableAliasColumnDef,
 };
 use sqlparser::tokenizer::Span;
-use tidemill_expr::function::TypePattern;
 use tidemill_expr::resolve;
 use tidemill_expr::table_function::{Part, TableFunctionRef, in_lock_step, single_value};
 use tidemill_plan::query::ColumnRef;
@@ -396,27 +395,16 @@ pub(in crate::query) fn function_columns(
     shown: &str,
 ) -> Vec<(String, ColumnType)> {
     let definition = resolved.definition;
-    let mut element = None;
-    for (pattern, typ) in definition.arguments.iter().zip(&resolved.arguments) {
-        match (pattern, typ) {
-            (TypePattern::AnyArray, ScalarType::Array(inner)) => element = Some((**inner).clone()),
-            (TypePattern::AnyElement, typ) => element = element.or_else(|| Some(typ.clone())),
-            _ => {}
-        }
-    }
-    let element = element.unwrap_or(ScalarType::Text);
+    let mut arguments = definition.arguments.iter().zip(&resolved.arguments);
+    let element = arguments
+        .find_map(|(pattern, typ)| resolve::element_of(pattern, typ))
+        .unwrap_or(ScalarType::Text);
     definition
         .columns
         .iter()
         .map(|(name, pattern)| {
-            let typ = match pattern {
-                TypePattern::Is(typ) => typ.clone(),
-                TypePattern::ArrayOf(typ) => ScalarType::Array(Box::new(typ.clone())),
-                TypePattern::Any | TypePattern::AnyElement | TypePattern::AnyNonArray => {
-                    element.clone()
-                }
-                TypePattern::AnyArray => ScalarType::Array(Box::new(element.clone())),
-            };
+            let typ = resolve::concrete(pattern, &element, &element);
+            let typ = typ.unwrap_or_else(|| element.clone());
             let name = if name.is_empty() { shown } else { name };
             (name.to_owned(), ColumnType::new(typ))
         })
