@@ -260,6 +260,10 @@ pub fn format_into(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings,
         let _ = write!(out, "{named}");
         return;
     }
+    // They have one oid each, whatever is in them.
+    if let (ScalarType::Regtype, Datum::Int(oid @ (16_384 | 16_385))) = (typ, datum) {
+        return out.push_str(if *oid == 16_384 { "list" } else { "map" });
+    }
     match datum {
         Datum::Null => {}
         Datum::Bool(value) => out.push(if *value { 't' } else { 'f' }),

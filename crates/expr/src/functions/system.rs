@@ -48,6 +48,10 @@ fn pseudo(oid: u32) -> &'static str {
         2283 => "anyelement",
         2776 => "anynonarray",
         3831 => "anyrange",
+        16_384 => "list",
+        16_385 => "map",
+        16_386 => "anylist",
+        16_387 => "anymap",
         4537 => "anymultirange",
         _ => "???",
     }
