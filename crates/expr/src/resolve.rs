@@ -10,7 +10,9 @@ mod choice;
 use tidemill_repr::{ScalarType, SqlError, SqlState};
 
 pub use casts::{
-    CastPath, TEXT_TO_TYPED, TYPED_TO_TEXT, type_argument, can_coerce, cast, common_type, typmod_cast};
+    CastPath, TEXT_TO_TYPED, TYPED_TO_TEXT, can_coerce, cast, common_type, type_argument,
+    typmod_cast,
+};
 
 use crate::function::{Function, FunctionRef, Operator, TypePattern};
 use crate::functions;

@@ -83,9 +83,7 @@ fn samples(typ: &ScalarType) -> Vec<Row> {
         ScalarType::Int2 => ints(&[0, 1, -1, i64::from(i16::MIN), i64::from(i16::MAX)]),
         ScalarType::Int4 => ints(&[0, 1, 2, -1, 7, i64::from(i32::MIN), i64::from(i32::MAX)]),
         ScalarType::Int8 => ints(&[0, 1, -1, 100, i64::MIN, i64::MAX]),
-        ScalarType::Oid | ScalarType::Xid | ScalarType::UInt4 => {
-            ints(&[0, 1, i64::from(u32::MAX)])
-        }
+        ScalarType::Oid | ScalarType::Xid | ScalarType::UInt4 => ints(&[0, 1, i64::from(u32::MAX)]),
         reg if reg.is_reg() => ints(&[0, 1, i64::from(u32::MAX)]),
         ScalarType::UInt2 => ints(&[0, 1, i64::from(u16::MAX)]),
         ScalarType::Money => ints(&[0, 150, -1, i64::MIN, i64::MAX]),

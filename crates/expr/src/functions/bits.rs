@@ -14,15 +14,15 @@ use crate::scalar::EvalContext;
 /// The longest bit string.
 const MAX_BITS: u32 = i32::MAX as u32 - 7;
 
+/// The longest bit string that a type allows.
+const MAX_TYPE_BITS: u32 = 83_886_080;
+
 fn made<'a>(made: &Bits, context: EvalContext<'a>) -> Evaluated<'a> {
     let bytes = context.arena.alloc_slice_copy(&made.bytes);
     Ok(Datum::Bits(BitsRef { length: made.length, bytes }))
 }
 
-fn from_bits<'a>(
-    all: impl IntoIterator<Item = bool>,
-    context: EvalContext<'a>,
-) -> Evaluated<'a> {
+fn from_bits<'a>(all: impl IntoIterator<Item = bool>, context: EvalContext<'a>) -> Evaluated<'a> {
     made(&Bits::collect(all), context)
 }
 
@@ -87,7 +87,8 @@ fn overlay<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     }
     let before = part(value, 1, Some(start - 1))?;
     let after = part(value, start.saturating_add(length), None)?;
-    let all = before.as_ref().iter().chain(new.iter()).chain(after.as_ref().iter()).collect::<Vec<_>>();
+    let all =
+        before.as_ref().iter().chain(new.iter()).chain(after.as_ref().iter()).collect::<Vec<_>>();
     from_bits(all, context)
 }
 
@@ -101,10 +102,26 @@ fn position(value: BitsRef<'_>, wanted: BitsRef<'_>) -> i64 {
     found.map_or(0, |at| i64::from(at) + 1)
 }
 
+fn too_long() -> EvalError {
+    EvalError::invalid(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        format!("bit string length exceeds the maximum allowed ({MAX_TYPE_BITS})"),
+    )
+}
+
 /// An integer as so many bits: cut on the left, or with its sign before it.
 fn of_int<'a>(value: i64, length: i64, context: EvalContext<'a>) -> Evaluated<'a> {
-    let length = if (1..=i64::from(MAX_BITS)).contains(&length) { length } else { 1 };
-    from_bits((0..length).rev().map(|at| value >> at.min(63) & 1 == 1), context)
+    let length = if length < 1 { 1 } else { length };
+    let length = u32::try_from(length).ok().filter(|length| *length <= MAX_TYPE_BITS);
+    let length = length.ok_or_else(too_long)?;
+    // Aligned to whole bytes, written from the right.
+    let mut rest = i128::from(value) << ((8 - length % 8) % 8);
+    let mut bytes = vec![0; length.div_ceil(8) as usize];
+    for byte in bytes.iter_mut().rev() {
+        *byte = (rest & 0xff) as u8;
+        rest >>= 8;
+    }
+    made(&Bits { length, bytes }, context)
 }
 
 fn to_int<'a>(value: BitsRef<'a>, width: u32, type_name: &str) -> Evaluated<'a> {
@@ -138,7 +155,15 @@ fn fitted<'a>(a: &[Datum<'a>], context: EvalContext<'a>, varying: bool) -> Evalu
             )
         });
     }
-    from_bits((0..limit).map(|at| value.get(at).unwrap_or(false)), context)
+    if limit > MAX_TYPE_BITS {
+        return Err(too_long());
+    }
+    let mut bytes = value.bytes.to_vec();
+    bytes.resize(limit.div_ceil(8) as usize, 0);
+    if let (Some(last), 1..) = (bytes.last_mut(), limit % 8) {
+        *last &= 0xff << (8 - limit % 8);
+    }
+    made(&Bits { length: limit, bytes }, context)
 }
 
 pub(super) fn define(d: &mut Definitions) {

@@ -29,7 +29,7 @@ fn subscript<'a>(a: &[Datum<'a>]) -> Evaluated<'a> {
     let mut value = a.first().copied().unwrap_or(Datum::Null);
     for at in 1..a.len() {
         let Datum::List(list) = value else { return Ok(Datum::Null) };
-        let place = usize::try_from(int(a, at)? - 1).unwrap_or(usize::MAX);
+        let place = usize::try_from(int(a, at)?.saturating_sub(1)).unwrap_or(usize::MAX);
         value = list.iter().nth(place).unwrap_or(Datum::Null);
     }
     Ok(value)

@@ -80,13 +80,8 @@ fn keys<'a>(a: &[Datum<'a>]) -> Result<(RowRef<'a>, Vec<Option<&'a str>>), EvalE
 }
 
 pub(super) fn define(d: &mut Definitions) {
-    d.add(
-        "map_build_pairs",
-        "map_build_pairs(variadic any) -> anymap",
-        of_pairs,
-        "MAP[..].",
-    )
-    .sees_null();
+    d.add("map_build_pairs", "map_build_pairs(variadic any) -> anymap", of_pairs, "MAP[..].")
+        .sees_null();
     let records: Eval = |a, c| of_records(list(a, 0)?, c);
     let doc = "A map of a list of records of a key and a value.";
     d.add("map_build", "map_build(anylist) -> anymap", records, doc);
@@ -103,8 +98,13 @@ pub(super) fn define(d: &mut Definitions) {
         let all = keys.iter().all(|key| key.is_some_and(|key| value_of(map, key).is_some()));
         Ok(Datum::Bool(all))
     };
-    d.add("map_exists_all", "map_exists_all(anymap, text[]) -> bool", all, "Whether all are there.")
-        .operator("?&");
+    d.add(
+        "map_exists_all",
+        "map_exists_all(anymap, text[]) -> bool",
+        all,
+        "Whether all are there.",
+    )
+    .operator("?&");
     let any: Eval = |a, _| {
         let (map, keys) = keys(a)?;
         let any = keys.iter().flatten().any(|key| value_of(map, key).is_some());

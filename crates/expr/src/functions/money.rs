@@ -60,7 +60,13 @@ pub(super) fn define(d: &mut Definitions) {
     };
     d.add("cash_div_cash", "cash_div_cash(money, money) -> float8", ratio, "Quotient.")
         .operator("/");
-    for (name, typ) in [("flt8", "float8"), ("flt4", "float4"), ("int8", "int8"), ("int4", "int4"), ("int2", "int2")] {
+    for (name, typ) in [
+        ("flt8", "float8"),
+        ("flt4", "float4"),
+        ("int8", "int8"),
+        ("int4", "int4"),
+        ("int2", "int2"),
+    ] {
         let id = format!("cash_mul_{name}");
         let left: Eval = |a, _| product(a, 0, 1);
         d.add(&id, &format!("{id}(money, {typ}) -> money"), left, "Product.").operator("*");
@@ -95,11 +101,9 @@ fn define_casts(d: &mut Definitions) {
         let cents = value.mul(&hundred())?.round(0)?.to_i64();
         cents.map(Datum::Int).ok_or_else(|| out_of_range("bigint"))
     };
-    d.add("numeric_cash", "money(numeric) -> money", of_numeric, doc)
-        .cast(CastContext::Assignment);
-    let of_int: Eval = |a, _| {
-        int(a, 0)?.checked_mul(100).map(Datum::Int).ok_or_else(|| out_of_range("bigint"))
-    };
+    d.add("numeric_cash", "money(numeric) -> money", of_numeric, doc).cast(CastContext::Assignment);
+    let of_int: Eval =
+        |a, _| int(a, 0)?.checked_mul(100).map(Datum::Int).ok_or_else(|| out_of_range("bigint"));
     d.add("int4_cash", "money(int4) -> money", of_int, doc).cast(CastContext::Assignment);
     d.add("int8_cash", "money(int8) -> money", of_int, doc).cast(CastContext::Assignment);
 }

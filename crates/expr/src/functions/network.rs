@@ -56,11 +56,7 @@ fn difference<'a>(left: Inet, right: Inet) -> Evaluated<'a> {
     i64::try_from(bytes).map(Datum::Int).map_err(|_| out_of_range())
 }
 
-fn paired<'a>(
-    a: &[Datum<'a>],
-    name: &str,
-    join: fn(u128, u128) -> u128,
-) -> Evaluated<'a> {
+fn paired<'a>(a: &[Datum<'a>], name: &str, join: fn(u128, u128) -> u128) -> Evaluated<'a> {
     let (left, right) = (inet(a, 0)?, inet(a, 1)?);
     if left.is_v4() != right.is_v4() {
         return Err(bad_parameter(format!("cannot {name} inet values of different sizes")));

@@ -188,10 +188,7 @@ fn construct<'a>(kind: RangeKind, a: &[Datum<'a>], context: EvalContext<'a>) -> 
         "(]" => (false, true),
         "()" => (false, false),
         _ => {
-            return Err(EvalError::invalid(
-                SqlState::SYNTAX_ERROR,
-                "invalid range bound flags",
-            ));
+            return Err(EvalError::invalid(SqlState::SYNTAX_ERROR, "invalid range bound flags"));
         }
     };
     let bound = |at: usize, inclusive: bool| match a.get(at) {
@@ -257,8 +254,7 @@ pub(super) fn define(d: &mut Definitions) {
 
 fn define_ends(d: &mut Definitions) {
     for (prefix, pattern) in [("range", "anyrange"), ("multirange", "anymultirange")] {
-        let lower: Eval =
-            |a, _| Ok(end(a, false).map_or(Datum::Null, |bound| bound.value));
+        let lower: Eval = |a, _| Ok(end(a, false).map_or(Datum::Null, |bound| bound.value));
         let doc = "The lower bound; NULL if there is none.";
         d.add(&format!("{prefix}_lower"), &format!("lower({pattern}) -> anyelement"), lower, doc);
         let upper: Eval = |a, _| Ok(end(a, true).map_or(Datum::Null, |bound| bound.value));
@@ -335,8 +331,7 @@ fn define_tests(d: &mut Definitions) {
                     ("range", "range") => format!("range_{suffix}"),
                     (left, right) => format!("{left}_{suffix}_{right}"),
                 };
-                d.add(&id, &format!("{id}({left}, {right}) -> bool"), eval, doc)
-                    .operator(operator);
+                d.add(&id, &format!("{id}({left}, {right}) -> bool"), eval, doc).operator(operator);
             }
         }
     }
@@ -383,8 +378,7 @@ fn define_sets(d: &mut Definitions) {
     };
     let intersect: Eval = |a, c| {
         let (left, right) = both(a);
-        let found =
-            left.iter().flat_map(|one| right.iter().filter_map(|two| common(*one, *two)));
+        let found = left.iter().flat_map(|one| right.iter().filter_map(|two| common(*one, *two)));
         Ok(multirange_of(found.collect::<Vec<_>>(), c))
     };
     let sets: [(&str, &str, Eval, &str); 3] = [
@@ -417,10 +411,8 @@ pub(crate) fn intersection_of<'a>(
     let mut left = parts(Some(&first));
     for value in values {
         let right = parts(Some(&value));
-        left = left
-            .iter()
-            .flat_map(|one| right.iter().filter_map(|two| common(*one, *two)))
-            .collect();
+        left =
+            left.iter().flat_map(|one| right.iter().filter_map(|two| common(*one, *two))).collect();
     }
     match first {
         Datum::Range(_) => range_of(&encoded(left.first().copied()), context),

@@ -9,8 +9,8 @@ use crate::functions::Definitions;
 use crate::functions::arguments::{
     Evaluated, bad_parameter, date, int4, interval, text, time, timestamptz, timetz,
 };
-use crate::functions::datetime::fields::part_of_timetz;
 use crate::functions::datetime::calendar::{offset_at, overflow, zone};
+use crate::functions::datetime::fields::part_of_timetz;
 
 /// The same moment of the day in another zone, in seconds west of Greenwich.
 fn in_zone<'a>(value: TimeTz, zone: i32) -> Evaluated<'a> {
@@ -115,9 +115,7 @@ fn define_casts(d: &mut Definitions) {
         let zone = zone_named(text(a, 1)?)?;
         Ok(Datum::TimeTz(TimeTz { micros: time(a, 0)?, zone }))
     };
-    d.add("time_timetz", "timetz(time) -> timetz", of_time, doc)
-        .zone()
-        .cast(CastContext::Implicit);
+    d.add("time_timetz", "timetz(time) -> timetz", of_time, doc).zone().cast(CastContext::Implicit);
     let to_time: Eval = |a, _| Ok(Datum::Time(timetz(a, 0)?.micros));
     d.add("timetz_time", "time(timetz) -> time", to_time, doc).cast(CastContext::Assignment);
     let of_moment: Eval = |a, _| of_timestamptz(timestamptz(a, 0)?, text(a, 1)?);

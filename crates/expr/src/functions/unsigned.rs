@@ -182,9 +182,8 @@ fn define_ticks(d: &mut Definitions) {
         let signature = format!("mz_timestamp({from}) -> mz_timestamp");
         d.add(&id, &signature, eval, doc).cast(context);
     }
-    let dated: Eval = |a, _| {
-        tick(timestamp_to_ticks(i64::from(date(a, 0)?).saturating_mul(86_400_000_000)))
-    };
+    let dated: Eval =
+        |a, _| tick(timestamp_to_ticks(i64::from(date(a, 0)?).saturating_mul(86_400_000_000)));
     d.add("date_mz_timestamp", "mz_timestamp(date) -> mz_timestamp", dated, doc).cast(Implicit);
     let doc = "The time of a tick.";
     let to: Eval = |a, _| Ok(Datum::Timestamp(stamp(unsigned(a, 0)?)?));
@@ -198,9 +197,8 @@ fn define_ticks(d: &mut Definitions) {
     d.add("mz_timestamp_numeric", "numeric(mz_timestamp) -> numeric", to, doc).cast(Explicit);
     let to: Eval = |a, _| Ok(Datum::UInt(unsigned(a, 0)?));
     d.add("mz_timestamp_uint8", "uint8(mz_timestamp) -> uint8", to, doc).cast(Explicit);
-    let to: Eval = |a, _| {
-        i64::try_from(unsigned(a, 0)?).map(Datum::Int).map_err(|_| out_of_range("bigint"))
-    };
+    let to: Eval =
+        |a, _| i64::try_from(unsigned(a, 0)?).map(Datum::Int).map_err(|_| out_of_range("bigint"));
     d.add("mz_timestamp_int8", "int8(mz_timestamp) -> int8", to, doc).cast(Explicit);
 }
 

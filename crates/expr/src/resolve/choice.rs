@@ -1,8 +1,8 @@
 //! One among candidates: exact matches, then preferred types, then what untyped arguments
 //! suggest.
 
-use tidemill_repr::{RangeKind, ScalarType};
 use tidemill_repr::types::TypeCategory;
+use tidemill_repr::{RangeKind, ScalarType};
 
 use crate::function::TypePattern;
 use crate::resolve::casts::{can_coerce, common_type};
@@ -152,11 +152,8 @@ pub(super) fn element_of(pattern: &TypePattern, typ: &ScalarType) -> Option<Scal
 /// The type that `AnyElement` stands for in a call; text where nothing tells. None if the
 /// arguments do not agree.
 fn bind(patterns: &[TypePattern], given: &[ScalarType]) -> Option<ScalarType> {
-    let elements: Vec<ScalarType> = patterns
-        .iter()
-        .zip(given)
-        .filter_map(|(pattern, typ)| element_of(pattern, typ))
-        .collect();
+    let elements: Vec<ScalarType> =
+        patterns.iter().zip(given).filter_map(|(pattern, typ)| element_of(pattern, typ)).collect();
     let ranges = patterns
         .iter()
         .any(|pattern| matches!(pattern, TypePattern::AnyRange | TypePattern::AnyMultirange));

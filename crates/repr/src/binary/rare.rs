@@ -28,9 +28,7 @@ const UPPER_UNBOUNDED: u8 = 0x10;
 pub(super) fn decode_timetz(reader: &mut Reader<'_>, typmod: i32) -> Result<TimeTz, SqlError> {
     let micros = reader.i64()?;
     let zone = reader.i32()?;
-    let overflow = |message: &str| {
-        SqlError::new(crate::SqlState::DATETIME_FIELD_OVERFLOW, message)
-    };
+    let overflow = |message: &str| SqlError::new(crate::SqlState::DATETIME_FIELD_OVERFLOW, message);
     if !(0..=DAY).contains(&micros) {
         return Err(overflow("time out of range"));
     }
@@ -70,8 +68,8 @@ pub(super) fn decode_bits(
     reader: &mut Reader<'_>,
     row: &mut RowBuilder,
 ) -> Result<(), SqlError> {
-    let length = u32::try_from(reader.i32()?)
-        .map_err(|_| wrong("invalid length in external bit string"))?;
+    let length =
+        u32::try_from(reader.i32()?).map_err(|_| wrong("invalid length in external bit string"))?;
     check_length(typ, typmod, length)?;
     let mut bytes = reader.take(length.div_ceil(8) as usize)?.to_vec();
     if !reader.bytes.is_empty() {
@@ -121,10 +119,7 @@ pub(super) fn encode_inet(inet: &Inet, cidr: bool, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn decode_hardware(
-    reader: &mut Reader<'_>,
-    typ: &ScalarType,
-) -> Result<u64, SqlError> {
+pub(super) fn decode_hardware(reader: &mut Reader<'_>, typ: &ScalarType) -> Result<u64, SqlError> {
     let whole = |bytes: &[u8]| bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
     let short = *typ == ScalarType::Macaddr || reader.bytes.len() == 6;
     let value = whole(reader.take(if short { 6 } else { 8 })?);

@@ -54,8 +54,9 @@ fn is_empty(bounds: Bounds<'_>) -> Result<bool, SqlError> {
 
 /// The next value of a discrete type; None for what has none.
 fn next(kind: RangeKind, value: Datum<'_>) -> Result<Option<Datum<'static>>, SqlError> {
-    let out_of_range =
-        |name: &str| SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{name} out of range"));
+    let out_of_range = |name: &str| {
+        SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{name} out of range"))
+    };
     match (kind, value) {
         (RangeKind::Int4, Datum::Int(value)) => match i32::try_from(value + 1) {
             Ok(next) => Ok(Some(Datum::Int(i64::from(next)))),

@@ -23,9 +23,8 @@ fn is_space(c: char) -> bool {
 /// The inside of the braces.
 fn inside<'t>(typ: &str, text: &'t str) -> Result<&'t str, SqlError> {
     let body = text.trim_matches(is_space);
-    let inner = body
-        .strip_prefix('{')
-        .ok_or_else(|| wrong(typ, text, "Value must start with \"{\"."))?;
+    let inner =
+        body.strip_prefix('{').ok_or_else(|| wrong(typ, text, "Value must start with \"{\"."))?;
     inner.strip_suffix('}').ok_or_else(|| wrong(typ, text, "Value must end with \"}\"."))
 }
 
@@ -189,12 +188,7 @@ fn push_quoted(text: &str, out: &mut String) {
     out.push('"');
 }
 
-fn push_datum_text(
-    datum: &Datum<'_>,
-    typ: &ScalarType,
-    settings: &TextSettings,
-    out: &mut String,
-) {
+fn push_datum_text(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings, out: &mut String) {
     match datum {
         Datum::Null => out.push_str("NULL"),
         Datum::List(_) | Datum::Map(_) => format_into(datum, typ, settings, out),

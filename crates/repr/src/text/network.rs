@@ -37,11 +37,8 @@ fn parse_v4(text: &str, cidr: bool) -> Option<Inet> {
     let mut octets = [0u8; 4];
     let mut count = 0u32;
     // A point may end the address of a network.
-    let address = if cidr || bits.is_some() {
-        address.strip_suffix('.').unwrap_or(address)
-    } else {
-        address
-    };
+    let address =
+        if cidr || bits.is_some() { address.strip_suffix('.').unwrap_or(address) } else { address };
     for part in address.split('.') {
         *octets.get_mut(count as usize)? = u8::try_from(digits(part)?).ok()?;
         count += 1;
@@ -133,15 +130,9 @@ pub fn parse_macaddr(text: &str) -> Result<u64, SqlError> {
             return Ok(value);
         }
     }
-    let shape: String =
-        body.chars().map(|c| if c.is_ascii_hexdigit() { 'h' } else { c }).collect();
-    let known = [
-        "hhhhhh:hhhhhh",
-        "hhhhhh-hhhhhh",
-        "hhhh.hhhh.hhhh",
-        "hhhh-hhhh-hhhh",
-        "hhhhhhhhhhhh",
-    ];
+    let shape: String = body.chars().map(|c| if c.is_ascii_hexdigit() { 'h' } else { c }).collect();
+    let known =
+        ["hhhhhh:hhhhhh", "hhhhhh-hhhhhh", "hhhh.hhhh.hhhh", "hhhh-hhhh-hhhh", "hhhhhhhhhhhh"];
     if !known.contains(&shape.as_str()) {
         return Err(invalid());
     }

@@ -5,7 +5,7 @@ use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::range::build::{make_multirange, make_range};
 use crate::range::{MultirangeRef, RangeBound, RangeKind, RangeRef};
-use crate::row::{RowBuilder};
+use crate::row::RowBuilder;
 
 fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b

@@ -1,8 +1,8 @@
 //! Dates and times from text: what PostgreSQL reads with `DateStyle` ISO, MDY.
 
 use super::{
-    DAY, END_DATE, HOUR, MIN_DATE, MINUTE, SECOND, TimeTz, TimeZone, UNIX_EPOCH_DAYS, days_from_civil,
-    days_in_month, is_timestamp,
+    DAY, END_DATE, HOUR, MIN_DATE, MINUTE, SECOND, TimeTz, TimeZone, UNIX_EPOCH_DAYS,
+    days_from_civil, days_in_month, is_timestamp,
 };
 use crate::error::{SqlError, SqlState};
 
