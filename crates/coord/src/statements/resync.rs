@@ -46,6 +46,14 @@ fn source_of(catalog: &Catalog, id: ObjectId) -> Result<(Arc<Item>, Source), Sql
     }
 }
 
+/// A source that has failed reads nothing.
+pub(super) fn check_not_failed(session: &Session, source: &Item) -> Result<(), SqlError> {
+    let Some(error) = session.shared.sources.board.failure(source.id) else { return Ok(()) };
+    let message = format!("source \"{}\" has failed: {}", source.name.item, error.message);
+    Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+        .with_hint(format!("Run ALTER SOURCE {} RESYNC.", source.name)))
+}
+
 async fn resync_table(
     session: &mut Session,
     execution: &Execution<'_>,
@@ -55,12 +63,7 @@ async fn resync_table(
     let follows = table.source.as_ref();
     let follows = follows.ok_or_else(|| SqlError::internal("a table that follows no source"))?;
     let (source_item, source) = source_of(catalog, follows.source)?;
-    if let Some(error) = session.shared.sources.board.failure(source_item.id) {
-        let name = &source_item.name.item;
-        let message = format!("source \"{name}\" has failed: {}", error.message);
-        return Err(SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
-            .with_hint(format!("Run ALTER SOURCE {} RESYNC.", source_item.name)));
-    }
+    check_not_failed(session, &source_item)?;
     let connection = upstream_connection(&session.shared, catalog, source.connection)?;
     let described = postgres::describe(&connection, &source.publication).await?;
     check_unchanged(session, execution)?;

@@ -156,6 +156,7 @@ pub(crate) async fn create_table(
     let Definition::Source(source) = &item.definition else {
         return Err(SqlError::internal("a source that is none"));
     };
+    super::resync::check_not_failed(session, &item)?;
     let connection = upstream_connection(&session.shared, &catalog, source.connection)?;
     let described = postgres::describe(&connection, &source.publication).await?;
     postgres::check_slots(&connection, 1).await?;

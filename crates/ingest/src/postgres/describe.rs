@@ -348,10 +348,14 @@ async fn read_tables(
          WHERE p.pubname = $1 ORDER BY 2, 3",
         published = if server_version >= 150_000 { "a.attname = ANY (p.attnames)" } else { "true" },
         membership = membership_sql(server_version),
-        partitions =
-            partitions_sql(server_version, &format!("array_agg({PARTITION_SQL} ORDER BY 1)")),
+        partitions = partitions_sql(
+            server_version,
+            "text[]",
+            &format!("array_agg({PARTITION_SQL} ORDER BY 1)")
+        ),
         odd = partitions_sql(
             server_version,
+            "text",
             "min(t.relid::regclass::text) FILTER (WHERE l.relreplident <> c.relreplident)"
         ),
     );
@@ -419,9 +423,10 @@ pub(crate) fn membership_sql(server_version: u32) -> String {
 pub(crate) const PARTITION_SQL: &str = "t.relid::oid::text || ':' || l.relfilenode::text";
 
 /// An aggregate over the partitions `t` (`l` in `pg_class`) that hold rows of root `c`.
-pub(crate) fn partitions_sql(server_version: u32, aggregate: &str) -> String {
+pub(crate) fn partitions_sql(server_version: u32, typ: &str, aggregate: &str) -> String {
     if server_version < 130_000 {
-        return "NULL".to_owned();
+        // Published by its partitions only.
+        return format!("(NULL::{typ})");
     }
     format!(
         "CASE WHEN c.relkind = 'p' THEN (SELECT {aggregate} FROM pg_partition_tree(c.oid) t \

@@ -547,10 +547,13 @@ impl Follower {
         let Some(table) = self.tables.get_mut(&id) else { return Ok(()) };
         let Some(catching) = table.catching.take() else { return Ok(()) };
         let (rows_read, bytes) = (catching.rows, catching.bytes);
+        // If the source is interrupted here the table is read again.
+        table.catching = Some(Catching::default());
         let caught_up = catching.catch_up(&self.sink, &table.work.config).await?;
         let CaughtUp { work, mut parts, mut rows } = match caught_up {
             Ok(caught_up) => caught_up,
             Err(error) => {
+                table.catching = None;
                 self.fail(id, error, commit);
                 return Ok(());
             }
@@ -574,6 +577,7 @@ impl Follower {
         }
         table.work = work;
         table.work.binding = None;
+        table.catching = None;
         table.state = State::Live;
         self.sink.status(id, SourceStatus::Running);
         Ok(())

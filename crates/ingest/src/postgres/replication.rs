@@ -252,6 +252,13 @@ impl ReplicationSession {
         })
     }
 
+    /// `server_version_num`, such as 150004.
+    pub(crate) async fn server_version(&mut self) -> Result<u32, SqlError> {
+        let rows = self.command("SELECT current_setting('server_version_num')").await?;
+        let version = rows.first().and_then(|row| row.first()).cloned().flatten();
+        Ok(version.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
     /// Which timelines a timeline came from, and where each was left.
     pub(crate) async fn timeline_history(
         &mut self,
@@ -275,6 +282,12 @@ impl ReplicationSession {
     ) -> Result<CreatedSlot, SqlError> {
         let slot = always_quote(name);
         let sql = match life {
+            // Its standbys keep the slot, too, if they are set up so.
+            SlotLife::Permanent if self.server_version().await? >= 170_000 => {
+                format!(
+                    "CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput (SNAPSHOT 'nothing', FAILOVER)"
+                )
+            }
             SlotLife::Permanent => {
                 format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput NOEXPORT_SNAPSHOT")
             }

@@ -258,9 +258,7 @@ impl Task {
             }
             replication = self.connect().await?;
         }
-        let version = replication.command("SELECT current_setting('server_version_num')").await?;
-        let version = version.first().and_then(|row| row.first()).cloned().flatten();
-        let version: u32 = version.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let version = replication.server_version().await?;
         let binary = version >= 140_000 && self.follower.takes_binary();
         check_slot(&mut replication, &self.config.slot, self.follower.position).await?;
         let process = replication.process();
@@ -445,7 +443,8 @@ impl Task {
                         self.follower.keepalive(wal_end, urgent).await?;
                     }
                 },
-                command = self.commands.recv() => {
+                // Not amid a transaction, of which a table would miss a part.
+                command = self.commands.recv(), if !self.follower.in_transaction() => {
                     let Some(command) = command else { return Ok(SessionEnd::Closed) };
                     self.command(command);
                     if binary && !self.follower.takes_binary() {

@@ -145,10 +145,11 @@ async fn read(
            AS published ON published.relid = c.oid \
          WHERE pub.pubname = $1 AND c.oid = ANY ($2)",
         membership = membership_sql(version),
-        partitions = partitions_sql(version, &format!("array_agg({PARTITION_SQL})")),
+        partitions = partitions_sql(version, "text[]", &format!("array_agg({PARTITION_SQL})")),
         // Made as a partition, or made as a table and attached later?
         attached = partitions_sql(
             version,
+            "text[]",
             &format!(
                 "array_agg({PARTITION_SQL}) FILTER (WHERE (SELECT i.xmin::text FROM pg_inherits i \
                  WHERE i.inhrelid = t.relid) IS DISTINCT FROM (SELECT y.xmin::text FROM pg_type y \
@@ -157,6 +158,7 @@ async fn read(
         ),
         odd = partitions_sql(
             version,
+            "text",
             "min(t.relid::regclass::text) FILTER (WHERE l.relreplident <> c.relreplident)"
         ),
     );
