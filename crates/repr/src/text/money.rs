@@ -84,7 +84,7 @@ pub fn format_money(cents: i64, out: &mut String) {
     // A hundredth of 2^63 fits.
     format_int((magnitude / 100) as i64, &mut whole);
     for (at, digit) in whole.chars().enumerate() {
-        if at > 0 && (whole.len() - at) % 3 == 0 {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
