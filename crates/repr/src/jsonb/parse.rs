@@ -34,6 +34,12 @@ fn invalid(detail: String) -> SqlError {
         .with_detail(detail)
 }
 
+#[cold]
+fn too_deep() -> SqlError {
+    SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
+        .with_detail(format!("JSON may be nested {MAX_DEPTH} levels deep."))
+}
+
 impl<'a> Parser<'a> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
@@ -78,16 +84,19 @@ impl<'a> Parser<'a> {
 
     fn value(&mut self, depth: usize) -> Result<(), SqlError> {
         if depth > MAX_DEPTH {
-            return Err(SqlError::new(
-                SqlState::STATEMENT_TOO_COMPLEX,
-                "stack depth limit exceeded",
-            )
-            .with_detail(format!("JSON may be nested {MAX_DEPTH} levels deep.")));
+            return Err(too_deep());
         }
         self.skip_space();
         match self.peek() {
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
+            _ => self.leaf(),
+        }
+    }
+
+    /// A value without others in it; apart, so that a level takes little of the stack.
+    fn leaf(&mut self) -> Result<(), SqlError> {
+        match self.peek() {
             Some(b'"') => {
                 if let Some(plain) = self.string()? {
                     self.builder.string(plain);
