@@ -80,6 +80,10 @@ pub(crate) async fn execute(
                 | Plan::Merge(_)
                 | Plan::Truncate(_)
         );
+        if lost && writes {
+            // What it lost against is found only when that is durable.
+            session.shared.wait_readable(session.shared.snapshot().tick).await?;
+        }
         if writes && turn.is_none() {
             turn = Some(Arc::clone(&turns).lock_owned().await);
         } else {
