@@ -93,7 +93,7 @@ fn home(
     } else {
         let scope = planner.scope.at_level(level);
         let scope = scope.ok_or_else(|| SqlError::internal("an aggregate of no query"))?;
-        if scope.sibling {
+        if scope.from {
             return Err(planner.ctx.error(
                 SqlState::GROUPING_ERROR,
                 "aggregate functions are not allowed in FROM clause of their own query level",

@@ -64,6 +64,7 @@ fn beside(left: &Item, around: &Rc<Scope>) -> Rc<Scope> {
         outer: around.outer.clone(),
         ctes: around.ctes.clone(),
         sibling: true,
+        from: true,
         ..left.scope.clone()
     };
     Rc::new(Scope { outer: Some(Rc::new(sibling)), ctes: around.ctes.clone(), ..Scope::default() })
@@ -420,7 +421,8 @@ fn plan_factor(
         }
         TableFactor::UNNEST { .. } => Err(ctx.unsupported("unnest WITH OFFSET", factor.span())),
         TableFactor::Derived { lateral, subquery, alias, sample: None } => {
-            let around = if *lateral { Rc::clone(around) } else { around.without_siblings() };
+            let around =
+                if *lateral { around.entered() } else { around.without_siblings().entered() };
             plan_derived(ctx, subquery, alias.as_ref(), &around)
         }
         TableFactor::NestedJoin { table_with_joins, alias } => {

@@ -30,6 +30,8 @@ pub struct Scope {
     pub(super) invisible: bool,
     /// What stands to the left in the same FROM, not a query around.
     pub(super) sibling: bool,
+    /// Whether these are names of a FROM that a query inside of it sees.
+    pub(super) from: bool,
     /// The WITH queries that can be named.
     pub(super) ctes: CteList,
     /// Of a scope around a subquery: what its place is.
@@ -249,6 +251,26 @@ impl Scope {
         match &self.outer {
             Some(outer) if outer.sibling => {
                 Rc::new(Scope { outer: Some(hide(outer)), ..(**self).clone() })
+            }
+            _ => Rc::clone(self),
+        }
+    }
+
+    /// The surroundings as a query sees them that stands there: what was to its left is now simply
+    /// around it, also for what is joined within.
+    pub(super) fn entered(self: &Rc<Scope>) -> Rc<Scope> {
+        fn settle(scope: &Rc<Scope>) -> Rc<Scope> {
+            if !scope.sibling {
+                return Rc::clone(scope);
+            }
+            let mut settled = (**scope).clone();
+            settled.sibling = false;
+            settled.outer = settled.outer.as_ref().map(settle);
+            Rc::new(settled)
+        }
+        match &self.outer {
+            Some(outer) if outer.sibling => {
+                Rc::new(Scope { outer: Some(settle(outer)), ..(**self).clone() })
             }
             _ => Rc::clone(self),
         }
