@@ -32,6 +32,7 @@ pub struct Item {
 
 /// What an object is. Parts that are `skip`ped by serde are plans, put back when the server
 /// starts.
+#[allow(clippy::large_enum_variant, reason = "one an object, behind an Arc")]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Definition {
     /// A base collection.

@@ -43,7 +43,11 @@ pub(crate) fn revealed(id: ObjectId) -> ObjectId {
     match id {
         ObjectId::Transient(number) if number >= HIDDEN => {
             let number = number - HIDDEN;
-            if number % 2 == 0 { ObjectId::User(number / 2) } else { ObjectId::System(number / 2) }
+            if number.is_multiple_of(2) {
+                ObjectId::User(number / 2)
+            } else {
+                ObjectId::System(number / 2)
+            }
         }
         other => other,
     }

@@ -222,7 +222,7 @@ impl Planning<'_> {
                         .collect::<Result<Vec<_>, _>>()?;
                     let planned = match row_of(&assignment.value) {
                         RowValue::Values(exprs) => {
-                            exprs.iter().map(|expr| plan(expr)).collect::<Result<Vec<_>, _>>()?
+                            exprs.iter().map(&plan).collect::<Result<Vec<_>, _>>()?
                         }
                         RowValue::Query(query) => {
                             let values = query::plan_row_subquery(context, scope, query)?;
