@@ -9,6 +9,7 @@
 //! relation can be read from one arrangement without a dataflow. What the optimiser knows of the
 //! catalog it asks of [`Definitions`]. Start reading at [`decorrelate`].
 
+pub mod advice;
 pub mod decorrelate;
 pub mod definitions;
 pub mod equality;

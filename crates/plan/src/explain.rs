@@ -9,10 +9,50 @@ mod relation;
 
 use tidemill_repr::ObjectId;
 
-pub use expressions::{aggregate_text, expression_text, query_expression_text, window_text};
+pub use expressions::{
+    aggregate_text, expression_text, named_text, query_expression_text, window_text,
+};
 
 use crate::physical::{DataflowDescription, PhysicalPlan};
 use crate::{Id, QueryExpr, RelationExpr};
+
+/// What is said of each operator of a relation beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// How many columns it has.
+    pub arity: bool,
+    /// The types of its columns; `?` where there may be NULL.
+    pub types: bool,
+    /// Sets of columns that are unique.
+    pub keys: bool,
+}
+
+impl Annotations {
+    /// What is said of a relation, behind its line.
+    fn of(self, relation: &RelationExpr) -> String {
+        if self == Annotations::default() {
+            return String::new();
+        }
+        let typ = relation.typ();
+        let mut parts = Vec::new();
+        if self.arity {
+            parts.push(format!("arity: {}", typ.arity()));
+        }
+        if self.types {
+            let of = |column: &tidemill_repr::ColumnType| {
+                let mark = if column.nullable { "?" } else { "" };
+                format!("{}{mark}", column.sql_name())
+            };
+            let types: Vec<String> = typ.columns.iter().map(of).collect();
+            parts.push(format!("types: \"({})\"", types.join(", ")));
+        }
+        if self.keys {
+            let keys: Vec<String> = typ.keys.iter().map(|key| format!("{key:?}")).collect();
+            parts.push(format!("keys: \"({})\"", keys.join(", ")));
+        }
+        format!(" // {{ {} }}", parts.join(", "))
+    }
+}
 
 /// Gives objects their names.
 pub type Namer<'n> = &'n dyn Fn(ObjectId) -> String;
@@ -36,6 +76,17 @@ pub fn explain_relation(relation: &RelationExpr, namer: Namer<'_>) -> String {
     text.lines
 }
 
+/// The same, with what is known of each operator.
+pub fn explain_annotated(
+    relation: &RelationExpr,
+    namer: Namer<'_>,
+    annotations: Annotations,
+) -> String {
+    let mut text = Text { annotations, ..Text::new(namer) };
+    relation::write(relation, &mut text);
+    text.lines
+}
+
 /// The text of a physical plan.
 pub fn explain_physical(plan: &PhysicalPlan, namer: Namer<'_>) -> String {
     let mut text = Text::new(namer);
@@ -43,20 +94,12 @@ pub fn explain_physical(plan: &PhysicalPlan, namer: Namer<'_>) -> String {
     text.lines
 }
 
-/// The text of a dataflow: its plans, then the indexes it uses.
+/// The text of a dataflow's plans.
 pub fn explain_dataflow(dataflow: &DataflowDescription, namer: Namer<'_>) -> String {
     let mut text = Text::new(namer);
     for (id, plan) in &dataflow.objects {
         text.line(format!("{}:", namer(*id)));
         text.deeper(|text| physical::write(plan, text));
-    }
-    if !dataflow.index_imports.is_empty() {
-        text.line("Used Indexes:".to_owned());
-        for import in &dataflow.index_imports {
-            let key = expressions::list(&import.key.0);
-            let line = format!("{} on {} ({key})", namer(import.index), namer(import.on));
-            text.deeper(|text| text.line(line));
-        }
     }
     text.lines
 }
@@ -64,13 +107,14 @@ pub fn explain_dataflow(dataflow: &DataflowDescription, namer: Namer<'_>) -> Str
 /// Lines that are being written.
 struct Text<'n> {
     namer: Namer<'n>,
+    annotations: Annotations,
     depth: usize,
     lines: String,
 }
 
 impl<'n> Text<'n> {
     fn new(namer: Namer<'n>) -> Text<'n> {
-        Text { namer, depth: 0, lines: String::new() }
+        Text { namer, annotations: Annotations::default(), depth: 0, lines: String::new() }
     }
 
     fn line(&mut self, line: String) {

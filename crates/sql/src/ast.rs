@@ -502,11 +502,13 @@ pub enum ExplainStage {
     Physical,
 }
 
-/// `EXPLAIN [(..)] [stage PLAN [WITH (..)] [AS TEXT] FOR] statement`
+/// `EXPLAIN [(..)] [stage PLAN [WITH (..)] [AS { TEXT | JSON }] FOR] statement`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Explain {
     /// Which form; None is the default.
     pub stage: Option<ExplainStage>,
+    /// `AS JSON`
+    pub as_json: bool,
     /// Options.
     pub options: Vec<NamedOption>,
     /// What is explained.

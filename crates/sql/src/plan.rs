@@ -6,6 +6,7 @@ mod write;
 use std::fmt;
 
 use tidemill_catalog::{Definition, Item, QualifiedName, Sequence};
+use tidemill_plan::explain::Annotations;
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::{ObjectId, RelationDesc, ScalarType, SqlState, Tick};
 
@@ -198,6 +199,10 @@ pub struct AsOfTick {
 pub struct ExplainPlan {
     /// Which form.
     pub stage: ExplainStage,
+    /// What is said of each operator beside it.
+    pub annotations: Annotations,
+    /// Whether the answer is JSON.
+    pub as_json: bool,
     /// What is explained.
     pub explainee: Box<Explained>,
 }
@@ -211,6 +216,8 @@ pub enum Explained {
     Relation(QueryExpr, RelationDesc),
     /// An existing view, materialized view or index.
     Object(ObjectId),
+    /// An index that is not there yet.
+    NewIndex(NewItem),
 }
 
 /// SUBSCRIBE. Its rows are (`mz_timestamp`, `mz_progressed` with PROGRESS, `mz_diff`, columns).

@@ -1,12 +1,18 @@
 //! EXPLAIN.
 
-use tidemill_catalog::{Catalog, Definition};
+mod indexes;
+mod json;
+
+use tidemill_catalog::{Catalog, CatalogChange, Definition};
 use tidemill_optimize::{Access, PeekPlan};
-use tidemill_plan::explain::{explain_dataflow, explain_physical, explain_query, explain_relation};
+use tidemill_plan::explain::{
+    explain_annotated, explain_dataflow, explain_physical, explain_query, expression_text,
+};
+use tidemill_plan::physical::Export;
 use tidemill_plan::{Finishing, QueryExpr};
 use tidemill_repr::{ColumnType, Datum, ObjectId, RelationDesc, Row, ScalarType, SqlError, Tick};
 use tidemill_sql::ast::ExplainStage;
-use tidemill_sql::plan::{ExplainPlan, Explained};
+use tidemill_sql::plan::{ExplainPlan, Explained, NewItem};
 
 use super::Execution;
 use super::select::bound;
@@ -21,15 +27,15 @@ pub(crate) fn explain(
     plan: &ExplainPlan,
 ) -> Result<Response, SqlError> {
     let catalog = session.catalog(&execution.snapshot);
+    let explaining = Explaining { session, catalog: &catalog, plan };
     let text = match &*plan.explainee {
         Explained::Select(select) => {
             let query = bound(&select.query, execution.parameters);
-            let mut text = query_text(session, &catalog, plan.stage, &query)?;
-            text.push_str(&finishing_text(&select.finishing, select.desc.arity()));
-            text
+            explaining.query(&query, &finishing_text(&select.finishing, select.desc.arity()))?
         }
-        Explained::Relation(query, _) => query_text(session, &catalog, plan.stage, query)?,
-        Explained::Object(id) => object_text(session, &catalog, plan.stage, *id)?,
+        Explained::Relation(query, _) => explaining.query(query, "")?,
+        Explained::Object(id) => explaining.object(*id)?,
+        Explained::NewIndex(item) => explaining.new_index(item)?,
     };
     let column = match plan.stage {
         ExplainStage::Raw => "Raw Plan",
@@ -37,53 +43,106 @@ pub(crate) fn explain(
         ExplainStage::Optimized => "Optimized Plan",
         ExplainStage::Physical => "Physical Plan",
     };
+    let text = if plan.as_json { json::json(&text) } else { text };
     let desc = RelationDesc::new([(column, ColumnType::new(ScalarType::Text).nullable(false))]);
     let row = Row::pack([Datum::Text(text.trim_end())]);
     Ok(Response::Rows(RowsResponse::ready(desc, "EXPLAIN", vec![row])))
 }
 
-fn query_text(
-    session: &Session,
-    catalog: &Catalog,
-    stage: ExplainStage,
-    query: &QueryExpr,
-) -> Result<String, SqlError> {
-    let namer = |id: ObjectId| read::item_name(catalog, id);
-    let shared = &session.shared;
-    let definitions = read::CatalogDefinitions::new(catalog, shared);
-    Ok(match stage {
-        ExplainStage::Raw => explain_query(query, &namer),
-        ExplainStage::Decorrelated => {
+/// One EXPLAIN.
+struct Explaining<'e> {
+    session: &'e Session,
+    catalog: &'e Catalog,
+    plan: &'e ExplainPlan,
+}
+
+impl Explaining<'_> {
+    /// The text of a query; `finishing` comes behind the plan.
+    fn query(&self, query: &QueryExpr, finishing: &str) -> Result<String, SqlError> {
+        let catalog = self.catalog;
+        let namer = |id: ObjectId| read::item_name(catalog, id);
+        let shared = &self.session.shared;
+        let definitions = read::CatalogDefinitions::new(catalog, shared);
+        let annotations = self.plan.annotations;
+        if self.plan.stage == ExplainStage::Raw {
+            return Ok(explain_query(query, &namer) + finishing);
+        }
+        if self.plan.stage == ExplainStage::Decorrelated {
             let relation = tidemill_optimize::decorrelate::decorrelate(query, &definitions)?;
-            explain_relation(&relation, &namer)
+            return Ok(explain_annotated(&relation, &namer, annotations) + finishing);
         }
-        ExplainStage::Optimized => {
-            let relation = tidemill_optimize::optimize(query, &definitions)?;
-            let plan = read::plan_read(shared, catalog, query, Tick::MAX, None)?;
-            format!("{}{}", way_text(catalog, &plan.way), explain_relation(&relation, &namer))
+        let relation = tidemill_optimize::optimize(query, &definitions)?;
+        let notices = indexes::notices(catalog, &relation, &definitions);
+        let way = read::plan_read(shared, catalog, query, Tick::MAX, None)?.way;
+        let head = way_text(catalog, &way);
+        let (plan, used) = match way {
+            Way::Peek(peek) => {
+                let text = explain_annotated(&relation, &namer, annotations);
+                (text, indexes::of_peek(catalog, &peek))
+            }
+            Way::Dataflow(planned) | Way::AtTick(planned) => {
+                let id = ObjectId::Transient(0);
+                let dataflow = read::relation_dataflow(shared, catalog, planned, id, Tick::MAX)?;
+                let used = indexes::of_dataflow(catalog, &dataflow);
+                let text = match self.plan.stage {
+                    ExplainStage::Optimized => explain_annotated(&relation, &namer, annotations),
+                    _ => {
+                        let plans = dataflow.objects.iter();
+                        plans.map(|(_, plan)| explain_physical(plan, &namer)).collect()
+                    }
+                };
+                (text, used)
+            }
+        };
+        Ok(format!("{head}{plan}{finishing}{used}{notices}"))
+    }
+
+    /// The text of what is in the catalog.
+    fn object(&self, id: ObjectId) -> Result<String, SqlError> {
+        let item = super::ddl::item_of(self.catalog, id)?;
+        let maintained =
+            matches!(item.definition, Definition::Index(_) | Definition::MaterializedView(_));
+        if self.plan.stage == ExplainStage::Physical && maintained {
+            return self.maintained(id);
         }
-        ExplainStage::Physical => {
-            let plan = read::plan_read(shared, catalog, query, Tick::MAX, None)?;
-            let head = way_text(catalog, &plan.way);
-            match plan.way {
-                Way::Peek(_) => {
-                    let relation = tidemill_optimize::optimize(query, &definitions)?;
-                    format!("{head}{}", explain_relation(&relation, &namer))
-                }
-                Way::Dataflow(relation) | Way::AtTick(relation) => {
-                    let id = ObjectId::Transient(0);
-                    let dataflow =
-                        read::relation_dataflow(shared, catalog, relation, id, Tick::MAX)?;
-                    let plans: Vec<String> = dataflow
-                        .objects
-                        .iter()
-                        .map(|(_, plan)| explain_physical(plan, &namer))
-                        .collect();
-                    format!("{head}{}", plans.join("\n"))
-                }
+        let viewed = match &item.definition {
+            Definition::Index(index) => super::ddl::item_of(self.catalog, index.on)?,
+            _ => item,
+        };
+        match viewed.view().and_then(|view| view.query.clone()) {
+            Some(query) => self.query(&query, ""),
+            None => Ok(format!("{} {}\n", viewed.kind(), viewed.name)),
+        }
+    }
+
+    /// The text of an index as if it were made now.
+    fn new_index(&self, item: &NewItem) -> Result<String, SqlError> {
+        let item = super::ddl::new_item(self.session, self.catalog, item);
+        let id = item.id;
+        let after = self.catalog.apply(&[CatalogChange::PutItem(Box::new(item))])?;
+        let with = Explaining { catalog: &after, ..*self };
+        with.object(id)
+    }
+
+    fn maintained(&self, id: ObjectId) -> Result<String, SqlError> {
+        let catalog = self.catalog;
+        let dataflow = read::maintained_dataflow(&self.session.shared, catalog, id)?;
+        let namer = |id: ObjectId| read::item_name(catalog, id);
+        let plans = dataflow.objects.iter().map(|(_, plan)| plan);
+        let used = indexes::of_plans(catalog, plans, &dataflow.index_imports);
+        let mut text = explain_dataflow(&dataflow, &namer);
+        for export in &dataflow.exports {
+            if let Export::Index { id, on, key, .. } = export {
+                let key = key.0.iter().map(expression_text).collect::<Vec<_>>().join(", ");
+                text.push_str(&format!(
+                    "{}:\n  ArrangeBy ({key})\n    Get {}\n",
+                    namer(*id),
+                    namer(*on)
+                ));
             }
         }
-    })
+        Ok(text + &used)
+    }
 }
 
 /// Says how the answer is come by.
@@ -132,29 +191,4 @@ fn finishing_text(finishing: &Finishing, arity: usize) -> String {
         parts.push(format!("output {}", columns.join(", ")));
     }
     if parts.is_empty() { String::new() } else { format!("\nFinish: {}\n", parts.join(", ")) }
-}
-
-fn object_text(
-    session: &Session,
-    catalog: &Catalog,
-    stage: ExplainStage,
-    id: ObjectId,
-) -> Result<String, SqlError> {
-    let item = super::ddl::item_of(catalog, id)?;
-    if stage == ExplainStage::Physical
-        && matches!(item.definition, Definition::Index(_) | Definition::MaterializedView(_))
-    {
-        let mut dataflow = read::maintained_dataflow(&session.shared, catalog, id)?;
-        dataflow.as_of = Tick::MIN;
-        let namer = |id: ObjectId| read::item_name(catalog, id);
-        return Ok(explain_dataflow(&dataflow, &namer));
-    }
-    let viewed = match &item.definition {
-        Definition::Index(index) => super::ddl::item_of(catalog, index.on)?,
-        _ => item,
-    };
-    match viewed.view().and_then(|view| view.query.clone()) {
-        Some(query) => query_text(session, catalog, stage, &query),
-        None => Ok(format!("{} {}\n", viewed.kind(), viewed.name)),
-    }
 }

@@ -85,6 +85,13 @@ fn all_allowed<'m>(
     found
 }
 
+/// The expressions that have one of some given values in all rows that pass, in order.
+pub(crate) fn fixed(mfp: &MapFilterProject, columns: &[ColumnType]) -> Vec<ScalarExpr> {
+    let mut fixed: Vec<ScalarExpr> = all_allowed(mfp, columns).into_keys().cloned().collect();
+    fixed.sort();
+    fixed
+}
+
 /// The keys by which rows can pass, if predicates fix all expressions of the key.
 pub(crate) fn points(
     mfp: &MapFilterProject,

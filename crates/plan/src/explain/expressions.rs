@@ -8,25 +8,27 @@ use crate::QueryScalar;
 
 /// An expression.
 pub fn expression_text(expr: &ScalarExpr) -> String {
+    named_text(expr, &|column| format!("#{column}"))
+}
+
+/// A scalar expression, whose columns have these names.
+pub fn named_text(expr: &ScalarExpr, name: &dyn Fn(usize) -> String) -> String {
+    let text = |expr: &ScalarExpr| named_text(expr, name);
     match expr {
-        ScalarExpr::Column(column) => format!("#{column}"),
+        ScalarExpr::Column(column) => name(*column),
         ScalarExpr::Literal(value, _) => literal(value),
         ScalarExpr::Call { function, arguments, .. } => {
-            call(function.name, arguments.iter().map(expression_text).collect())
+            call(function.name, arguments.iter().map(text).collect())
         }
-        ScalarExpr::And(arguments) => joined(arguments.iter().map(expression_text), " AND "),
-        ScalarExpr::Or(arguments) => joined(arguments.iter().map(expression_text), " OR "),
-        ScalarExpr::Not(argument) => format!("NOT ({})", expression_text(argument)),
-        ScalarExpr::IsNull(argument) => format!("({}) IS NULL", expression_text(argument)),
-        ScalarExpr::Coalesce(arguments) => {
-            call("coalesce", arguments.iter().map(expression_text).collect())
+        ScalarExpr::And(arguments) => joined(arguments.iter().map(text), " AND "),
+        ScalarExpr::Or(arguments) => joined(arguments.iter().map(text), " OR "),
+        ScalarExpr::Not(argument) => format!("NOT ({})", text(argument)),
+        ScalarExpr::IsNull(argument) => format!("({}) IS NULL", text(argument)),
+        ScalarExpr::Coalesce(arguments) => call("coalesce", arguments.iter().map(text).collect()),
+        ScalarExpr::If(condition, then, otherwise) => {
+            let (condition, then, otherwise) = (text(condition), text(then), text(otherwise));
+            format!("case when {condition} then {then} else {otherwise} end")
         }
-        ScalarExpr::If(condition, then, otherwise) => format!(
-            "case when {} then {} else {} end",
-            expression_text(condition),
-            expression_text(then),
-            expression_text(otherwise)
-        ),
     }
 }
 

@@ -73,6 +73,6 @@ pub(super) fn write(relation: &RelationExpr, text: &mut Text<'_>) {
         RelationExpr::Threshold { .. } => "Threshold".to_owned(),
         RelationExpr::Union { .. } => "Union".to_owned(),
     };
-    text.line(head);
+    text.line(head + &text.annotations.of(relation));
     text.deeper(|text| relation.children().into_iter().for_each(|child| write(child, text)));
 }

@@ -416,7 +416,7 @@ impl Display for Explain {
             Some(stage) => {
                 write!(f, "{stage} PLAN")?;
                 with_options(f, &self.options)?;
-                f.write_str(" FOR ")?;
+                f.write_str(if self.as_json { " AS JSON FOR " } else { " FOR " })?;
             }
         }
         match &self.explainee {

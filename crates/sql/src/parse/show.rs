@@ -188,15 +188,21 @@ impl StatementParser<'_> {
     pub(super) fn explain(&mut self) -> Result<Statement, Failure> {
         self.expect_word("explain")?;
         let mut options = Vec::new();
-        let stage = self.explain_stage();
+        let mut as_json = false;
+        let mut stage = self.explain_stage();
+        if stage.is_none() && self.word("plan") {
+            stage = Some(ExplainStage::Physical);
+        }
         if stage.is_some() {
             options = self.with_options()?;
-            if self.word("as") && !self.word("text") {
-                let format = self.identifier()?.value.to_uppercase();
-                return self.unsupported(format_args!("EXPLAIN .. AS {format}"));
+            if self.word("as") {
+                as_json = self.word("json");
+                if !as_json && !self.word("text") {
+                    let format = self.identifier()?.value.to_uppercase();
+                    return self.unsupported(format_args!("EXPLAIN .. AS {format}"));
+                }
             }
             let _ = self.word("for");
-        } else if self.words(&["plan", "for"]) {
         } else if self.peek_token(&Token::LParen) && !self.explains_query_in_parentheses() {
             options = self.option_list()?;
         } else {
@@ -207,7 +213,7 @@ impl StatementParser<'_> {
             }
         }
         let explainee = self.explainee()?;
-        Ok(Statement::Explain(Explain { stage, options, explainee }))
+        Ok(Statement::Explain(Explain { stage, as_json, options, explainee }))
     }
 
     fn explains_query_in_parentheses(&self) -> bool {

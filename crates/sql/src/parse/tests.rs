@@ -100,6 +100,8 @@ fn our_statements_are_read_back_as_the_same() {
         "EXPLAIN OPTIMIZED PLAN FOR SELECT 1",
         "EXPLAIN PHYSICAL PLAN AS TEXT FOR MATERIALIZED VIEW v",
         "EXPLAIN RAW PLAN FOR INDEX i",
+        "EXPLAIN OPTIMIZED PLAN WITH (types, KEYS) AS JSON FOR SELECT 1",
+        "EXPLAIN PLAN FOR CREATE INDEX i ON t (a)",
         "SHOW SOURCES",
         "SHOW SUBSOURCES ON s",
         "SHOW TABLES FROM d.s LIKE 'a%'",

@@ -1,20 +1,39 @@
 //! EXPLAIN.
 
 use tidemill_catalog::ItemKind;
-use tidemill_repr::{ColumnType, RelationDesc, ScalarType, SqlError};
+use tidemill_plan::explain::Annotations;
+use tidemill_repr::{ColumnType, RelationDesc, ScalarType, SqlError, SqlState};
 
 use super::options::Options;
 use super::{Planning, rows};
 use crate::ast::{Explain, ExplainStage, Explainee, ObjectKind};
-use crate::plan::{ExplainPlan, Explained, Plan, Planned};
+use crate::plan::{ExplainPlan, Explained, Notice, Plan, Planned};
+
+/// Options of other systems that ask for what a plan always, or never, shows here.
+const WITHOUT_EFFECT: [&str; 8] = [
+    "CARDINALITY",
+    "COLUMN NAMES",
+    "HUMANIZED EXPRESSIONS",
+    "JOIN IMPLEMENTATIONS",
+    "LINEAR CHAINS",
+    "NON NEGATIVE",
+    "SUBTREE SIZE",
+    "EQUIVALENCES",
+];
 
 impl Planning<'_> {
     pub(super) fn explain(&self, statement: &Explain) -> Result<Planned, SqlError> {
         let mut options = Options::new("EXPLAIN", &statement.options)?;
-        if let Some(format) = options.text("FORMAT")?
-            && format.to_lowercase() != "text"
-        {
-            return Err(SqlError::unsupported(format_args!("EXPLAIN with FORMAT {format}")));
+        let mut as_json = statement.as_json;
+        if let Some(format) = options.text("FORMAT")? {
+            as_json = match format.to_lowercase().as_str() {
+                "json" => true,
+                "text" => false,
+                _ => {
+                    let what = format_args!("EXPLAIN with FORMAT {format}");
+                    return Err(SqlError::unsupported(what));
+                }
+            };
         }
         for name in ["ANALYZE", "BUFFERS", "WAL", "TIMING", "SUMMARY"] {
             if options.boolean(name)? == Some(true) {
@@ -24,6 +43,16 @@ impl Planning<'_> {
         // Costs and settings are not shown; VERBOSE adds nothing to a plan that shows all.
         for name in ["COSTS", "SETTINGS", "VERBOSE"] {
             options.boolean(name)?;
+        }
+        let mut on = |name| options.boolean(name).map(|value| value == Some(true));
+        let annotations =
+            Annotations { arity: on("ARITY")?, types: on("TYPES")?, keys: on("KEYS")? };
+        let mut notices = Vec::new();
+        for name in WITHOUT_EFFECT {
+            if options.boolean(name)? == Some(true) {
+                let message = format!("option {name} of EXPLAIN has no effect");
+                notices.push(Notice::new(SqlState("00000"), message));
+            }
         }
         options.finish()?;
         let mut parameters = Vec::new();
@@ -49,9 +78,12 @@ impl Planning<'_> {
             ExplainStage::Optimized => "Optimized Plan",
             ExplainStage::Physical => "Physical Plan",
         };
-        let plan = ExplainPlan { stage, explainee: Box::new(explainee) };
+        let plan = ExplainPlan { stage, annotations, as_json, explainee: Box::new(explainee) };
         let text = ColumnType::new(ScalarType::Text).nullable(false);
-        Ok(rows(Plan::Explain(plan), parameters, RelationDesc::new([(column, text)])))
+        let desc = RelationDesc::new([(column, text)]);
+        let mut planned = rows(Plan::Explain(plan), parameters, desc);
+        planned.notices = notices;
+        Ok(planned)
     }
 }
 
@@ -66,6 +98,7 @@ fn explained(plan: Plan) -> Result<Explained, SqlError> {
             Ok(Explained::Relation(update.query, desc))
         }
         Plan::Delete(delete) => Ok(Explained::Relation(delete.query, RelationDesc::default())),
+        Plan::CreateIndex(item) => Ok(Explained::NewIndex(item)),
         Plan::CreateView(item) | Plan::CreateMaterializedView(item) => {
             let view = match item.definition {
                 tidemill_catalog::Definition::View(view) => view,

@@ -1,5 +1,7 @@
 //! CREATE INDEX.
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::Expr;
 use tidemill_catalog::{Definition, Index, Item, ItemKind, QualifiedName};
 use tidemill_expr::ScalarExpr;
@@ -10,7 +12,7 @@ use super::options::Options;
 use super::{Planning, command, nothing};
 use crate::ast::CreateIndex;
 use crate::names;
-use crate::plan::{NewItem, Plan, Planned};
+use crate::plan::{NewItem, Notice, Plan, Planned};
 use crate::query;
 
 const STATEMENT: &str = "CREATE INDEX";
@@ -65,6 +67,7 @@ impl Planning<'_> {
             on.name,
             key_sql.join(", ")
         );
+        let notice = self.twin(on, &key);
         let definition = Definition::Index(Index {
             on: on.id,
             key_sql,
@@ -74,7 +77,24 @@ impl Planning<'_> {
         });
         let depends_on = vec![on.id];
         let item = NewItem { name, create_sql, depends_on, definition, replaces: None };
-        Ok(command(Plan::CreateIndex(item)))
+        let mut planned = command(Plan::CreateIndex(item));
+        planned.notices.extend(notice);
+        Ok(planned)
+    }
+
+    /// A notice if another index on the relation has the same key, in whatever order: both would
+    /// serve the same lookups and joins.
+    fn twin(&self, on: &Item, key: &[(String, ScalarExpr)]) -> Option<Notice> {
+        let parts: BTreeSet<&ScalarExpr> = key.iter().map(|(_, scalar)| scalar).collect();
+        let twin = self.planner.catalog.indexes_on(on.id).find(|item| match &item.definition {
+            Definition::Index(index) => index.key.iter().collect::<BTreeSet<_>>() == parts,
+            _ => false,
+        })?;
+        let message = format!(
+            "index \"{}\" on \"{}\" has the same key already: another one serves nothing more",
+            twin.name.item, on.name.item
+        );
+        Some(Notice::new(SqlState("00000"), message))
     }
 
     /// The key: each part as text and as an expression. The default one is the relation's key,
