@@ -7,6 +7,7 @@
 const SETTINGS: &[&str] = &[
     "timezone",
     "time",
+    "bytea_output",
     "datestyle",
     "intervalstyle",
     "search_path",
@@ -33,6 +34,7 @@ pub fn statement(sql: &str) -> Option<String> {
         | ["BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "END" | "ABORT" | "CLOSE", ..]
         | ["SAVEPOINT" | "RELEASE" | "TRUNCATE" | "MERGE", ..]
         | ["CREATE" | "ALTER" | "DROP", "SEQUENCE", ..]
+        | ["CREATE" | "ALTER" | "DROP", "TYPE" | "DOMAIN", ..]
         | ["ALTER", "TABLE" | "VIEW", ..]
         | ["CREATE" | "DROP", "SCHEMA", ..]
         | ["CREATE", "VIEW" | "TEMP" | "TEMPORARY", ..]

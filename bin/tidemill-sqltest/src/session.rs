@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use futures::{SinkExt, StreamExt};
 use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type};
+use tokio_postgres::types::{Format, FromSql, IsNull, Kind, ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 /// A connection to either server.
@@ -183,13 +183,30 @@ impl Session {
         while let Some(row) = stream.next().await {
             let row = row?;
             let values = (0..row.len()).map(|column| {
-                row.try_get::<_, Option<Raw<'_>>>(column).map(|v| v.map(|raw| raw.0.to_vec()))
+                let value = row.try_get::<_, Option<Raw<'_>>>(column)?;
+                // The oids of created types, which are in the bytes, are each server's own.
+                let own = statement.columns().get(column).is_some_and(|c| holds_oid(c.type_()));
+                Ok(value.map(|raw| if own { Vec::new() } else { raw.0.to_vec() }))
             });
-            rows.push(values.collect::<Result<Vec<_>, _>>()?);
+            rows.push(values.collect::<Result<Vec<_>, tokio_postgres::Error>>()?);
         }
         Ok(Described { columns, rows })
     }
 }
+
+/// Whether the binary form of a type holds the oid of a type that is not built in.
+fn holds_oid(typ: &Type) -> bool {
+    match typ.kind() {
+        Kind::Array(element) => element.oid() >= FIRST_OWN_OID || holds_oid(element),
+        Kind::Composite(fields) => fields
+            .iter()
+            .any(|field| field.type_().oid() >= FIRST_OWN_OID || holds_oid(field.type_())),
+        _ => false,
+    }
+}
+
+/// Lower oids are those of built-in objects.
+const FIRST_OWN_OID: u32 = 16_384;
 
 impl Described {
     /// A letter a column: I for integers, R for other numbers, T for the rest.

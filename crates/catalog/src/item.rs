@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tidemill_expr::ScalarExpr;
 use tidemill_plan::QueryExpr;
-use tidemill_repr::{ObjectId, Oid, RelationDesc};
+use tidemill_repr::user_type::{CompositeType, DomainType, EnumType, TypeName};
+use tidemill_repr::{ObjectId, Oid, RelationDesc, ScalarType};
 
 use crate::constraint::{Constraint, Generation, Sequence, UniqueKey};
 use crate::name::QualifiedName;
@@ -51,6 +52,8 @@ pub enum Definition {
     Secret(Secret),
     /// A counter.
     Sequence(Sequence),
+    /// A type that a user created.
+    Type(UserType),
 }
 
 /// The kinds of objects, in the words of messages and `mz_objects.type`.
@@ -72,6 +75,8 @@ pub enum ItemKind {
     Secret,
     /// `sequence`
     Sequence,
+    /// `type`: domains, too.
+    Type,
 }
 
 impl ItemKind {
@@ -86,6 +91,7 @@ impl ItemKind {
             ItemKind::Connection => "connection",
             ItemKind::Secret => "secret",
             ItemKind::Sequence => "sequence",
+            ItemKind::Type => "type",
         }
     }
 }
@@ -312,6 +318,99 @@ impl Table {
     }
 }
 
+/// A type that a user created. Its name and oids are those of its object.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserType {
+    /// The definition: an enum, a domain, a composite type, or a list or map that has a name.
+    pub typ: ScalarType,
+    /// What a domain's values must fulfil.
+    pub rules: DomainRules,
+}
+
+/// What the values of a domain must fulfil, and what stands for one that is not given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainRules {
+    /// `NOT NULL`
+    pub not_null: bool,
+    /// `DEFAULT`, as SQL text.
+    pub default: Option<String>,
+    /// Name and condition over `VALUE`, as SQL text, by name.
+    pub checks: Vec<(String, String)>,
+}
+
+/// How far from an object's oid that of the array type over it is.
+const ARRAY_OIDS: u32 = 1_000_000_000;
+/// How far from a relation's oid that of its row type is.
+const ROW_TYPE_OIDS: u32 = 500_000_000;
+
+impl Item {
+    /// The type it makes: a created type, or the type of a relation's rows.
+    pub fn type_of(&self) -> Option<ScalarType> {
+        if let Definition::Type(created) = &self.definition {
+            return Some(created.typ.clone());
+        }
+        let desc = self.desc().filter(|_| !self.is_system())?;
+        let fields = desc
+            .columns
+            .iter()
+            .map(|column| (column.name.clone(), column.typ.clone().nullable(true)));
+        let name = type_name(&self.name, self.row_type_oid());
+        let definition = CompositeType { name, fields: fields.collect() };
+        Some(ScalarType::Composite(Arc::new(definition)))
+    }
+
+    /// The oid of the type of its rows, if it has rows.
+    pub fn row_type_oid(&self) -> Oid {
+        Oid(self.oid.0.saturating_add(ROW_TYPE_OIDS))
+    }
+
+    /// Puts its name and its oids into the type that it makes.
+    #[must_use]
+    pub fn with_type_name(mut self) -> Item {
+        let name = type_name(&self.name, self.oid);
+        if let Definition::Type(created) = &mut self.definition {
+            match &mut created.typ {
+                ScalarType::Enum(definition) => {
+                    *definition = Arc::new(EnumType { name, labels: definition.labels.clone() });
+                }
+                ScalarType::Domain(definition) => {
+                    *definition = Arc::new(DomainType { name, base: definition.base.clone() });
+                }
+                ScalarType::Composite(definition) => {
+                    let fields = definition.fields.clone();
+                    *definition = Arc::new(CompositeType { name, fields });
+                }
+                _ => {}
+            }
+        }
+        self
+    }
+
+    /// Puts the new definition of a created type wherever it names it. Tells whether it does.
+    pub fn redefine(&mut self, new: &ScalarType) -> bool {
+        let desc = match &mut self.definition {
+            Definition::Table(table) => &mut table.desc,
+            Definition::View(view) => &mut view.desc,
+            Definition::MaterializedView(materialized) => &mut materialized.view.desc,
+            Definition::Type(created) => return created.typ.redefine(new),
+            _ => return false,
+        };
+        desc.columns
+            .iter_mut()
+            .fold(false, |changed, column| column.typ.scalar_type.redefine(new) | changed)
+    }
+}
+
+/// The name of a type that an object makes.
+pub fn type_name(name: &QualifiedName, oid: Oid) -> TypeName {
+    TypeName {
+        oid,
+        array_oid: Oid(oid.0.saturating_add(ARRAY_OIDS)),
+        schema: name.schema.clone(),
+        name: name.item.clone(),
+    }
+}
+
 impl Item {
     /// Its kind.
     pub fn kind(&self) -> ItemKind {
@@ -324,6 +423,7 @@ impl Item {
             Definition::Connection(_) => ItemKind::Connection,
             Definition::Secret(_) => ItemKind::Secret,
             Definition::Sequence(_) => ItemKind::Sequence,
+            Definition::Type(_) => ItemKind::Type,
         }
     }
 

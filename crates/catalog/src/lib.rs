@@ -19,8 +19,9 @@ pub mod snapshot;
 pub use change::CatalogChange;
 pub use constraint::{Constraint, ConstraintKind, Generation, Sequence, UniqueKey};
 pub use item::{
-    Connection, Definition, Index, Item, ItemKind, MaterializedView, PostgresConnectionOptions,
-    Secret, Source, SourceTable, Table, UpstreamColumn, UpstreamTable, View,
+    Connection, Definition, DomainRules, Index, Item, ItemKind, MaterializedView,
+    PostgresConnectionOptions, Secret, Source, SourceTable, Table, UpstreamColumn, UpstreamTable,
+    UserType, View,
 };
 pub use name::QualifiedName;
 pub use snapshot::{Catalog, Database, Schema};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use tidemill_expr::ScalarExpr;
 use tidemill_plan::QueryExpr;
-use tidemill_repr::{ObjectId, Oid, SqlError, SqlState};
+use tidemill_repr::{ObjectId, Oid, ScalarType, SqlError, SqlState};
 
 use crate::change::CatalogChange;
 use crate::item::{Definition, Item, ItemKind};
@@ -317,6 +317,35 @@ impl Catalog {
             [database, schema, item] => in_schema(database, schema, item),
             _ => None,
         }
+    }
+
+    /// The created type of a name, or the relation whose rows are of a type of that name.
+    pub fn find_type(
+        &self,
+        database: &str,
+        search_path: &[String],
+        parts: &[String],
+    ) -> Option<&Arc<Item>> {
+        let found = self.find_item(database, search_path, parts)?;
+        let is_type = matches!(found.definition, Definition::Type(_)) || found.desc().is_some();
+        (is_type && !found.is_system()).then_some(found)
+    }
+
+    /// The created types that a type names, as objects.
+    pub fn named_types(&self, typ: &ScalarType) -> Vec<ObjectId> {
+        let mut oids = Vec::new();
+        typ.names(&mut oids);
+        if oids.is_empty() {
+            return Vec::new();
+        }
+        self.items
+            .values()
+            .filter(|item| match &item.definition {
+                Definition::Type(_) => oids.contains(&item.oid),
+                _ => !item.is_system() && oids.contains(&item.row_type_oid()),
+            })
+            .map(|item| item.id)
+            .collect()
     }
 
     /// [`Catalog::find_item`], for relations that can be selected from.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidemill_repr::text::TextSettings;
-use tidemill_repr::{ObjectId, RelationDesc, Row, ScalarType, SqlError, SqlState, Tick};
+use tidemill_repr::{ObjectId, Oid, RelationDesc, Row, ScalarType, SqlError, SqlState, Tick};
 use tidemill_sql::{ParsedStatement, Plan};
 use tokio::sync::Notify;
 
@@ -208,6 +208,18 @@ impl Session {
     /// All settings that the client is told of at first.
     pub fn reported_settings(&self) -> Vec<(&'static str, String)> {
         self.settings.reported()
+    }
+
+    /// The created type with this oid, or the array type over one.
+    pub fn created_type(&self, oid: Oid) -> Option<ScalarType> {
+        let catalog = self.catalog(&self.shared.snapshot());
+        catalog.items().filter(|item| !item.is_system()).filter_map(|item| item.type_of()).find_map(
+            |typ| match typ.created() {
+                Some(name) if name.oid == oid => Some(typ),
+                Some(name) if name.array_oid == oid => Some(ScalarType::Array(Box::new(typ))),
+                _ => None,
+            },
+        )
     }
 
     /// How values are shown.

@@ -120,6 +120,8 @@ fn write_tag(plan: &Plan) -> Option<&'static str> {
         Plan::CreateConnection { .. } => "CREATE CONNECTION",
         Plan::CreateSource(_) => "CREATE SOURCE",
         Plan::CreateTable(_) | Plan::CreateTableFromSource(_) => "CREATE TABLE",
+        Plan::CreateType { tag, .. } => tag,
+        Plan::AlterType(plan) => plan.tag,
         Plan::CreateView(_) => "CREATE VIEW",
         Plan::CreateMaterializedView(_) => "CREATE MATERIALIZED VIEW",
         Plan::CreateIndex(_) => "CREATE INDEX",
@@ -203,6 +205,8 @@ async fn dispatch(
             ddl::create(session, execution, item, "CREATE SEQUENCE").await
         }
         Plan::AlterSequence(alter) => dml::sequence::alter(session, execution, alter).await,
+        Plan::CreateType { item, tag } => ddl::create(session, execution, item, tag).await,
+        Plan::AlterType(plan) => ddl::alter_type(session, execution, plan).await,
         Plan::CreateView(item) => ddl::create(session, execution, item, "CREATE VIEW").await,
         Plan::CreateMaterializedView(item) => {
             ddl::create(session, execution, item, "CREATE MATERIALIZED VIEW").await

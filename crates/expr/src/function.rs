@@ -37,6 +37,8 @@ pub enum TypePattern {
     AnyArray,
     /// A range whose bounds are of the type of `AnyElement`.
     AnyRange,
+    /// An enum, the same for all `AnyEnum` and `AnyElement` of a call.
+    AnyEnum,
     /// A multirange whose bounds are of the type of `AnyElement`.
     AnyMultirange,
     /// A list whose element type is that of `AnyElement`.

@@ -18,6 +18,7 @@ mod bytea;
 mod canonical;
 mod casts;
 mod comparison;
+pub mod created;
 pub(crate) mod datetime;
 mod float;
 mod format_numbers;
@@ -96,6 +97,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     unsigned::define(d);
     lists::define(d);
     maps::define(d);
+    created::define(d);
     let by_id = definitions.functions.iter().enumerate().map(|(at, f)| (f.id, at)).collect();
     let mut by_name: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, function) in definitions.functions.iter().enumerate() {

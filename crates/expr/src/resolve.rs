@@ -137,7 +137,8 @@ pub fn operator(
 ) -> Result<Resolved<FunctionRef>, SqlError> {
     // PostgreSQL knows `!=` only as another spelling.
     let name = if name == "!=" { "<>" } else { name };
-    let given: Vec<ScalarType> = left.into_iter().chain([right]).cloned().collect();
+    let given: Vec<ScalarType> =
+        left.into_iter().chain([right]).map(|typ| typ.base().clone()).collect();
     let candidates: Vec<&'static Operator> = functions::operators_by_name(name)
         .filter(|operator| operator.left.is_some() == left.is_some())
         .collect();
@@ -217,18 +218,20 @@ fn choose_function<'s>(
     given: &[ScalarType],
     signatures: impl Iterator<Item = Signature<'s>>,
 ) -> Result<(usize, Candidate), SqlError> {
+    // A value of a domain is one of the type under it.
+    let bases: Vec<ScalarType> = given.iter().map(|typ| typ.base().clone()).collect();
     let viable = signatures
         .enumerate()
         .filter_map(|(at, signature)| {
-            let patterns = signature.expand(given.len())?;
-            Candidate::new(at, patterns, signature.returns, given)
+            let patterns = signature.expand(bases.len())?;
+            Candidate::new(at, patterns, signature.returns, &bases)
         })
         .collect();
     let written = || {
         let types: Vec<String> = given.iter().map(ToString::to_string).collect();
         format!("{name}({})", types.join(", "))
     };
-    match choice::choose(viable, given, given) {
+    match choice::choose(viable, &bases, &bases) {
         Choice::One(chosen) => Ok((chosen.at, chosen)),
         Choice::None => Err(SqlError::new(
             SqlState::UNDEFINED_FUNCTION,

@@ -141,7 +141,14 @@ fn decode_scalar_into(
         ScalarType::Array(element) => {
             return decode_array(element, typmod, &mut reader, row);
         }
-        ScalarType::Record(fields) => return decode_record(fields, &mut reader, row),
+        ScalarType::Record(fields) => {
+            return decode_record(fields.iter().map(|field| (field, -1)), &mut reader, row);
+        }
+        ScalarType::Composite(definition) => {
+            let fields = definition.fields.iter();
+            let fields = fields.map(|(_, field)| (&field.scalar_type, field.typmod));
+            return decode_record(fields, &mut reader, row);
+        }
         ScalarType::Domain(definition) => {
             let base = &definition.base;
             return decode_scalar_into(&base.scalar_type, base.typmod, bytes, row);
@@ -294,8 +301,8 @@ fn decode_array(
     Ok(())
 }
 
-fn decode_record(
-    fields: &[ScalarType],
+fn decode_record<'t>(
+    fields: impl ExactSizeIterator<Item = (&'t ScalarType, i32)>,
     reader: &mut Reader<'_>,
     row: &mut RowBuilder,
 ) -> Result<(), SqlError> {
@@ -307,13 +314,13 @@ fn decode_record(
         ));
     }
     let mut encoded = RowBuilder::new();
-    for field in fields {
+    for (field, typmod) in fields {
         if Oid(reader.u32()?) != field.oid() {
             return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "wrong data type"));
         }
         match reader.nullable()? {
             None => encoded.push(Datum::Null),
-            Some(bytes) => decode_scalar_into(field, -1, bytes, &mut encoded)?,
+            Some(bytes) => decode_scalar_into(field, typmod, bytes, &mut encoded)?,
         }
     }
     if !reader.bytes.is_empty() {
@@ -325,6 +332,7 @@ fn decode_record(
 
 /// Appends the binary form of a value that is not NULL to `out` (without its length).
 pub fn encode_into(datum: &Datum<'_>, typ: &ScalarType, out: &mut Vec<u8>) {
+    let typ = typ.base();
     match datum {
         Datum::Null => {}
         Datum::Bool(value) => out.push(u8::from(*value)),
@@ -406,8 +414,13 @@ fn encode_array(array: &ArrayRef<'_>, typ: &ScalarType, out: &mut Vec<u8>) {
 }
 
 fn encode_record(row: RowRef<'_>, typ: &ScalarType, out: &mut Vec<u8>) {
+    let field_types;
     let fields: &[ScalarType] = match typ {
         ScalarType::Record(fields) => fields,
+        ScalarType::Composite(definition) => {
+            field_types = definition.field_types();
+            &field_types
+        }
         _ => &[],
     };
     let start = out.len();

@@ -28,6 +28,7 @@ pub mod money;
 pub mod network;
 pub mod number;
 mod range;
+mod record;
 pub mod string;
 
 pub(crate) use string::push_character;
@@ -133,6 +134,9 @@ pub(crate) fn parse_scalar_into(
                 ));
             }
         },
+        ScalarType::Composite(definition) => {
+            return record::parse_record_into(definition, text, settings, row);
+        }
         ScalarType::Record(_) => {
             return Err(SqlError::unsupported("input of anonymous composite types"));
         }

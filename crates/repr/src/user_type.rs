@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Oid;
-use crate::types::ColumnType;
+use crate::types::{ColumnType, ScalarType};
 
 /// What all created types have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,4 +55,73 @@ pub struct CompositeType {
     pub name: TypeName,
     /// Names and types of the fields.
     pub fields: Vec<(String, ColumnType)>,
+}
+
+impl CompositeType {
+    /// The types of the fields.
+    pub fn field_types(&self) -> Vec<ScalarType> {
+        self.fields.iter().map(|(_, typ)| typ.scalar_type.clone()).collect()
+    }
+}
+
+impl ScalarType {
+    /// The name and the oids, if it is a type that a user created.
+    pub fn created(&self) -> Option<&TypeName> {
+        match self {
+            ScalarType::Enum(definition) => Some(&definition.name),
+            ScalarType::Domain(definition) => Some(&definition.name),
+            ScalarType::Composite(definition) => Some(&definition.name),
+            _ => None,
+        }
+    }
+
+    /// The created types that it names: itself, or what it is an array, list or map of.
+    pub fn names(&self, found: &mut Vec<Oid>) {
+        match self {
+            ScalarType::Array(element) | ScalarType::List(element) | ScalarType::Map(element) => {
+                element.names(found);
+            }
+            ScalarType::Record(fields) => fields.iter().for_each(|field| field.names(found)),
+            other => found.extend(other.created().map(|name| name.oid)),
+        }
+    }
+
+    /// Puts a created type's new definition wherever its old one is, at any depth. Tells whether
+    /// there was one.
+    pub fn redefine(&mut self, new: &ScalarType) -> bool {
+        let oid = new.created().map(|name| name.oid);
+        if oid.is_some() && self.created().map(|name| name.oid) == oid {
+            let changed = self != new;
+            *self = new.clone();
+            return changed;
+        }
+        match self {
+            ScalarType::Array(element) | ScalarType::List(element) | ScalarType::Map(element) => {
+                element.redefine(new)
+            }
+            ScalarType::Record(fields) => {
+                fields.iter_mut().fold(false, |changed, field| field.redefine(new) | changed)
+            }
+            ScalarType::Domain(definition) => {
+                let mut inner = (**definition).clone();
+                let changed = inner.base.scalar_type.redefine(new);
+                if changed {
+                    *definition = inner.into();
+                }
+                changed
+            }
+            ScalarType::Composite(definition) => {
+                let mut inner = (**definition).clone();
+                let changed = inner
+                    .fields
+                    .iter_mut()
+                    .fold(false, |changed, (_, field)| field.scalar_type.redefine(new) | changed);
+                if changed {
+                    *definition = inner.into();
+                }
+                changed
+            }
+            _ => false,
+        }
+    }
 }

@@ -134,7 +134,7 @@ pub fn row_description(out: &mut Vec<u8>, desc: &RelationDesc, formats: &[Column
             string(out, &column.name);
             // Of no table's column that clients could look up.
             out.extend_from_slice(&[0; 6]);
-            out.extend_from_slice(&typ.oid().0.to_be_bytes());
+            out.extend_from_slice(&typ.base().oid().0.to_be_bytes());
             out.extend_from_slice(&typ.type_length().to_be_bytes());
             out.extend_from_slice(&column.typ.typmod.to_be_bytes());
             format_code(out, formats.get(position).is_some_and(|format| format.binary));
@@ -146,7 +146,7 @@ pub fn row_description(out: &mut Vec<u8>, desc: &RelationDesc, formats: &[Column
 pub fn parameter_description(out: &mut Vec<u8>, types: &[ScalarType]) {
     message(out, b't', |out| {
         count(out, types.len());
-        types.iter().for_each(|typ| out.extend_from_slice(&typ.oid().0.to_be_bytes()));
+        types.iter().for_each(|typ| out.extend_from_slice(&typ.base().oid().0.to_be_bytes()));
     });
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidemill_coord::Prepared;
+use tidemill_coord::{Prepared, Session};
 use tidemill_repr::{Oid, Row, ScalarType, SqlError, SqlState};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -33,7 +33,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .into());
         }
         self.statements.remove(name);
-        let types = oids.iter().map(|oid| parameter_type(*oid)).collect::<Result<Vec<_>, _>>()?;
+        let known = oids.iter().map(|oid| parameter_type(&self.session, *oid));
+        let types = known.collect::<Result<Vec<_>, _>>()?;
         let mut statements = self.session.parse(query)?;
         if statements.len() > 1 {
             return Err(SqlError::new(
@@ -159,11 +160,11 @@ fn no_portal(name: &str) -> SqlError {
 }
 
 /// The type with an oid; none where the client leaves it to the server.
-fn parameter_type(oid: u32) -> Result<Option<ScalarType>, SqlError> {
+fn parameter_type(session: &Session, oid: u32) -> Result<Option<ScalarType>, SqlError> {
     if oid == 0 {
         return Ok(None);
     }
-    match ScalarType::from_oid(Oid(oid)) {
+    match ScalarType::from_oid(Oid(oid)).or_else(|| session.created_type(Oid(oid))) {
         Some(ScalarType::Unknown) => Ok(None),
         Some(typ) => Ok(Some(typ)),
         None => Err(SqlError::new(

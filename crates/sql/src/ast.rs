@@ -4,8 +4,13 @@
 //!
 //! Identifiers are already folded: [`Ident::value`] is the name.
 
+mod created;
 mod display;
 
+pub use created::{
+    AlterType, CreateDomain, CreateType, DomainConstraint, DomainDemand, TypeBody, TypeChange,
+    TypeOption,
+};
 pub(crate) use display::query_text;
 
 use sqlparser::ast::{ColumnDef, DataType, Expr, Ident, ObjectName, Query, TableConstraint};
@@ -41,6 +46,12 @@ pub enum Statement {
     CreateView(CreateView),
     /// `CREATE SEQUENCE`, `ALTER SEQUENCE`
     Sequence(SequenceStatement),
+    /// `CREATE TYPE`
+    CreateType(CreateType),
+    /// `CREATE DOMAIN`
+    CreateDomain(CreateDomain),
+    /// `ALTER TYPE`, `ALTER DOMAIN`, but for RENAME TO
+    AlterType(AlterType),
     /// `CREATE INDEX`
     CreateIndex(CreateIndex),
     /// `DROP ..`
@@ -332,6 +343,10 @@ pub enum ObjectKind {
     Secret,
     /// `SEQUENCE`
     Sequence,
+    /// `TYPE`
+    Type,
+    /// `DOMAIN`
+    Domain,
     /// `SCHEMA`
     Schema,
     /// `DATABASE`

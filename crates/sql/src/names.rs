@@ -2,7 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Query, TableFactor, VisitMut, VisitorMut};
+use sqlparser::ast::{
+    ArrayElemTypeDef, DataType, Expr, Ident, ObjectName, ObjectNamePart, Query, TableFactor,
+    VisitMut, VisitorMut,
+};
 use tidemill_catalog::QualifiedName;
 use tidemill_catalog::name::quote_identifier;
 use tidemill_repr::{ObjectId, SqlError, SqlState};
@@ -58,6 +61,19 @@ pub fn qualify(planner: &Planner<'_>, query: &mut Query) -> Result<Vec<ObjectId>
     }
 }
 
+/// Writes the full names of all types and relations into an expression, and gives the identities
+/// of what it names.
+///
+/// # Errors
+/// A relation does not exist.
+pub fn qualify_expr(planner: &Planner<'_>, expr: &mut Expr) -> Result<Vec<ObjectId>, SqlError> {
+    let mut qualifier = Qualifier { planner, frames: Vec::new(), found: Vec::new() };
+    match expr.visit(&mut qualifier) {
+        ControlFlow::Continue(()) => Ok(qualifier.found),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
 /// The CTEs of a query that is being visited. Those of its own definitions that were visited
 /// are in sight; a recursive WITH shows all at once.
 struct Frame {
@@ -72,6 +88,45 @@ struct Qualifier<'a> {
 }
 
 impl Qualifier<'_> {
+    /// Writes the full name of a created type.
+    fn data_type(&mut self, data_type: &mut DataType) {
+        match data_type {
+            DataType::Array(
+                ArrayElemTypeDef::SquareBracket(element, _)
+                | ArrayElemTypeDef::Qualified(element, _),
+            ) => self.data_type(element),
+            DataType::Custom(name, modifiers) => {
+                let plain = DataType::Custom(name.clone(), modifiers.clone());
+                let built_in = crate::types::resolve_data_type(&|_| None, &plain).is_ok();
+                if built_in {
+                    return;
+                }
+                let Ok(mut parts) = parts(name) else { return };
+                let session = self.planner.session;
+                let catalog = self.planner.catalog;
+                let find = |parts: &[String]| {
+                    catalog.find_type(session.database, session.search_path, parts)
+                };
+                if let Some(item) = find(&parts) {
+                    self.found.push(item.id);
+                    *name = object_name(&item.name);
+                    return;
+                }
+                // `_name`, the array type.
+                let Some(element) = parts.last_mut() else { return };
+                let Some(stripped) = element.strip_prefix('_').map(str::to_owned) else { return };
+                *element = stripped;
+                if let Some(item) = find(&parts) {
+                    self.found.push(item.id);
+                    let element = DataType::Custom(object_name(&item.name), Vec::new());
+                    *data_type =
+                        DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None));
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn is_cte(&self, name: &str) -> bool {
         self.frames
             .iter()
@@ -99,6 +154,15 @@ impl VisitorMut for Qualifier<'_> {
         // The definitions of a WITH are visited before all other queries inside.
         if let Some(parent) = self.frames.last_mut() {
             parent.visible = (parent.visible + 1).min(parent.names.len());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<SqlError> {
+        match expr {
+            Expr::Cast { data_type, .. } => self.data_type(data_type),
+            Expr::TypedString(typed) => self.data_type(&mut typed.data_type),
+            _ => {}
         }
         ControlFlow::Continue(())
     }

@@ -8,6 +8,7 @@
 mod collections;
 mod copy;
 mod create;
+mod created;
 mod cursor;
 mod failure;
 mod options;
@@ -20,7 +21,7 @@ mod windows;
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Ident, ObjectName, Query};
+use sqlparser::ast::{Expr, Ident, ObjectName, Query, SelectItem, SetExpr};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -74,6 +75,23 @@ pub fn parse(text: &str) -> Result<Vec<ParsedStatement>, SqlError> {
             Ok(ParsedStatement { statement, text: source, whole: Arc::clone(&whole) })
         })
         .collect()
+}
+
+/// Reads a text that is one expression.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn expression(text: &str) -> Result<Expr, SqlError> {
+    let mut statements = parse(&format!("SELECT {text}"))?;
+    let broken = || SqlError::internal("a text that is no expression");
+    let Some(Statement::Query(statement)) = statements.pop().map(|one| one.statement) else {
+        return Err(broken());
+    };
+    let SetExpr::Select(select) = *statement.query.body else { return Err(broken()) };
+    match select.projection.into_iter().next() {
+        Some(SelectItem::UnnamedExpr(expr)) => Ok(expr),
+        _ => Err(broken()),
+    }
 }
 
 fn parse_one(text: &str, mut tokens: StatementTokens) -> Result<Statement, SqlError> {

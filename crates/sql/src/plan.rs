@@ -8,7 +8,7 @@ use std::fmt;
 use tidemill_catalog::{Definition, Item, QualifiedName, Sequence};
 use tidemill_plan::explain::Annotations;
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
-use tidemill_repr::{ObjectId, RelationDesc, ScalarType, SqlState, Tick};
+use tidemill_repr::{ObjectId, RelationDesc, ScalarType, SqlError, SqlState, Tick};
 
 use crate::ast::{ExplainStage, FetchCount, SetScope, SetValue};
 use crate::parse::ParsedStatement;
@@ -163,6 +163,15 @@ pub enum Plan {
     CreateIndex(NewItem),
     /// Takes objects away.
     Drop(DropPlan),
+    /// Makes a type.
+    CreateType {
+        /// The type; its name and oids are not in it yet.
+        item: NewItem,
+        /// The command tag.
+        tag: &'static str,
+    },
+    /// Changes a type.
+    AlterType(AlterTypePlan),
     /// Gives an object another name. `item` is as it will be.
     Rename(RenamePlan),
     /// Does nothing: `IF [NOT] EXISTS` had its way. The tag is what the client is told.
@@ -453,6 +462,17 @@ pub struct DropPlan {
     pub schemas: Vec<(String, String)>,
     /// Databases, empty by then.
     pub databases: Vec<String>,
+    /// The command tag.
+    pub tag: &'static str,
+}
+
+/// ALTER TYPE, ALTER DOMAIN.
+#[derive(Clone, Debug)]
+pub struct AlterTypePlan {
+    /// The type and all that holds its definition, as they will be.
+    pub items: Vec<Item>,
+    /// Rows that must not be there, and the error if they are.
+    pub refused: Vec<(QueryExpr, SqlError)>,
     /// The command tag.
     pub tag: &'static str,
 }

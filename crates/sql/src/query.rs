@@ -17,6 +17,7 @@
 mod aggregate;
 mod cast;
 mod catalog_functions;
+mod created;
 mod cte;
 mod error;
 mod expr;
@@ -36,6 +37,7 @@ mod window;
 mod tests;
 
 pub use cast::coerce_assignment;
+pub use created::{domain_condition, domain_program, with_field};
 pub use error::position;
 pub use scope::{Scope, table_scope};
 pub use values::InsertTarget;
@@ -44,9 +46,12 @@ pub use walk::{bind_parameters, bind_scalar_parameters};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use sqlparser::ast::{Expr, Query, SelectItem, TableWithJoins};
+use sqlparser::ast::{DataType, Expr, Query, SelectItem, TableWithJoins};
+use tidemill_catalog::DomainRules;
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
-use tidemill_repr::{ColumnType, ObjectId, Oid, RelationDesc, ScalarType, SqlError, SqlState};
+use tidemill_repr::{
+    ColumnType, DomainType, ObjectId, Oid, RelationDesc, ScalarType, SqlError, SqlState,
+};
 
 /// How deep expressions and queries may be nested.
 const DEPTH_LIMIT: usize = 1000;
@@ -101,6 +106,19 @@ pub trait Relations {
     /// What is found under names without schema.
     fn visibility(&self) -> Visibility {
         Visibility::default()
+    }
+
+    /// The type that a user created under a name of one to three parts, or that of the rows of
+    /// a relation.
+    fn created_type(&self, parts: &[String]) -> Option<ScalarType> {
+        let _ = parts;
+        None
+    }
+
+    /// What the values of a domain must fulfil.
+    fn domain_rules(&self, domain: &DomainType) -> Option<&DomainRules> {
+        let _ = domain;
+        None
     }
 
     /// The oid of a schema.
@@ -176,6 +194,14 @@ impl<'a> QueryContext<'a> {
                 Some(typ) => Ok(typ.clone()),
             })
             .collect()
+    }
+
+    /// The type that a name means.
+    ///
+    /// # Errors
+    /// There is none, or its modifier is wrong.
+    pub fn data_type(&self, data_type: &DataType) -> Result<ColumnType, SqlError> {
+        crate::types::resolve_data_type(&|parts| self.relations.created_type(parts), data_type)
     }
 
     /// Runs one level of a recursion, on a larger stack where needed.

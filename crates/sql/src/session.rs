@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use tidemill_catalog::Catalog;
+use sqlparser::ast::DataType;
 use tidemill_catalog::builtin::DATABASE_COLUMN;
 use tidemill_catalog::snapshot::SYSTEM_SCHEMAS;
-use tidemill_repr::{Oid, ScalarType, SqlError};
+use tidemill_catalog::{Catalog, Definition, DomainRules};
+use tidemill_repr::{ColumnType, DomainType, Oid, ScalarType, SqlError};
 
 use crate::query::{QueryContext, Relation, Relations, Visibility};
 
@@ -67,6 +68,18 @@ impl Relations for Planner<'_> {
         Ok(item.oid)
     }
 
+    fn created_type(&self, parts: &[String]) -> Option<ScalarType> {
+        let session = self.session;
+        self.catalog.find_type(session.database, session.search_path, parts)?.type_of()
+    }
+
+    fn domain_rules(&self, domain: &DomainType) -> Option<&DomainRules> {
+        match &self.catalog.item_by_oid(domain.name.oid)?.definition {
+            Definition::Type(created) => Some(&created.rules),
+            _ => None,
+        }
+    }
+
     fn visibility(&self) -> Visibility {
         let (database, path) = (self.session.database, self.session.search_path);
         let mut found = Visibility::default();
@@ -101,6 +114,14 @@ impl Relations for Planner<'_> {
 }
 
 impl Planner<'_> {
+    /// The type that a name means.
+    ///
+    /// # Errors
+    /// There is none, or its modifier is wrong.
+    pub fn data_type(&self, data_type: &DataType) -> Result<ColumnType, SqlError> {
+        crate::types::resolve_data_type(&|parts| self.created_type(parts), data_type)
+    }
+
     /// The context of a query of this session; `parameters` as far as their types are known.
     pub fn query_context<'b>(
         &'b self,

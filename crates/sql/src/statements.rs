@@ -8,6 +8,7 @@ mod alter;
 mod connection;
 mod constant;
 mod copy;
+mod created;
 mod cursor;
 mod dml;
 mod drop;
@@ -78,6 +79,9 @@ impl<'a> Planning<'a> {
             Statement::CreateTableFromSource(statement) => self.create_table_from_source(statement),
             Statement::CreateView(statement) => self.create_view(statement),
             Statement::Sequence(statement) => self.sequence(statement),
+            Statement::CreateType(statement) => self.create_type(statement),
+            Statement::CreateDomain(statement) => self.create_domain(statement),
+            Statement::AlterType(statement) => self.alter_type(statement),
             Statement::CreateIndex(statement) => self.create_index(statement),
             Statement::Drop(statement) => self.drop(statement),
             Statement::Alter(statement) => self.alter(statement),
@@ -166,6 +170,11 @@ impl<'a> Planning<'a> {
         let found = catalog
             .resolve_item(session.database, session.search_path, &parts)
             .map_err(|error| not_found(error, kind, &parts))?;
+        // The type of a relation's rows is no object of its own.
+        if kind == ItemKind::Type && found.kind() != kind {
+            let missing = SqlError::new(SqlState::UNDEFINED_TABLE, String::new());
+            return Err(not_found(missing, kind, &parts));
+        }
         if kinds.contains(&found.kind()) {
             return Ok(found);
         }
@@ -181,6 +190,9 @@ impl<'a> Planning<'a> {
     ) -> Result<Option<Planned>, SqlError> {
         if self.planner.catalog.item_by_name(name).is_none() {
             return Ok(None);
+        }
+        if let Some(error) = self.taken_by_type(name) {
+            return Err(error);
         }
         if !if_not_exists {
             return Err(tidemill_catalog::snapshot::already_exists(&name.item));
@@ -209,7 +221,7 @@ fn not_found(error: SqlError, kind: ItemKind, parts: &[String]) -> SqlError {
         return error;
     }
     let code = match kind {
-        ItemKind::Index => SqlState::UNDEFINED_OBJECT,
+        ItemKind::Index | ItemKind::Type => SqlState::UNDEFINED_OBJECT,
         _ => error.code,
     };
     let message = format!("{kind} \"{}\" does not exist", parts.join("."));

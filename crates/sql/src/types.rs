@@ -4,6 +4,7 @@ use sqlparser::ast::{
     ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Ident, ObjectName,
     ObjectNamePart, TimezoneInfo,
 };
+use tidemill_catalog::name::quote_identifier;
 use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 
 /// The longest `varchar(n)` and `char(n)`, in characters.
@@ -38,12 +39,18 @@ const UNSUPPORTED: &[&str] = &[
     "record",
 ];
 
-/// The type that a type name means, nullable, with its modifier.
+/// Finds a type that a user created, by the parts of its name.
+pub type CreatedTypes<'a> = dyn Fn(&[String]) -> Option<ScalarType> + 'a;
+
+/// The type that a type name means, nullable, with its modifier. Built-in types come first.
 ///
 /// # Errors
 /// No such type (`42704`), a type Tidemill has not (`0A000`), a modifier that is out of range or
 /// not allowed.
-pub fn resolve_data_type(data_type: &DataType) -> Result<ColumnType, SqlError> {
+pub fn resolve_data_type(
+    created: &CreatedTypes<'_>,
+    data_type: &DataType,
+) -> Result<ColumnType, SqlError> {
     let plain = |scalar_type| Ok(ColumnType::new(scalar_type));
     match data_type {
         DataType::Bool | DataType::Boolean => plain(ScalarType::Bool),
@@ -102,12 +109,16 @@ pub fn resolve_data_type(data_type: &DataType) -> Result<ColumnType, SqlError> {
         DataType::Regclass => plain(ScalarType::Regclass),
         DataType::Array(
             ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::Qualified(element, _),
-        ) => array_of(&resolve_data_type(element)?),
-        DataType::Custom(name, modifiers) => custom(name, modifiers),
+        ) => array_of(&resolve_data_type(created, element)?),
+        DataType::Custom(name, modifiers) => custom(created, name, modifiers),
         other => {
             let shown = other.to_string().to_lowercase();
             let base = shown.split('(').next().unwrap_or_default().trim();
-            Err(unknown_type(base))
+            // A word of other dialects may be the name of a created type.
+            match created(&[base.to_owned()]) {
+                Some(found) if shown == base => plain(found),
+                _ => Err(unknown_type(base)),
+            }
         }
     }
 }
@@ -241,31 +252,31 @@ fn bits(scalar_type: ScalarType, name: &str, length: Option<u64>) -> Result<Colu
 }
 
 /// `int list`, `map[text=>int]`: types of Materialize, which the tokens hold as one word.
-fn made_of(name: &str) -> Result<Option<ScalarType>, SqlError> {
+fn made_of(created: &CreatedTypes<'_>, name: &str) -> Result<Option<ScalarType>, SqlError> {
     if let Some(element) = name.strip_suffix(" list") {
-        return Ok(Some(ScalarType::List(Box::new(type_named(element)?))));
+        return Ok(Some(ScalarType::List(Box::new(type_named(created, element)?))));
     }
     let Some(inside) = name.strip_prefix("map[").and_then(|rest| rest.strip_suffix(']')) else {
         return Ok(None);
     };
     let (key, value) = inside.split_once("=>").ok_or_else(|| unknown_type(name))?;
-    if type_named(key)? != ScalarType::Text {
+    if type_named(created, key)? != ScalarType::Text {
         return Err(SqlError::unsupported("a map whose keys are no text"));
     }
-    Ok(Some(ScalarType::Map(Box::new(type_named(value)?))))
+    Ok(Some(ScalarType::Map(Box::new(type_named(created, value)?))))
 }
 
 /// The type that a text names.
-fn type_named(text: &str) -> Result<ScalarType, SqlError> {
+fn type_named(created: &CreatedTypes<'_>, text: &str) -> Result<ScalarType, SqlError> {
     let text = text.trim();
-    if let Some(made) = made_of(text)? {
+    if let Some(made) = made_of(created, text)? {
         return Ok(made);
     }
     let mut parser = sqlparser::parser::Parser::new(&sqlparser::dialect::PostgreSqlDialect {})
         .try_with_sql(text)
         .map_err(|_| unknown_type(text))?;
     let read = parser.parse_data_type().map_err(|_| unknown_type(text))?;
-    Ok(resolve_data_type(&read)?.scalar_type)
+    Ok(resolve_data_type(created, &read)?.scalar_type)
 }
 
 /// PostgreSQL lowers a precision that is too high, with a warning.
@@ -292,7 +303,11 @@ fn fold(ident: &Ident) -> String {
 }
 
 /// A name that is no keyword of the parser: `oid`, `name`, `"char"`, `pg_catalog.int4`, `_text`.
-fn custom(name: &ObjectName, modifiers: &[String]) -> Result<ColumnType, SqlError> {
+fn custom(
+    created: &CreatedTypes<'_>,
+    name: &ObjectName,
+    modifiers: &[String],
+) -> Result<ColumnType, SqlError> {
     let mut parts = Vec::with_capacity(name.0.len());
     for part in &name.0 {
         match part {
@@ -300,23 +315,34 @@ fn custom(name: &ObjectName, modifiers: &[String]) -> Result<ColumnType, SqlErro
             ObjectNamePart::Function(_) => return Err(unknown_type(&name.to_string())),
         }
     }
-    let base = match parts.as_slice() {
-        [base] => *base,
-        [schema, base] if matches!(fold(schema).as_str(), "pg_catalog" | "mz_catalog") => *base,
-        _ => return Err(unknown_type(&name.to_string())),
+    let folded: Vec<String> = parts.iter().map(|part| fold(part)).collect();
+    let built_in = match folded.as_slice() {
+        [base] => Some(base),
+        [schema, base] if matches!(schema.as_str(), "pg_catalog" | "mz_catalog") => Some(base),
+        _ => None,
     };
-    let folded = fold(base);
-    if let Some(made) = made_of(&folded)? {
-        return Ok(ColumnType::new(made));
-    }
-    let found = named(&folded).ok_or_else(|| {
-        if UNSUPPORTED.contains(&folded.as_str()) {
-            unsupported_type(&folded)
-        } else {
-            unknown_type(&folded)
+    if let Some(base) = built_in {
+        if let Some(made) = made_of(created, base)? {
+            return Ok(ColumnType::new(made));
         }
-    })?;
-    apply_modifiers(&folded, found, modifiers)
+        if let Some(found) = named(base) {
+            return apply_modifiers(base, found, modifiers);
+        }
+    }
+    let found = created(&folded).or_else(|| {
+        // The array type over a type.
+        let (base, schema) = folded.split_last()?;
+        let element = [schema, &[base.strip_prefix('_')?.to_owned()]].concat();
+        Some(ScalarType::Array(Box::new(created(&element)?)))
+    });
+    match (found, built_in) {
+        (Some(_), _) if !modifiers.is_empty() => {
+            Err(modifier_not_allowed(folded.last().map_or("", String::as_str)))
+        }
+        (Some(found), _) => Ok(ColumnType::new(found)),
+        (None, Some(base)) if UNSUPPORTED.contains(&base.as_str()) => Err(unsupported_type(base)),
+        (None, _) => Err(unknown_type(&folded.join("."))),
+    }
 }
 
 /// The type with this name in `pg_type`.
@@ -374,12 +400,16 @@ fn apply_modifiers(
 pub fn data_type_sql(typ: &ColumnType) -> String {
     match &typ.scalar_type {
         ScalarType::Array(element) => {
-            let element =
-                ColumnType::new(element.as_ref().clone()).with_typmod(typ.typmod).sql_name();
-            format!("{element}[]")
+            let element = ColumnType::new(element.as_ref().clone()).with_typmod(typ.typmod);
+            format!("{}[]", data_type_sql(&element))
         }
         made @ (ScalarType::List(_) | ScalarType::Map(_)) => format!("\"{made}\""),
-        _ => typ.sql_name(),
+        created => match created.created() {
+            Some(name) => {
+                format!("{}.{}", quote_identifier(&name.schema), quote_identifier(&name.name))
+            }
+            None => typ.sql_name(),
+        },
     }
 }
 
@@ -396,7 +426,7 @@ mod tests {
             .unwrap()
             .parse_data_type()
             .unwrap();
-        resolve_data_type(&data_type)
+        resolve_data_type(&|_| None, &data_type)
     }
 
     #[test]

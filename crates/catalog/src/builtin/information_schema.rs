@@ -79,29 +79,34 @@ const RELATIONS: &[Builtin] = &[
              a.attnum::int4 AS ordinal_position, \
              CASE WHEN a.attgenerated = 's' THEN NULL ELSE d.adbin END AS column_default, \
              CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable, \
-             CASE WHEN t.typelem <> 0 THEN 'ARRAY' \
-             ELSE pg_catalog.format_type(a.atttypid, NULL) END AS data_type, \
-             CASE WHEN a.atttypid IN (1042, 1043) AND a.atttypmod >= 4 \
-             THEN a.atttypmod - 4 END AS character_maximum_length, \
-             CASE WHEN a.atttypid IN (25, 1042, 1043) THEN 1073741824 END \
-             AS character_octet_length, \
-             CASE a.atttypid WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 WHEN 700 THEN 24 \
-             WHEN 701 THEN 53 WHEN 1700 THEN CASE WHEN a.atttypmod >= 4 \
-             THEN ((a.atttypmod - 4) >> 16) & 65535 END END AS numeric_precision, \
-             CASE WHEN a.atttypid IN (20, 21, 23, 700, 701) THEN 2 WHEN a.atttypid = 1700 \
-             THEN 10 END AS numeric_precision_radix, \
-             CASE WHEN a.atttypid IN (20, 21, 23) THEN 0 WHEN a.atttypid = 1700 \
-             AND a.atttypmod >= 4 THEN (a.atttypmod - 4) & 2047 END AS numeric_scale, \
-             CASE WHEN a.atttypid = 1082 THEN 0 WHEN a.atttypid IN (1083, 1114, 1184, 1186) \
-             THEN CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE 6 END END \
-             AS datetime_precision, \
+             CASE WHEN coalesce(bt.typelem, t.typelem) <> 0 THEN 'ARRAY' WHEN \
+             coalesce(bt.typnamespace, t.typnamespace) <> 11 THEN 'USER-DEFINED' ELSE \
+             pg_catalog.format_type(coalesce(bt.oid, a.atttypid), NULL) END AS data_type, CASE \
+             WHEN coalesce(bt.oid, a.atttypid) IN (1042, 1043) AND coalesce(nullif(t.typtypmod, \
+             -1), a.atttypmod) >= 4 THEN coalesce(nullif(t.typtypmod, -1), a.atttypmod) - 4 END \
+             AS character_maximum_length, CASE WHEN coalesce(bt.oid, a.atttypid) IN (25, 1042, \
+             1043) THEN 1073741824 END AS character_octet_length, CASE coalesce(bt.oid, \
+             a.atttypid) WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 WHEN 700 THEN 24 WHEN \
+             701 THEN 53 WHEN 1700 THEN CASE WHEN coalesce(nullif(t.typtypmod, -1), a.atttypmod) \
+             >= 4 THEN ((coalesce(nullif(t.typtypmod, -1), a.atttypmod) - 4) >> 16) & 65535 END \
+             END AS numeric_precision, CASE WHEN coalesce(bt.oid, a.atttypid) IN (20, 21, 23, \
+             700, 701) THEN 2 WHEN coalesce(bt.oid, a.atttypid) = 1700 THEN 10 END AS \
+             numeric_precision_radix, CASE WHEN coalesce(bt.oid, a.atttypid) IN (20, 21, 23) THEN \
+             0 WHEN coalesce(bt.oid, a.atttypid) = 1700 AND coalesce(nullif(t.typtypmod, -1), \
+             a.atttypmod) >= 4 THEN (coalesce(nullif(t.typtypmod, -1), a.atttypmod) - 4) & 2047 \
+             END AS numeric_scale, CASE WHEN coalesce(bt.oid, a.atttypid) = 1082 THEN 0 WHEN \
+             coalesce(bt.oid, a.atttypid) IN (1083, 1114, 1184, 1186) THEN CASE WHEN \
+             coalesce(nullif(t.typtypmod, -1), a.atttypmod) >= 0 THEN \
+             coalesce(nullif(t.typtypmod, -1), a.atttypmod) ELSE 6 END END AS datetime_precision, \
              NULL::text AS interval_type, NULL::int4 AS interval_precision, \
              NULL::name AS character_set_catalog, NULL::name AS character_set_schema, \
              NULL::name AS character_set_name, NULL::name AS collation_catalog, \
              NULL::name AS collation_schema, NULL::name AS collation_name, \
-             NULL::name AS domain_catalog, NULL::name AS domain_schema, \
-             NULL::name AS domain_name, c.database_name AS udt_catalog, \
-             'pg_catalog'::name AS udt_schema, t.typname AS udt_name, \
+             CASE WHEN bt.oid IS NOT NULL THEN c.database_name END AS domain_catalog, \
+             CASE WHEN bt.oid IS NOT NULL THEN tn.nspname END AS domain_schema, \
+             CASE WHEN bt.oid IS NOT NULL THEN t.typname END AS domain_name, \
+             c.database_name AS udt_catalog, coalesce(bn.nspname, tn.nspname) AS udt_schema, \
+             coalesce(bt.typname, t.typname) AS udt_name, \
              NULL::name AS scope_catalog, NULL::name AS scope_schema, NULL::name AS scope_name, \
              NULL::int4 AS maximum_cardinality, a.attnum::text::name AS dtd_identifier, \
              'NO' AS is_self_referencing, \
@@ -117,9 +122,60 @@ const RELATIONS: &[Builtin] = &[
              FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid \
              JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+             LEFT JOIN pg_catalog.pg_type bt ON bt.oid = t.typbasetype \
+             LEFT JOIN pg_catalog.pg_namespace tn ON tn.oid = t.typnamespace \
+             LEFT JOIN pg_catalog.pg_namespace bn ON bn.oid = bt.typnamespace \
              LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
              WHERE c.relkind IN ('r', 'v', 'm')",
+        ),
+    },
+    Builtin {
+        number: 611,
+        schema: "information_schema",
+        name: "domains",
+        columns: "domain_catalog name?, domain_schema name?, domain_name name?, data_type text?, \
+         character_maximum_length int4?, character_octet_length int4?, \
+         character_set_catalog name?, character_set_schema name?, \
+         character_set_name name?, collation_catalog name?, collation_schema name?, \
+         collation_name name?, numeric_precision int4?, numeric_precision_radix int4?, \
+         numeric_scale int4?, datetime_precision int4?, interval_type text?, \
+         interval_precision int4?, domain_default text?, udt_catalog name?, \
+         udt_schema name?, udt_name name?, scope_catalog name?, scope_schema name?, \
+         scope_name name?, maximum_cardinality int4?, dtd_identifier name?, \
+         database_name name?",
+        content: Content::View(
+            "SELECT t.database_name AS domain_catalog, n.nspname AS domain_schema, \
+             t.typname AS domain_name, CASE WHEN bt.typelem <> 0 THEN 'ARRAY' \
+             WHEN bt.typnamespace <> 11 THEN 'USER-DEFINED' \
+             ELSE pg_catalog.format_type(bt.oid, NULL) END AS data_type, \
+             CASE WHEN bt.oid IN (1042, 1043) AND t.typtypmod >= 4 THEN t.typtypmod - 4 END \
+             AS character_maximum_length, \
+             CASE WHEN bt.oid IN (25, 1042, 1043) THEN 1073741824 END \
+             AS character_octet_length, NULL::name AS character_set_catalog, \
+             NULL::name AS character_set_schema, NULL::name AS character_set_name, \
+             NULL::name AS collation_catalog, NULL::name AS collation_schema, \
+             NULL::name AS collation_name, \
+             CASE bt.oid WHEN 21 THEN 16 WHEN 23 THEN 32 WHEN 20 THEN 64 WHEN 700 THEN 24 \
+             WHEN 701 THEN 53 WHEN 1700 THEN CASE WHEN t.typtypmod >= 4 \
+             THEN ((t.typtypmod - 4) >> 16) & 65535 END END AS numeric_precision, \
+             CASE WHEN bt.oid IN (20, 21, 23, 700, 701) THEN 2 WHEN bt.oid = 1700 THEN 10 END \
+             AS numeric_precision_radix, \
+             CASE WHEN bt.oid IN (20, 21, 23) THEN 0 WHEN bt.oid = 1700 \
+             AND t.typtypmod >= 4 THEN (t.typtypmod - 4) & 2047 END AS numeric_scale, \
+             CASE WHEN bt.oid = 1082 THEN 0 WHEN bt.oid IN (1083, 1114, 1184, 1186) \
+             THEN CASE WHEN t.typtypmod >= 0 THEN t.typtypmod ELSE 6 END END \
+             AS datetime_precision, NULL::text AS interval_type, \
+             NULL::int4 AS interval_precision, t.typdefault AS domain_default, \
+             t.database_name AS udt_catalog, bn.nspname AS udt_schema, \
+             bt.typname AS udt_name, NULL::name AS scope_catalog, NULL::name AS scope_schema, \
+             NULL::name AS scope_name, NULL::int4 AS maximum_cardinality, \
+             '1'::name AS dtd_identifier, t.database_name \
+             FROM pg_catalog.pg_type t \
+             JOIN pg_catalog.pg_type bt ON bt.oid = t.typbasetype \
+             LEFT JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+             LEFT JOIN pg_catalog.pg_namespace bn ON bn.oid = bt.typnamespace \
+             WHERE t.typtype = 'd'",
         ),
     },
     Builtin {

@@ -1,6 +1,6 @@
 //! `mz_internal`: what the running server reports.
 
-use tidemill_repr::{Datum, Row};
+use tidemill_repr::{Datum, Row, ScalarType};
 
 use super::{Builtin, Content};
 use crate::constraint::{constraint_oid, definition_sql};
@@ -128,7 +128,9 @@ fn definitions(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
 
 /// The text of a `regclass`: without schema where the name is found without.
 fn relation_names(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
-    if matches!(item.kind(), ItemKind::Connection | ItemKind::Secret) {
+    let composite = item.type_of().is_some_and(|typ| matches!(typ, ScalarType::Composite(_)));
+    let is_type = item.kind() == ItemKind::Type && !composite;
+    if is_type || matches!(item.kind(), ItemKind::Connection | ItemKind::Secret) {
         return;
     }
     let name = quote_identifier(&item.name.item);

@@ -9,7 +9,9 @@ use tidemill_plan::relation::RelationType;
 use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::text::{TextSettings, format_into, parse_into};
 use tidemill_repr::{ColumnType, ObjectId, Row, RowBatch, RowBuilder, ScalarType, SqlError, Tick};
-use tidemill_sql::plan::{CreateSecretPlan, DropPlan, NewItem, RenamePlan, SecretValue};
+use tidemill_sql::plan::{
+    AlterTypePlan, CreateSecretPlan, DropPlan, NewItem, RenamePlan, SecretValue,
+};
 
 use super::write::PendingWrites;
 use super::{Execution, temporary};
@@ -102,6 +104,7 @@ pub(crate) fn numbered_item(session: &Session, item: &NewItem, id: u64) -> Item 
         depends_on: item.depends_on.clone(),
         definition: item.definition.clone(),
     }
+    .with_type_name()
 }
 
 /// Makes an object that needs nothing but the catalog.
@@ -209,6 +212,23 @@ pub(crate) async fn alter_secret(
 fn existing(catalog: &Catalog, id: ObjectId) -> Result<Item, SqlError> {
     let item = catalog.item(id).ok_or_else(crate::sequencer::serialization_failure)?;
     Ok(Item::clone(item))
+}
+
+/// Executes ALTER TYPE and ALTER DOMAIN.
+pub(crate) async fn alter_type(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &AlterTypePlan,
+) -> Result<Response, SqlError> {
+    for (query, error) in &plan.refused {
+        let computed = super::dml::compute(session, execution, query).await?;
+        if computed.rows.iter().any(|(_, diff)| *diff > 0) {
+            return Err(error.clone());
+        }
+    }
+    let changes = plan.items.iter().map(|item| CatalogChange::PutItem(Box::new(item.clone())));
+    commit(session, execution, changes.collect()).await?;
+    Ok(Response::Tag(plan.tag.to_owned()))
 }
 
 /// Executes ALTER .. RENAME TO.

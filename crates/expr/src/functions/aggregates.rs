@@ -134,6 +134,7 @@ fn define() -> Vec<AggregateDefinition> {
         "timestamptz",
         "interval",
         "anyarray",
+        "anyenum",
         "timetz",
         "money",
         "inet",

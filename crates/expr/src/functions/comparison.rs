@@ -41,6 +41,7 @@ const SAME_TYPE: &[(&str, &str)] = &[
     ("macaddr8_", "macaddr8"),
     ("pg_lsn_", "pg_lsn"),
     ("oidvector", "oidvector"),
+    ("enum_", "anyenum"),
     ("range_", "anyrange"),
     ("multirange_", "anymultirange"),
     ("list_", "anylist"),

@@ -141,6 +141,7 @@ pub(crate) fn pattern(name: &str) -> TypePattern {
         "anynonarray" => TypePattern::AnyNonArray,
         "anyelement" => TypePattern::AnyElement,
         "anyarray" => TypePattern::AnyArray,
+        "anyenum" => TypePattern::AnyEnum,
         "anyrange" => TypePattern::AnyRange,
         "anymultirange" => TypePattern::AnyMultirange,
         "anylist" => TypePattern::AnyList,

@@ -27,7 +27,10 @@ static CASTS: LazyLock<CastTable> = LazyLock::new(|| {
 });
 
 /// Finds a cast allowed in a context; None if there is none.
+///
+/// A domain is what the type under it is; its rules are checked by the planner.
 pub fn cast(from: &ScalarType, to: &ScalarType, context: CastContext) -> Option<CastPath> {
+    let (from, to) = (from.base(), to.base());
     if from == to {
         return Some(CastPath::Relabel);
     }
@@ -59,6 +62,10 @@ pub fn cast(from: &ScalarType, to: &ScalarType, context: CastContext) -> Option<
                     matches!(cast(left, right, context), Some(CastPath::Relabel))
                 });
             fields.then_some(CastPath::Relabel)
+        }
+        // The other way round is made field by field.
+        (ScalarType::Composite(definition), ScalarType::Record(right)) => {
+            (right.is_empty() || definition.field_types() == *right).then_some(CastPath::Relabel)
         }
         _ => through_text(from, to, context),
     }
@@ -139,6 +146,7 @@ pub fn type_argument(typ: &ScalarType) -> String {
 
 /// Whether a value is coerced without being asked for.
 pub fn can_coerce(from: &ScalarType, to: &ScalarType) -> bool {
+    let (from, to) = (from.base(), to.base());
     if from == to || *from == ScalarType::Unknown {
         return true;
     }
@@ -150,6 +158,9 @@ pub fn can_coerce(from: &ScalarType, to: &ScalarType) -> bool {
         (ScalarType::Record(left), ScalarType::Record(right)) => {
             left.len() == right.len()
                 && left.iter().zip(right).all(|(left, right)| can_coerce(left, right))
+        }
+        (ScalarType::Composite(definition), ScalarType::Record(right)) => {
+            right.is_empty() || definition.field_types() == *right
         }
         _ => CASTS
             .get(&(from.clone(), to.clone()))
@@ -163,8 +174,15 @@ pub fn can_coerce(from: &ScalarType, to: &ScalarType) -> bool {
 /// # Errors
 /// The types have no common type (`42804`).
 pub fn common_type(construct: &str, types: &[ScalarType]) -> Result<ScalarType, SqlError> {
+    let mut known = types.iter().filter(|typ| **typ != ScalarType::Unknown);
+    if let Some(first) = known.next()
+        && known.all(|typ| typ == first)
+    {
+        return Ok(first.clone());
+    }
     let mut chosen = ScalarType::Unknown;
     for typ in types {
+        let typ = typ.base();
         if *typ == ScalarType::Unknown || *typ == chosen {
             continue;
         }

@@ -100,7 +100,7 @@ impl Candidate {
 fn accepts(pattern: &TypePattern, typ: &ScalarType) -> bool {
     match pattern {
         TypePattern::Is(ScalarType::Record(fields)) if fields.is_empty() => {
-            matches!(typ, ScalarType::Record(_))
+            matches!(typ, ScalarType::Record(_) | ScalarType::Composite(_))
         }
         TypePattern::Is(wanted) => can_coerce(typ, wanted),
         TypePattern::ArrayOf(element) => match typ {
@@ -118,6 +118,7 @@ fn accepts(pattern: &TypePattern, typ: &ScalarType) -> bool {
                 | ScalarType::Unknown
         ),
         TypePattern::AnyRange => matches!(typ, ScalarType::Range(_) | ScalarType::Unknown),
+        TypePattern::AnyEnum => matches!(typ, ScalarType::Enum(_) | ScalarType::Unknown),
         TypePattern::AnyMultirange => {
             matches!(typ, ScalarType::Multirange(_) | ScalarType::Unknown)
         }
@@ -137,7 +138,9 @@ fn is_polymorphic(pattern: &TypePattern) -> bool {
 /// What `AnyElement` is where an argument of this pattern is of this type.
 pub(super) fn element_of(pattern: &TypePattern, typ: &ScalarType) -> Option<ScalarType> {
     Some(match (pattern, typ) {
-        (TypePattern::AnyElement, typ) => typ.clone(),
+        (TypePattern::AnyElement, typ) | (TypePattern::AnyEnum, typ @ ScalarType::Enum(_)) => {
+            typ.clone()
+        }
         (TypePattern::AnyArray, ScalarType::Array(element))
         | (TypePattern::AnyList, ScalarType::List(element))
         | (TypePattern::AnyMap, ScalarType::Map(element)) => (**element).clone(),
@@ -157,8 +160,9 @@ fn bind(patterns: &[TypePattern], given: &[ScalarType]) -> Option<ScalarType> {
     let ranges = patterns
         .iter()
         .any(|pattern| matches!(pattern, TypePattern::AnyRange | TypePattern::AnyMultirange));
-    if ranges {
-        // A range's bounds are of its type, and no other.
+    let enums = patterns.iter().any(|pattern| matches!(pattern, TypePattern::AnyEnum));
+    if ranges || enums {
+        // A range's bounds are of its type, and no other; enums have nothing in common.
         let mut known = elements.iter().filter(|typ| **typ != ScalarType::Unknown);
         let first = known.next()?;
         return known.all(|typ| typ == first).then(|| first.clone());
@@ -178,12 +182,12 @@ pub(super) fn concrete(
         TypePattern::AnyList => ScalarType::List(Box::new(element.clone())),
         TypePattern::AnyMap => ScalarType::Map(Box::new(element.clone())),
         TypePattern::Is(ScalarType::Record(fields)) if fields.is_empty() => match given {
-            ScalarType::Record(_) => given.clone(),
+            ScalarType::Record(_) | ScalarType::Composite(_) => given.clone(),
             _ => ScalarType::Record(Vec::new()),
         },
         TypePattern::Is(typ) => typ.clone(),
         TypePattern::ArrayOf(typ) => ScalarType::Array(Box::new(typ.clone())),
-        TypePattern::AnyElement => element.clone(),
+        TypePattern::AnyElement | TypePattern::AnyEnum => element.clone(),
         TypePattern::AnyArray => ScalarType::Array(Box::new(element.clone())),
         TypePattern::Any | TypePattern::AnyNonArray => match given {
             ScalarType::Unknown => ScalarType::Text,

@@ -346,8 +346,13 @@ pub(crate) fn format_record(
     settings: &TextSettings,
     out: &mut String,
 ) {
+    let field_types;
     let fields: &[ScalarType] = match typ {
         ScalarType::Record(fields) => fields,
+        ScalarType::Composite(definition) => {
+            field_types = definition.field_types();
+            &field_types
+        }
         _ => &[],
     };
     let mut scratch = String::new();

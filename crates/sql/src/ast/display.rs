@@ -61,6 +61,9 @@ impl Display for Statement {
                 write!(f, "{insert} OVERRIDING {whose} VALUE")
             }
             Statement::Sequence(statement) => statement.fmt(f),
+            Statement::CreateType(statement) => statement.fmt(f),
+            Statement::CreateDomain(statement) => statement.fmt(f),
+            Statement::AlterType(statement) => statement.fmt(f),
             Statement::CreateIndex(statement) => statement.fmt(f),
             Statement::Drop(statement) => statement.fmt(f),
             Statement::Alter(statement) => statement.fmt(f),
@@ -310,6 +313,8 @@ impl Display for ObjectKind {
             ObjectKind::Connection => "CONNECTION",
             ObjectKind::Secret => "SECRET",
             ObjectKind::Sequence => "SEQUENCE",
+            ObjectKind::Type => "TYPE",
+            ObjectKind::Domain => "DOMAIN",
             ObjectKind::Schema => "SCHEMA",
             ObjectKind::Database => "DATABASE",
             ObjectKind::Cluster => "CLUSTER",

@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Token;
 use super::StatementParser;
 use super::failure::Failure;
 use crate::ast::{
-    Alter, AlterAction, ConnectionKind, CreateConnection, CreateIndex, CreateNamespace,
+    Alter, AlterAction, AlterType, ConnectionKind, CreateConnection, CreateIndex, CreateNamespace,
     CreateSecret, CreateSource, CreateTable, CreateTableFromSource, CreateView, DropObjects,
     NamedOption, ObjectKind, OptionValue, SourceTableName, SourceTables, Statement,
 };
@@ -51,11 +51,13 @@ impl StatementParser<'_> {
                 self.create_index(true)
             }
             "unique" => self.unsupported("CREATE UNIQUE INDEX"),
+            "type" => self.create_type(),
+            "domain" => self.create_domain(),
             "views" | "unlogged" | "role" | "user" | "group" | "cluster" | "function"
-            | "procedure" | "type" | "domain" | "trigger" | "extension" | "sink" | "rule"
-            | "policy" | "aggregate" | "operator" | "cast" | "collation" | "server" | "foreign"
-            | "publication" | "subscription" | "statistics" | "event" | "text" | "language"
-            | "tablespace" | "access" | "conversion" | "transform" | "network" => {
+            | "procedure" | "trigger" | "extension" | "sink" | "rule" | "policy" | "aggregate"
+            | "operator" | "cast" | "collation" | "server" | "foreign" | "publication"
+            | "subscription" | "statistics" | "event" | "text" | "language" | "tablespace"
+            | "access" | "conversion" | "transform" | "network" => {
                 self.unsupported(format_args!("CREATE {}", kind.to_uppercase()))
             }
             _ => {
@@ -341,6 +343,8 @@ impl StatementParser<'_> {
             ("connection", ObjectKind::Connection),
             ("secret", ObjectKind::Secret),
             ("sequence", ObjectKind::Sequence),
+            ("type", ObjectKind::Type),
+            ("domain", ObjectKind::Domain),
             ("schema", ObjectKind::Schema),
             ("database", ObjectKind::Database),
             ("cluster", ObjectKind::Cluster),
@@ -363,8 +367,6 @@ impl StatementParser<'_> {
             "USER",
             "FUNCTION",
             "PROCEDURE",
-            "TYPE",
-            "DOMAIN",
             "TRIGGER",
             "EXTENSION",
             "SINK",
@@ -414,6 +416,12 @@ impl StatementParser<'_> {
         let kind = self.object_kind()?;
         let if_exists = self.words(&["if", "exists"]);
         let name = self.object_name()?;
+        if matches!(kind, ObjectKind::Type | ObjectKind::Domain)
+            && let Some(change) = self.type_change(kind == ObjectKind::Domain)?
+        {
+            let domain = kind == ObjectKind::Domain;
+            return Ok(Statement::AlterType(AlterType { domain, name, change }));
+        }
         let action = if self.words(&["rename", "to"]) {
             AlterAction::Rename(self.identifier()?)
         } else if kind == ObjectKind::Secret && self.word("as") {

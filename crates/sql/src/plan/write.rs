@@ -5,6 +5,7 @@
 //! [`RowProgram`].
 
 use bumpalo::Bump;
+use tidemill_expr::functions::created::DomainProgram;
 use tidemill_expr::{EvalContext, ScalarExpr};
 use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::{
@@ -27,6 +28,8 @@ pub struct RowCheck {
     pub checks: Vec<(String, ScalarExpr)>,
     /// What must be unique.
     pub keys: Vec<KeyCheck>,
+    /// The columns that are of a domain, and what it demands.
+    pub domains: Vec<(usize, DomainProgram)>,
 }
 
 /// Columns whose values together are unique.
@@ -177,11 +180,16 @@ impl RowCheck {
                 .with_detail(self.failing(row))
                 .about(about));
         }
-        if self.checks.is_empty() {
+        if self.checks.is_empty() && self.domains.is_empty() {
             return Ok(());
         }
         let arena = Bump::new();
         let datums: Vec<Datum<'_>> = row.iter().collect();
+        for (column, domain) in &self.domains {
+            if let Some(value) = datums.get(*column) {
+                domain.check(*value)?;
+            }
+        }
         for (name, check) in &self.checks {
             let value = check.eval(&datums, EvalContext { arena: &arena })?;
             if matches!(value, Datum::Bool(false)) {

@@ -7,7 +7,7 @@ use tidemill_plan::QueryScalar;
 use tidemill_repr::{ColumnType, Datum, Row, ScalarType, SqlError, SqlState};
 
 use super::literal::{self, constant_text, unknown_text};
-use super::{QueryContext, TypedScalar};
+use super::{QueryContext, TypedScalar, created};
 
 /// Makes a value assignable to a column.
 ///
@@ -44,11 +44,27 @@ pub(super) fn coerce(
     if *to == ScalarType::Unknown {
         return Ok(Some(scalar));
     }
+    if scalar.typ.scalar_type == *to {
+        return apply_modifier(ctx, scalar, target, context).map(Some);
+    }
+    if let ScalarType::Domain(domain) = to {
+        // The rules of all domains under it are tried together, in its name.
+        let mut base = &domain.base;
+        while let ScalarType::Domain(inner) = &base.scalar_type {
+            base = &inner.base;
+        }
+        return match coerce(ctx, scalar, base, context)? {
+            Some(value) => created::into_domain(ctx, value, domain).map(Some),
+            None => Ok(None),
+        };
+    }
     if scalar.typ.scalar_type == ScalarType::Unknown {
         return coerce_unknown(ctx, scalar, target, context).map(Some);
     }
-    if scalar.typ.scalar_type == *to {
-        return apply_modifier(ctx, scalar, target, context).map(Some);
+    if let (ScalarType::Record(_), ScalarType::Composite(definition)) =
+        (&scalar.typ.scalar_type, to)
+    {
+        return created::into_composite(ctx, scalar, definition, context).map(Some);
     }
     if let Some(constant) = coerce_to_registered(ctx, &scalar, to)? {
         return Ok(Some(constant));
@@ -276,7 +292,7 @@ fn fold_call(
 }
 
 /// The same datum under another type.
-fn relabel(mut scalar: TypedScalar, typ: ColumnType) -> TypedScalar {
+pub(super) fn relabel(mut scalar: TypedScalar, typ: ColumnType) -> TypedScalar {
     let typ = typ.nullable(scalar.typ.nullable);
     if let QueryScalar::Literal(_, old) | QueryScalar::Call { typ: old, .. } = &mut scalar.expr {
         *old = typ.clone();
@@ -440,7 +456,7 @@ fn registered_constant(
             } else {
                 match to {
                     ScalarType::Regclass => ctx.relations.oid(&name_parts(text)?)?.0,
-                    ScalarType::Regtype => type_oid(text)?,
+                    ScalarType::Regtype => type_oid(ctx, text)?,
                     _ => return Err(SqlError::unsupported("a function's name as regproc")),
                 }
             }
@@ -450,14 +466,14 @@ fn registered_constant(
     Ok(Some(literal::literal(Datum::Int(i64::from(oid)), to.clone())))
 }
 
-fn type_oid(text: &str) -> Result<u32, SqlError> {
+fn type_oid(ctx: &QueryContext<'_>, text: &str) -> Result<u32, SqlError> {
     let missing =
         || SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{text}\" does not exist"));
     let dialect = sqlparser::dialect::PostgreSqlDialect {};
     let mut parser =
         sqlparser::parser::Parser::new(&dialect).try_with_sql(text).map_err(|_| missing())?;
     let data_type = parser.parse_data_type().map_err(|_| missing())?;
-    Ok(crate::types::resolve_data_type(&data_type)?.scalar_type.oid().0)
+    Ok(ctx.data_type(&data_type)?.scalar_type.oid().0)
 }
 
 /// The parts of a name in a text: folded to lower case unless in double quotes.

@@ -224,6 +224,7 @@ impl ExprContext<'_> {
                 let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
                 call_by_name(self.ctx, "jsonb_build_object", arguments)?
             }
+            ("format_type", [oid, typmod]) => return self.format_type(oid, typmod).map(Some),
             ("pg_my_temp_schema", []) => literal::literal(Datum::Int(0), ScalarType::Oid),
             ("pg_relation_is_updatable", [_, _]) => {
                 literal::literal(Datum::Int(0), ScalarType::Int4)
@@ -234,6 +235,42 @@ impl ExprContext<'_> {
         };
         self.require_session(name)?;
         Ok(Some(found))
+    }
+
+    /// The name of a type; that of a created one is looked up, unless the query is maintained.
+    fn format_type(&self, oid: &Expr, typmod: &Expr) -> Result<TypedScalar, SqlError> {
+        let ctx = self.ctx;
+        let oid = coerce_explicit(ctx, self.plan(oid)?, &ColumnType::new(ScalarType::Oid))?;
+        let typmod = self.plan(typmod)?;
+        let built_in = call_by_name(ctx, "format_type", vec![oid.clone(), typmod])?;
+        self.created_type_name(oid, built_in)
+    }
+
+    /// The name of a created type, where the other name says that the type is not built in.
+    fn created_type_name(
+        &self,
+        oid: TypedScalar,
+        built_in: TypedScalar,
+    ) -> Result<TypedScalar, SqlError> {
+        let ctx = self.ctx;
+        if ctx.maintained && !ctx.all_databases {
+            return Ok(built_in);
+        }
+        let names = ["mz_internal", "mz_created_type_names"];
+        let (relation, row) = self.row_of(names, &[("oid", oid)])?;
+        let short = column(&relation, position(&relation, "name")?).expr;
+        let name = if ctx.maintained {
+            short
+        } else {
+            let full = column(&relation, position(&relation, "full_name")?).expr;
+            let visible = self.visible(&relation)?;
+            QueryScalar::If(Box::new(visible), Box::new(short), Box::new(full))
+        };
+        let found = single(row, name, ColumnType::new(ScalarType::Text));
+        let unknown = binary(ctx, "=", built_in.clone(), literal::text("???"))?.expr;
+        let name = QueryScalar::Coalesce(vec![found.expr, built_in.expr.clone()]);
+        let expr = QueryScalar::If(Box::new(unknown), Box::new(name), Box::new(built_in.expr));
+        Ok(TypedScalar { expr, typ: built_in.typ.nullable(true) })
     }
 
     fn require_session(&self, name: &str) -> Result<(), SqlError> {
@@ -358,12 +395,12 @@ impl ExprContext<'_> {
     ) -> Result<Option<TypedScalar>, SqlError> {
         if let Some(kind) = registered(data_type) {
             let oid = self.registered_oid(expr, kind)?;
-            let target = crate::types::resolve_data_type(data_type)?;
+            let target = self.ctx.data_type(data_type)?;
             return coerce_explicit(self.ctx, oid, &target).map(Some);
         }
         let Expr::Cast { expr: inner, data_type: from, .. } = bare(expr) else { return Ok(None) };
         let to_text = matches!(
-            crate::types::resolve_data_type(data_type),
+            self.ctx.data_type(data_type),
             Ok(ColumnType {
                 scalar_type: ScalarType::Text | ScalarType::Varchar | ScalarType::Name,
                 ..
@@ -377,7 +414,7 @@ impl ExprContext<'_> {
         };
         self.require_session("regnamespace")?;
         let name = self.lookup(relation, &[("oid", oid)], name)?;
-        let target = crate::types::resolve_data_type(data_type)?;
+        let target = self.ctx.data_type(data_type)?;
         coerce_explicit(self.ctx, name, &target).map(Some)
     }
 
@@ -428,7 +465,8 @@ impl ExprContext<'_> {
             ScalarType::Regtype => {
                 let oid = coerce_explicit(ctx, value, &ColumnType::new(ScalarType::Oid))?;
                 let none = literal::null(ScalarType::Int4);
-                call_by_name(ctx, "format_type", vec![oid, none])
+                let built_in = call_by_name(ctx, "format_type", vec![oid.clone(), none])?;
+                self.created_type_name(oid, built_in)
             }
             ScalarType::Regproc if !ctx.maintained => {
                 let oid = coerce_explicit(ctx, value, &ColumnType::new(ScalarType::Oid))?;

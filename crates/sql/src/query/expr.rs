@@ -24,12 +24,11 @@ use super::error::name_of;
 use super::scope::{Found, Place, Scope};
 use super::window::WindowPlace;
 use super::{QueryContext, TypedScalar, cast, literal, subquery};
-use crate::types::resolve_data_type;
 
 pub(super) use function::{call_by_name, function_name, record};
 pub(super) use name::output_name;
 pub(super) use operator::{binary, compare_rows};
-pub(super) use row::all_fields;
+pub(super) use row::{all_fields, field};
 
 /// Where an expression stands.
 #[derive(Clone)]
@@ -209,7 +208,7 @@ impl<'e> ExprContext<'e> {
 
     fn typed_string(&self, typed: &TypedString) -> Result<TypedScalar, SqlError> {
         let located = |error| self.ctx.locate(error, typed.value.span);
-        let typ = resolve_data_type(&typed.data_type).map_err(located)?;
+        let typ = self.ctx.data_type(&typed.data_type).map_err(located)?;
         let value = literal::plan(self.ctx, &typed.value)?;
         cast::coerce_explicit(self.ctx, value, &typ).map_err(located)
     }
@@ -253,7 +252,7 @@ impl<'e> ExprContext<'e> {
         if let Some(value) = self.catalog_cast(expr, data_type).map_err(located)? {
             return Ok(value);
         }
-        let typ = resolve_data_type(data_type).map_err(located)?;
+        let typ = self.ctx.data_type(data_type).map_err(located)?;
         // `ARRAY[]::int[]` is the only way to say what an empty array is of.
         let value = match (expr, &typ.scalar_type) {
             (Expr::Array(array), ScalarType::Array(element)) => {

@@ -7,7 +7,7 @@ use tidemill_repr::{SqlError, SqlState};
 
 use super::drop::{dependants_exist, is_missing, item_kind};
 use super::{Planning, command, nothing};
-use crate::ast::{Alter, AlterAction, Statement};
+use crate::ast::{Alter, AlterAction, ObjectKind, Statement};
 use crate::names;
 use crate::plan::{Plan, Planned, RenamePlan};
 
@@ -45,6 +45,9 @@ impl Planning<'_> {
                     return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
                 }
                 Ok(command(Plan::Resync(item.id)))
+            }
+            AlterAction::Rename(name) if kind == ItemKind::Type => {
+                self.rename_type(item, &name.value, statement.kind == ObjectKind::Domain)
             }
             AlterAction::Rename(name) => self.rename(item, &name.value, tag),
             AlterAction::Other(_) => Err(SqlError::internal("ALTER")),
@@ -91,6 +94,7 @@ fn alter_tag(kind: ItemKind) -> &'static str {
         ItemKind::Connection => "ALTER CONNECTION",
         ItemKind::Secret => "ALTER SECRET",
         ItemKind::Sequence => "ALTER SEQUENCE",
+        ItemKind::Type => "ALTER TYPE",
     }
 }
 

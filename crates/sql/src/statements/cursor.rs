@@ -9,7 +9,6 @@ use crate::ast::{Declare, Execute, Fetch, Prepare, Statement};
 use crate::parse::ParsedStatement;
 use crate::plan::{DeclarePlan, ExecutePlan, FetchPlan, Plan, Planned, PreparePlan};
 use crate::query::{self, Scope};
-use crate::types;
 
 impl Planning<'_> {
     pub(super) fn declare(&self, statement: &Declare) -> Result<Planned, SqlError> {
@@ -50,7 +49,7 @@ impl Planning<'_> {
         let types = statement
             .types
             .iter()
-            .map(|typ| Ok(Some(types::resolve_data_type(typ)?.scalar_type)))
+            .map(|typ| Ok(Some(self.planner.data_type(typ)?.scalar_type)))
             .collect::<Result<Vec<_>, SqlError>>()?;
         let prepared = ParsedStatement {
             statement: (*statement.statement).clone(),

@@ -21,7 +21,7 @@ use super::table::{duplicate_column, expr_of};
 use super::{Planning, command};
 use crate::names;
 use crate::plan::{DeletePlan, InsertPlan, Plan, Planned, ReturningPlan, RowProgram, UpdatePlan};
-use crate::query::{self, InsertTarget, QueryContext, Scope, TypedScalar};
+use crate::query::{self, InsertTarget, QueryContext, Relations, Scope, TypedScalar};
 
 /// The new values of columns, by position.
 type NewValues = Vec<(usize, QueryScalar)>;
@@ -209,8 +209,15 @@ impl Planning<'_> {
             true => Ok(None),
             false => query::plan_scalar(context, scope, expr).map(Some),
         };
+        let mut fields = Vec::new();
         for assignment in assignments {
             match &assignment.target {
+                AssignmentTarget::ColumnName(name) if name.0.len() > 1 => {
+                    let parts = names::parts(name)?;
+                    let (index, path) = field_position(&parts, desc, table)?;
+                    let value = query::plan_scalar(context, scope, &assignment.value)?;
+                    fields.push((index, path.to_vec(), value));
+                }
                 AssignmentTarget::ColumnName(name) => {
                     let index = column_position(name, desc, table)?;
                     add(index, plan(&assignment.value)?)?;
@@ -246,6 +253,20 @@ impl Planning<'_> {
                         add(index, value)?;
                     }
                 }
+            }
+        }
+        for (index, path, value) in fields {
+            let column = &desc.columns[index];
+            let known = values.iter_mut().find(|(known, _)| *known == index);
+            let expr = match &known {
+                Some((_, expr)) => expr.clone(),
+                None => QueryScalar::Column(ColumnRef { level: 0, column: index }),
+            };
+            let old = TypedScalar { expr, typ: column.typ.clone() };
+            let new = query::with_field(context, old, &path, value, &column.name)?.expr;
+            match known {
+                Some((_, expr)) => *expr = new,
+                None => values.push((index, new)),
             }
         }
         Ok(values)
@@ -286,9 +307,19 @@ impl Planning<'_> {
             return expr_of(&format!("pg_catalog.nextval({oid}::oid::regclass)")).map(Some);
         }
         match table.defaults.get(column) {
-            Some(Some(text)) => expr_of(text).map(Some),
-            _ => Ok(None),
+            Some(Some(text)) => return expr_of(text).map(Some),
+            _ => {}
         }
+        // That of its domain, or of the one under that.
+        let mut typ = table.desc.columns.get(column).map(|column| &column.typ.scalar_type);
+        while let Some(ScalarType::Domain(domain)) = typ {
+            let rules = self.planner.domain_rules(domain);
+            if let Some(text) = rules.and_then(|rules| rules.default.as_ref()) {
+                return expr_of(text).map(Some);
+            }
+            typ = Some(&domain.base.scalar_type);
+        }
+        Ok(None)
     }
 
     fn default_value(
@@ -475,6 +506,19 @@ fn insert_columns(
         columns.push(index);
     }
     Ok(columns)
+}
+
+/// The column that a name of several parts begins with, and the fields that the rest names.
+fn field_position<'n>(
+    parts: &'n [String],
+    desc: &RelationDesc,
+    table: &str,
+) -> Result<(usize, &'n [String]), SqlError> {
+    let (first, rest) = parts.split_first().ok_or_else(|| no_column("", table))?;
+    match desc.position(first) {
+        Some(position) => Ok((position, rest)),
+        None => Err(no_column(first, table)),
+    }
 }
 
 fn column_position(name: &ObjectName, desc: &RelationDesc, table: &str) -> Result<usize, SqlError> {

@@ -43,6 +43,9 @@ impl Planning<'_> {
                 }
                 Ok(item) => {
                     refuse_needed(self.planner.catalog, item)?;
+                    if statement.kind == ObjectKind::Domain {
+                        super::created::require_domain(item)?;
+                    }
                     named.push(item.id);
                 }
                 Err(error) if statement.if_exists && is_missing(&error) => {
@@ -151,6 +154,8 @@ pub(super) fn item_kind(kind: ObjectKind) -> Option<(ItemKind, &'static str)> {
         ObjectKind::Connection => (ItemKind::Connection, "DROP CONNECTION"),
         ObjectKind::Secret => (ItemKind::Secret, "DROP SECRET"),
         ObjectKind::Sequence => (ItemKind::Sequence, "DROP SEQUENCE"),
+        ObjectKind::Type => (ItemKind::Type, "DROP TYPE"),
+        ObjectKind::Domain => (ItemKind::Type, "DROP DOMAIN"),
         ObjectKind::Schema | ObjectKind::Database | ObjectKind::Cluster => return None,
     })
 }
@@ -228,13 +233,7 @@ fn with_dependants(
                 || subsources.contains(&id);
             if !belongs && !cascade {
                 first.get_or_insert((owner.kind(), owner.name.item.clone()));
-                refused.push(format!(
-                    "{} {} depends on {} {}",
-                    item.kind(),
-                    item.name.item,
-                    owner.kind(),
-                    owner.name.item
-                ));
+                refused.extend(super::created::uses(item, owner));
             }
             if seen.insert(id) {
                 cascaded += usize::from(!belongs);

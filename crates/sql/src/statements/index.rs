@@ -123,7 +123,9 @@ impl Planning<'_> {
         key.iter()
             .map(|expr| {
                 let planned = query::plan_scalar(&context, &scope, expr)?;
-                Ok((key_part_sql(expr), over_columns(planned.expr)?))
+                let mut expr = expr.clone();
+                names::qualify_expr(&self.planner, &mut expr)?;
+                Ok((key_part_sql(&expr), over_columns(planned.expr)?))
             })
             .collect()
     }

@@ -18,7 +18,6 @@ use crate::ast::{CreateNamespace, CreateTable};
 use crate::names;
 use crate::plan::{Plan, Planned};
 use crate::query::{self, Scope};
-use crate::types;
 
 /// The most columns of a table.
 const MAX_COLUMNS: usize = 1600;
@@ -72,7 +71,7 @@ impl Planning<'_> {
         let serial = generation::serial_type(&column.data_type);
         let mut typ = match &serial {
             Some(scalar_type) => ColumnType::new(scalar_type.clone()),
-            None => types::resolve_data_type(&column.data_type)?,
+            None => self.planner.data_type(&column.data_type)?,
         };
         let position = table.desc.arity();
         let mut options = ColumnOptions::default();
@@ -148,6 +147,7 @@ impl Planning<'_> {
         super::constant::without_columns(planned.expr).map_err(in_default)?;
         let mut expr = expr.clone();
         table.depends_on.extend(generation::qualify_sequences(&self.planner, &mut expr)?);
+        table.depends_on.extend(names::qualify_expr(&self.planner, &mut expr)?);
         Ok(expr.to_string())
     }
 

@@ -100,21 +100,6 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Empty,
     },
     Builtin {
-        number: 611,
-        schema: "information_schema",
-        name: "domains",
-        columns: "domain_catalog name?, domain_schema name?, domain_name name?, data_type text?, \
-         character_maximum_length int4?, character_octet_length int4?, \
-         character_set_catalog name?, character_set_schema name?, \
-         character_set_name name?, collation_catalog name?, collation_schema name?, \
-         collation_name name?, numeric_precision int4?, numeric_precision_radix int4?, \
-         numeric_scale int4?, datetime_precision int4?, interval_type text?, \
-         interval_precision int4?, domain_default text?, udt_catalog name?, \
-         udt_schema name?, udt_name name?, scope_catalog name?, scope_schema name?, \
-         scope_name name?, maximum_cardinality int4?, dtd_identifier name?",
-        content: Content::Empty,
-    },
-    Builtin {
         number: 612,
         schema: "information_schema",
         name: "domain_constraints",

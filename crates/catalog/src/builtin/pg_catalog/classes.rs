@@ -5,13 +5,6 @@ use super::super::{Builtin, Content};
 /// Relations without rows.
 pub const RELATIONS: &[Builtin] = &[
     Builtin {
-        number: 433,
-        schema: "pg_catalog",
-        name: "pg_enum",
-        columns: "oid oid, enumtypid oid, enumsortorder float4, enumlabel name",
-        content: Content::Empty,
-    },
-    Builtin {
         number: 435,
         schema: "pg_catalog",
         name: "pg_conversion",

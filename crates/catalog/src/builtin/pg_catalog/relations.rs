@@ -108,6 +108,7 @@ fn relation_kind(item: &Item) -> Option<&'static str> {
         Definition::MaterializedView(_) => Some("m"),
         Definition::Index(_) => Some("i"),
         Definition::Sequence(_) => Some("S"),
+        Definition::Type(created) => matches!(created.typ, ScalarType::Composite(_)).then_some("c"),
         Definition::Source(_) | Definition::Connection(_) | Definition::Secret(_) => None,
     }
 }
@@ -118,6 +119,10 @@ fn classes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     let (columns, method) = match &item.definition {
         Definition::Index(index) => (index.key_sql.len(), BTREE),
         Definition::View(_) | Definition::Sequence(_) => (visible_columns(item), 0),
+        Definition::Type(created) => match &created.typ {
+            ScalarType::Composite(definition) => (definition.fields.len(), 0),
+            _ => (0, 0),
+        },
         _ => (visible_columns(item), HEAP),
     };
     let constraints = item.table().map_or(&[][..], |table| &table.constraints);
@@ -126,6 +131,7 @@ fn classes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         ("oid", oid(item.oid)),
         ("relname", Value::Text(&item.name.item)),
         ("relnamespace", oid(catalog.schema_oid(&item.name))),
+        ("reltype", oid(row_type(item))),
         ("relowner", Value::Int(roles::oid(&item.owner))),
         ("relam", Value::Int(method)),
         ("reltuples", Value::Float4(-1.0)),
@@ -139,6 +145,11 @@ fn classes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         ("relreplident", Value::Text(if kind == "r" { "d" } else { "n" })),
         (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
     ]));
+}
+
+/// The type of a relation's rows; 0 if it has none.
+fn row_type(item: &Item) -> tidemill_repr::Oid {
+    item.type_of().map_or(tidemill_repr::Oid(0), |typ| typ.oid())
 }
 
 /// How many columns a session sees.
@@ -156,6 +167,14 @@ fn attributes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     if let Definition::Index(index) = &item.definition {
         index_attributes(catalog, item, index, rows);
         return;
+    }
+    if let Definition::Type(created) = &item.definition
+        && let ScalarType::Composite(definition) = &created.typ
+    {
+        for (position, (name, typ)) in definition.fields.iter().enumerate() {
+            let none = Filled { default: false, identity: "", generated: "" };
+            rows.push(attribute(item, position, name, typ, &none));
+        }
     }
     let Some(desc) = item.desc() else { return };
     for (position, column) in desc.columns.iter().enumerate() {

@@ -1,15 +1,19 @@
 //! `pg_catalog`: types, casts and collations.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use tidemill_expr::CastContext;
 use tidemill_repr::types::TypeCategory;
 use tidemill_repr::{Datum, RangeKind, Row, ScalarType};
 
 use super::super::fill::{Shape, Value, oid};
-use super::super::{Builtin, Content, roles};
+use super::super::{Builtin, Content, DATABASE_COLUMN, roles};
 use super::PG_CATALOG;
 use super::functions::function_oid;
+use crate::item::{Definition, Item, type_name};
+use crate::name::quote_identifier;
+use crate::snapshot::Catalog;
 
 const TYPE: &str = "oid oid, typname name, typnamespace oid, typowner oid, typlen int2, \
      typbyval bool, typtype char, typcategory char, typispreferred bool, \
@@ -18,7 +22,8 @@ const TYPE: &str = "oid oid, typname name, typnamespace oid, typowner oid, typle
      typreceive regproc, typsend regproc, typmodin regproc, typmodout regproc, \
      typanalyze regproc, typalign char, typstorage char, typnotnull bool, \
      typbasetype oid, typtypmod int4, typndims int4, typcollation oid, \
-     typdefaultbin text?, typdefault text?, typacl text[]?";
+     typdefaultbin text?, typdefault text?, typacl text[]?, database_name name?";
+const ENUM: &str = "oid oid, enumtypid oid, enumsortorder float4, enumlabel name";
 const RANGE: &str = "rngtypid oid, rngsubtype oid, rngmultitypid oid, rngcollation oid, \
      rngsubopc oid, rngcanonical regproc, rngsubdiff regproc";
 const CAST: &str = "oid oid, castsource oid, casttarget oid, castfunc oid, castcontext char, \
@@ -38,7 +43,7 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "pg_catalog",
         name: "pg_type",
         columns: TYPE,
-        content: Content::Constant(types),
+        content: Content::Items(types),
     },
     Builtin {
         number: 307,
@@ -60,6 +65,20 @@ pub const RELATIONS: &[Builtin] = &[
         name: "pg_range",
         columns: RANGE,
         content: Content::Constant(ranges),
+    },
+    Builtin {
+        number: 433,
+        schema: "pg_catalog",
+        name: "pg_enum",
+        columns: ENUM,
+        content: Content::Items(labels),
+    },
+    Builtin {
+        number: 216,
+        schema: "mz_internal",
+        name: "mz_created_type_names",
+        columns: "oid oid, namespace oid, name text, full_name text",
+        content: Content::Items(created_names),
     },
     Builtin {
         number: 209,
@@ -128,6 +147,7 @@ pub(super) fn collation(typ: &ScalarType) -> i64 {
         ScalarType::Text | ScalarType::Varchar | ScalarType::Bpchar => DEFAULT_COLLATION,
         ScalarType::Name => 950,
         ScalarType::Array(element) => collation(element),
+        ScalarType::Domain(_) => collation(typ.base()),
         _ => 0,
     }
 }
@@ -137,11 +157,133 @@ fn type_kind(typ: &ScalarType) -> &'static str {
         ScalarType::Unknown => "p",
         ScalarType::Range(_) => "r",
         ScalarType::Multirange(_) => "m",
+        ScalarType::Enum(_) => "e",
+        ScalarType::Domain(_) => "d",
+        ScalarType::Composite(_) => "c",
         _ => "b",
     }
 }
 
-fn types() -> Vec<Row> {
+/// Those that are built in go with the relation itself.
+fn types(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(TYPE));
+    if item.is_system() {
+        if item.name.item == "pg_type" {
+            rows.extend(built_in());
+        }
+        return;
+    }
+    let Some(typ) = item.type_of() else { return };
+    let name = type_name(&item.name, item.oid);
+    let own = match &typ {
+        // A list that has a name.
+        ScalarType::List(_) | ScalarType::Map(_) => item.oid,
+        other => other.oid(),
+    };
+    let array = match typ.created() {
+        Some(created) => created.array_oid.0,
+        None => 0,
+    };
+    let (base, typmod, rules) = match (&item.definition, &typ) {
+        (Definition::Type(created), ScalarType::Domain(domain)) => {
+            (domain.base.scalar_type.oid().0, domain.base.typmod, Some(&created.rules))
+        }
+        _ => (0, -1, None),
+    };
+    let relation = match &typ {
+        ScalarType::Composite(_) => item.oid.0,
+        _ => 0,
+    };
+    let default = rules.and_then(|rules| rules.default.as_deref());
+    let schema = i64::from(catalog.schema_oid(&item.name).0);
+    rows.push(SHAPE.row(&[
+        ("oid", oid(own)),
+        ("typname", Value::Text(&name.name)),
+        ("typnamespace", Value::Int(schema)),
+        ("typowner", Value::Int(roles::oid(&item.owner))),
+        ("typlen", Value::Int(i64::from(typ.type_length()))),
+        ("typbyval", Value::Bool(by_value(&typ))),
+        ("typtype", Value::Text(type_kind(&typ))),
+        ("typcategory", Value::Text(category(&typ))),
+        ("typisdefined", Value::Bool(true)),
+        ("typdelim", Value::Text(",")),
+        ("typrelid", Value::Int(i64::from(relation))),
+        ("typarray", Value::Int(i64::from(array))),
+        ("typalign", Value::Text(alignment(&typ))),
+        ("typstorage", Value::Text(if typ.type_length() < 0 { "x" } else { "p" })),
+        ("typnotnull", Value::Bool(rules.is_some_and(|rules| rules.not_null))),
+        ("typbasetype", Value::Int(i64::from(base))),
+        ("typtypmod", Value::Int(i64::from(typmod))),
+        ("typcollation", Value::Int(collation(&typ))),
+        ("typdefaultbin", Value::Optional(default)),
+        ("typdefault", Value::Optional(default)),
+        (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
+    ]));
+    if array == 0 {
+        return;
+    }
+    rows.push(SHAPE.row(&[
+        ("oid", Value::Int(i64::from(array))),
+        ("typname", Value::Text(&format!("_{}", name.name))),
+        ("typnamespace", Value::Int(schema)),
+        ("typowner", Value::Int(roles::oid(&item.owner))),
+        ("typlen", Value::Int(-1)),
+        ("typtype", Value::Text("b")),
+        ("typcategory", Value::Text("A")),
+        ("typisdefined", Value::Bool(true)),
+        ("typdelim", Value::Text(",")),
+        ("typelem", oid(own)),
+        ("typalign", Value::Text(alignment(&typ))),
+        ("typstorage", Value::Text("x")),
+        ("typtypmod", Value::Int(-1)),
+        ("typcollation", Value::Int(collation(&typ))),
+        (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
+    ]));
+}
+
+/// How far from a type's oid, in thousands, those of its labels are.
+const LABEL_OIDS: i64 = 2_000_000_000;
+
+fn labels(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(ENUM));
+    let Definition::Type(created) = &item.definition else { return };
+    let ScalarType::Enum(definition) = &created.typ else { return };
+    for ((order, label), number) in definition.labels.iter().zip(0..) {
+        let place = i64::from(item.oid.0) * 1000 + number;
+        rows.push(SHAPE.row(&[
+            ("oid", Value::Int(LABEL_OIDS + place % LABEL_OIDS)),
+            ("enumtypid", oid(item.oid)),
+            ("enumsortorder", Value::Float4(f32::from_bits(*order))),
+            ("enumlabel", Value::Text(label)),
+        ]));
+    }
+}
+
+/// The names of created types and of the arrays over them, as `format_type` shows them.
+fn created_names(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    if item.is_system() {
+        return;
+    }
+    let Some(typ) = item.type_of() else { return };
+    let (own, array) = match typ.created() {
+        Some(created) => (created.oid, Some(created.array_oid)),
+        None => (item.oid, None),
+    };
+    let schema = i64::from(catalog.schema_oid(&item.name).0);
+    let name = quote_identifier(&item.name.item);
+    let full = format!("{}.{name}", quote_identifier(&item.name.schema));
+    for (number, brackets) in [(Some(own), ""), (array, "[]")] {
+        let Some(number) = number else { continue };
+        rows.push(Row::pack([
+            Datum::Int(i64::from(number.0)),
+            Datum::Int(schema),
+            Datum::Text(&format!("{name}{brackets}")),
+            Datum::Text(&format!("{full}{brackets}")),
+        ]));
+    }
+}
+
+fn built_in() -> Vec<Row> {
     let shape = Shape::of(TYPE);
     let arrays = ScalarType::ALL
         .iter()

@@ -14,7 +14,6 @@ use crate::query::order::{self, OutputColumn};
 use crate::query::scope::Scope;
 use crate::query::values::unit;
 use crate::query::{QueryContext, set_operation, walk};
-use crate::types::resolve_data_type;
 
 /// Plans the queries; in the result all of them can be named.
 pub(super) fn plan_mutual_with(
@@ -90,7 +89,8 @@ fn declared_columns(ctx: &QueryContext<'_>, cte: &CteTree) -> Result<Vec<OutputC
     let mut columns: Vec<OutputColumn> = Vec::new();
     for column in &cte.alias.columns {
         let data_type = column.data_type.as_ref().ok_or_else(untyped)?;
-        let typ = resolve_data_type(data_type)
+        let typ = ctx
+            .data_type(data_type)
             .map_err(|error| ctx.locate(error, column.name.span))?
             .nullable(true);
         let name = name_of(&column.name);

@@ -127,6 +127,7 @@ impl ExprContext<'_> {
             "nullif" => self.null_if(&arguments),
             "map_build_pairs" => self.map_of_pairs(&arguments),
             "list_n_layers" => self.layers(&arguments),
+            "enum_first" | "enum_last" | "enum_range" => self.enum_function(&name, &arguments),
             _ => match self.session_function(&name, &arguments, span)? {
                 Some(value) => Ok(value),
                 None => match self.catalog_function(&name, &arguments)? {

@@ -1,7 +1,8 @@
 //! Names of output columns, as PostgreSQL chooses them.
 
 use sqlparser::ast::{
-    AccessExpr, DataType, Expr, Function, FunctionArguments, ObjectName, Query, SelectItem, SetExpr,
+    AccessExpr, ArrayElemTypeDef, DataType, Expr, Function, FunctionArguments, ObjectName, Query,
+    SelectItem, SetExpr,
 };
 
 use super::function::trim_name;
@@ -74,8 +75,16 @@ fn last_part(name: &ObjectName) -> Option<String> {
 
 /// The name in `pg_type` of a type; of an array that of its elements.
 fn type_name(data_type: &DataType) -> Option<String> {
-    let typ = resolve_data_type(data_type).ok()?;
-    Some(typ.scalar_type.pg_name().trim_start_matches('_').to_owned())
+    if let Ok(typ) = resolve_data_type(&|_| None, data_type) {
+        return Some(typ.scalar_type.pg_name().trim_start_matches('_').to_owned());
+    }
+    match data_type {
+        DataType::Custom(name, _) => last_part(name),
+        DataType::Array(
+            ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::Qualified(element, _),
+        ) => type_name(element),
+        _ => None,
+    }
 }
 
 /// A scalar subquery is named after its column.

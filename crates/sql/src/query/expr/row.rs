@@ -206,7 +206,7 @@ impl ExprContext<'_> {
         value: TypedScalar,
         span: Span,
     ) -> Result<Vec<(String, TypedScalar)>, SqlError> {
-        let types: Vec<(String, ColumnType)> = match &value.typ.scalar_type {
+        let types: Vec<(String, ColumnType)> = match value.typ.scalar_type.base() {
             ScalarType::Record(types) => types
                 .iter()
                 .enumerate()
@@ -277,7 +277,7 @@ impl ExprContext<'_> {
     ) -> Result<TypedScalar, SqlError> {
         let wanted = name_of(name);
         let typ = value.typ.scalar_type.clone();
-        if !matches!(typ, ScalarType::Record(_) | ScalarType::Composite(_)) {
+        if !matches!(typ.base(), ScalarType::Record(_) | ScalarType::Composite(_)) {
             return Err(self.ctx.error(
                 SqlState::WRONG_OBJECT_TYPE,
                 format!(
@@ -292,7 +292,12 @@ impl ExprContext<'_> {
             Some((_, field)) => Ok(field),
             None => Err(self.ctx.error(
                 SqlState::UNDEFINED_COLUMN,
-                format!("could not identify column \"{wanted}\" in record data type"),
+                match typ.base() {
+                    ScalarType::Record(_) => {
+                        format!("could not identify column \"{wanted}\" in record data type")
+                    }
+                    typ => format!("column \"{wanted}\" not found in data type {typ}"),
+                },
                 root.span(),
             )),
         }
@@ -302,7 +307,11 @@ impl ExprContext<'_> {
 /// Whether a value is NULL, or a row of NULLs alone; with `null` false, whether it is a row without
 /// NULLs.
 pub(super) fn row_null_test(value: &TypedScalar, null: bool) -> Option<QueryScalar> {
-    let ScalarType::Record(types) = &value.typ.scalar_type else { return None };
+    let types = match value.typ.scalar_type.base() {
+        ScalarType::Record(types) => types.clone(),
+        ScalarType::Composite(definition) => definition.field_types(),
+        _ => return None,
+    };
     let is_null = |scalar: QueryScalar| QueryScalar::IsNull(Box::new(scalar));
     let test = |scalar: QueryScalar| match null {
         true => is_null(scalar),

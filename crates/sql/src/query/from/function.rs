@@ -24,7 +24,6 @@ use crate::query::expr::{ExprContext, binary, function_name};
 use crate::query::scope::{Scope, TableName};
 use crate::query::values::unit;
 use crate::query::{QueryContext, TypedScalar, literal};
-use crate::types::resolve_data_type;
 
 /// A function in FROM as it is written.
 #[derive(Clone, Copy)]
@@ -288,7 +287,8 @@ impl Parts {
         for definition in definitions {
             let name = name_of(&definition.name);
             let Some(data_type) = &definition.data_type else { continue };
-            let typ = resolve_data_type(data_type)
+            let typ = ctx
+                .data_type(data_type)
                 .map_err(|error| ctx.locate(error, definition.name.span))?;
             self.outputs.push((name.clone(), typ, Slot::Field(column, name)));
         }

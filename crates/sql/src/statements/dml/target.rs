@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sqlparser::ast::{Expr, Ident, ObjectName, Query, SetExpr, TableFactor, TableWithJoins};
 use tidemill_catalog::{ConstraintKind, Generation, Item, ItemKind, Table};
 use tidemill_plan::{QueryExpr, QueryScalar};
-use tidemill_repr::{SqlError, SqlState};
+use tidemill_repr::{ScalarType, SqlError, SqlState};
 
 use super::{NewValues, column, is_default, refuse};
 use crate::names;
@@ -140,6 +140,13 @@ impl<'a> Planning<'a> {
                 }),
             }
         }
+        let mut domains = Vec::new();
+        for (position, column) in table.desc.columns.iter().enumerate() {
+            if let ScalarType::Domain(domain) = &column.typ.scalar_type {
+                let program = query::domain_program(&context, domain)?;
+                domains.extend(program.map(|program| (position, program)));
+            }
+        }
         checks.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(RowCheck {
             schema: item.name.schema.clone(),
@@ -147,6 +154,7 @@ impl<'a> Planning<'a> {
             desc: table.desc.clone(),
             checks,
             keys,
+            domains,
         })
     }
 }

@@ -142,6 +142,12 @@ impl Planning<'_> {
             constraints,
             source: None,
         };
+        for column in &definition.desc.columns {
+            let types = self.planner.catalog.named_types(&column.typ.scalar_type);
+            table.depends_on.extend(types);
+        }
+        table.depends_on.sort_unstable();
+        table.depends_on.dedup();
         let create_sql = table_sql(&table.name, &definition, &parts.items);
         let item = NewItem {
             name: table.name,

@@ -144,7 +144,7 @@ fn changed(
     for option in options {
         match option {
             SequenceOption::As(data_type) => {
-                let typ = types::resolve_data_type(data_type)?.scalar_type;
+                let typ = types::resolve_data_type(&|_| None, data_type)?.scalar_type;
                 let (name, ..) = type_bounds(&typ)
                     .ok_or_else(|| invalid("sequence type must be smallint, integer, or bigint"))?;
                 sequence.data_type = name.to_owned();

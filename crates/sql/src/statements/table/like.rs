@@ -198,15 +198,5 @@ impl Planning<'_> {
 
 /// An expression from the text that the catalog keeps.
 pub(in crate::statements) fn expr_of(text: &str) -> Result<Expr, SqlError> {
-    let mut statements = crate::parse::parse(&format!("SELECT {text}"))?;
-    let broken = || SqlError::internal("a text in the catalog that is no expression");
-    let Some(crate::ast::Statement::Query(statement)) = statements.pop().map(|one| one.statement)
-    else {
-        return Err(broken());
-    };
-    let SetExpr::Select(select) = *statement.query.body else { return Err(broken()) };
-    match select.projection.into_iter().next() {
-        Some(sqlparser::ast::SelectItem::UnnamedExpr(expr)) => Ok(expr),
-        _ => Err(broken()),
-    }
+    crate::parse::expression(text)
 }
