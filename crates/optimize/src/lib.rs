@@ -1,7 +1,7 @@
 //! From a correlated query to a physical plan.
 //!
 //! ```text
-//! QueryExpr ─ decorrelate ─▶ RelationExpr ─ REWRITES ─▶ RelationExpr ─ lowering ─▶ PhysicalPlan
+//! QueryExpr ─ sink ─ decorrelate ─▶ RelationExpr ─ REWRITES ─▶ RelationExpr ─ lowering ─▶ PhysicalPlan
 //!                                                             └─ peek_plan ─▶ PeekPlan
 //! ```
 //!
@@ -16,6 +16,7 @@ pub mod equality;
 pub mod lowering;
 pub mod peek;
 pub mod rewrites;
+pub mod sink;
 mod stack;
 pub mod temporal;
 
@@ -26,7 +27,10 @@ pub use peek::{Access, PeekPlan, peek_plan};
 use tidemill_plan::{QueryExpr, RelationExpr};
 use tidemill_repr::SqlError;
 
-use crate::rewrites::{bindings, demand, factor, fold, fuse, joins, pushdown, redundant};
+use crate::rewrites::{
+    bindings, demand, factor, fold, fuse, imply, joins, not_null, nullability, pushdown, redundant,
+    share,
+};
 use crate::stack::with_stack;
 
 /// One rewrite: its name, and what it does.
@@ -38,17 +42,25 @@ pub const REWRITES: &[Rewrite] = &[
     ("inline bindings", bindings::inline_bindings),
     // Less to look at.
     ("fold constants", fold::fold_constants),
+    ("fold nullability", nullability::fold_nullability),
+    // Before fusion, which puts what is left of a union into its place.
+    ("drop padded", not_null::drop_padded),
     ("fuse", fuse::fuse),
     // Before pushdown: predicates between two joins become predicates of the one join.
     ("fuse joins", joins::fuse_joins),
     // Before pushdown, which makes equalities across inputs conditions of the join.
     ("factor disjunctions", factor::factor),
+    // After factoring, so that a disjunction says only what differs between its branches.
+    ("imply", imply::imply),
     ("push predicates", pushdown::push_predicates),
     // Keys are best known when predicates are at their places.
     ("drop redundant", redundant::drop_redundant),
     // Last: it leaves projections behind that the next round's fusion takes up.
     ("push demand", demand::push_demand),
 ];
+
+/// What is done once, when nothing else changes any more: bindings hide what is behind them.
+pub const LAST: &[Rewrite] = &[("share", share::share)];
 
 /// How often the list is gone through at most. Two or three times is usual.
 const MOST_ROUNDS: usize = 12;
@@ -62,6 +74,8 @@ pub fn optimize(
     definitions: &dyn Definitions,
 ) -> Result<RelationExpr, SqlError> {
     with_stack(stack::is_small_query(query, definitions), || {
+        let sunk = sink::sink(query, definitions);
+        let query = sunk.as_ref().unwrap_or(query);
         let mut relation = decorrelate::decorrelate(query, definitions)?;
         rewrite(&mut relation);
         Ok(relation)
@@ -80,6 +94,10 @@ pub fn rewrite(relation: &mut RelationExpr) {
             if *relation == before {
                 break;
             }
+        }
+        for (name, rewrite) in LAST {
+            rewrite(relation);
+            tracing::trace!(name, ?relation, "rewritten");
         }
     });
 }

@@ -289,12 +289,16 @@ fn check(seed: u64, random: &mut Random, query: &QueryExpr, arity: usize) {
         collections.insert(Id::Global(ObjectId::User(id)), table(random));
     }
     let expected = naive::rows(query, &mut Vec::new(), &collections);
+    if let Some(sunk) = tidemill_optimize::sink::sink(query, &Tables) {
+        let found = naive::rows(&sunk, &mut Vec::new(), &collections);
+        assert_eq!(found, expected, "sinking, seed {seed}: {query:#?}\n{sunk:#?}");
+    }
     let flat = decorrelate::decorrelate(query, &Tables).unwrap();
     assert_eq!(flat.arity(), arity, "seed {seed}: {query:?}");
     let text = |r: &_| tidemill_plan::explain::explain_relation(r, &tidemill_plan::explain::by_id);
     let found = evaluate(&flat, &collections).unwrap();
     assert_eq!(found, expected, "decorrelation, seed {seed}: {query:#?}\n{}", text(&flat));
-    for (name, step) in tidemill_optimize::REWRITES {
+    for (name, step) in tidemill_optimize::REWRITES.iter().chain(tidemill_optimize::LAST) {
         let mut changed = flat.clone();
         step(&mut changed);
         let found = evaluate(&changed, &collections).unwrap();

@@ -1,7 +1,7 @@
 //! Predicate pushdown: a filter goes below whatever gives the same rows without those that it
 //! drops; an equality across the inputs of a join becomes an equivalence of the join.
 
-use tidemill_expr::{ScalarExpr, WindowCall, WindowFunction};
+use tidemill_expr::{FunctionRef, ScalarExpr, WindowCall, WindowFunction};
 use tidemill_plan::RelationExpr;
 use tidemill_plan::relation::build::grow;
 use tidemill_repr::{ColumnType, Datum, Row, ScalarType};
@@ -247,6 +247,9 @@ fn as_equivalence(
         return None;
     }
     let (left_type, right_type) = (left.typ(columns), right.typ(columns));
+    if let Some(class) = mixed(predicate, (left, &left_type), (right, &right_type)) {
+        return Some(class);
+    }
     Some(match comparable_bytes(&left_type, &right_type)? {
         Bytes::Plain => vec![left.clone(), right.clone()],
         Bytes::Canonical => {
@@ -257,6 +260,31 @@ fn as_equivalence(
             ]
         }
     })
+}
+
+/// What must have equal bytes for an equality that compares values of unlike types by itself.
+fn mixed(
+    predicate: &ScalarExpr,
+    (left, left_type): (&ScalarExpr, &ColumnType),
+    (right, right_type): (&ScalarExpr, &ColumnType),
+) -> Option<Vec<ScalarExpr>> {
+    let ScalarExpr::Call { function, .. } = predicate else { return None };
+    let brought = |expr: &ScalarExpr, typ: &ColumnType, to: ScalarType| {
+        let nullable = typ.nullable;
+        let to = ColumnType::new(to).nullable(nullable);
+        let mut expr = expr.clone();
+        if typ.scalar_type == ScalarType::Float4 && to.scalar_type == ScalarType::Float8 {
+            let function = FunctionRef::by_id("ftod")?;
+            expr = ScalarExpr::Call { function, arguments: vec![expr], typ: to.clone() };
+        }
+        Some(canonical(expr, &to))
+    };
+    let to = match function.id {
+        "float48eq" | "float84eq" => ScalarType::Float8,
+        "bpchareq" if left_type.scalar_type != right_type.scalar_type => ScalarType::Bpchar,
+        _ => return None,
+    };
+    Some(vec![brought(left, left_type, to.clone())?, brought(right, right_type, to)?])
 }
 
 /// The same predicate on the columns that are equal to its one column.

@@ -213,6 +213,7 @@ fn value(scalar: &QueryScalar, row: &Row, outer: &mut Vec<Row>, tables: &Collect
             arguments: arguments.iter().map(part).collect(),
             typ: typ.clone(),
         },
+        QueryScalar::And(arguments) => ScalarExpr::And(arguments.iter().map(part).collect()),
         QueryScalar::Or(arguments) => ScalarExpr::Or(arguments.iter().map(part).collect()),
         QueryScalar::Not(argument) => part(argument).not(),
         QueryScalar::IsNull(argument) => part(argument).is_null(),
