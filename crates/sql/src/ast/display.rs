@@ -370,7 +370,11 @@ impl Display for Copy {
             CopySource::Table(name, columns) => write!(f, "COPY {name} ({})", list(columns))?,
         }
         f.write_str(if self.from { " FROM STDIN" } else { " TO STDOUT" })?;
-        with_options(f, &self.options)?;
+        if !self.options.is_empty() {
+            // Here, as in PostgreSQL, no sign stands between name and value.
+            let plain = |option: &NamedOption| option.to_string().replacen(" = ", " ", 1);
+            write!(f, " WITH ({})", list(&self.options.iter().map(plain).collect::<Vec<_>>()))?;
+        }
         self.filter.as_ref().map_or(Ok(()), |filter| write!(f, " WHERE {filter}"))
     }
 }
