@@ -81,7 +81,12 @@ impl Builtin {
         let desc = self.desc();
         let (definition, create_sql) = match &self.content {
             Content::View(sql) => (
-                Definition::View(View { desc, query_sql: (*sql).to_owned(), query: None }),
+                Definition::View(View {
+                    desc,
+                    query_sql: (*sql).to_owned(),
+                    query: None,
+                    time_zone: None,
+                }),
                 format!("CREATE VIEW {name} AS {sql}"),
             ),
             _ => {

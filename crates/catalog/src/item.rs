@@ -208,6 +208,9 @@ pub struct View {
     /// The query, planned.
     #[serde(skip)]
     pub query: Option<Arc<QueryExpr>>,
+    /// The time zone of the session that wrote the text.
+    #[serde(default)]
+    pub time_zone: Option<String>,
 }
 
 /// A maintained query.
@@ -231,6 +234,9 @@ pub struct Index {
     pub key: Vec<ScalarExpr>,
     /// The cluster that maintains it.
     pub cluster: String,
+    /// The time zone of the session that wrote the key.
+    #[serde(default)]
+    pub time_zone: Option<String>,
     /// What must be unique; the key is these columns then.
     #[serde(default)]
     pub unique: Option<UniqueKey>,
@@ -424,6 +430,14 @@ impl Item {
             Definition::Secret(_) => ItemKind::Secret,
             Definition::Sequence(_) => ItemKind::Sequence,
             Definition::Type(_) => ItemKind::Type,
+        }
+    }
+
+    /// The time zone of the session that wrote its text, if that is known.
+    pub fn time_zone(&self) -> Option<&str> {
+        match &self.definition {
+            Definition::Index(index) => index.time_zone.as_deref(),
+            _ => self.view()?.time_zone.as_deref(),
         }
     }
 

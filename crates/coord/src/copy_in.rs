@@ -5,7 +5,7 @@
 //! names. Memory is bounded by the longest row, whatever is copied.
 
 mod binary;
-mod bulk;
+pub(crate) mod bulk;
 mod fields;
 mod lines;
 

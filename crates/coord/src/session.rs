@@ -444,6 +444,12 @@ impl Session {
     /// Commits, and waits until it is durable. Neither a cancel request nor a timeout ends the
     /// statement meanwhile: an error would say that nothing was committed.
     pub(crate) async fn commit(&self, commit: Commit) -> Result<Tick, SqlError> {
+        let only_rows =
+            commit.catalog.is_none() && !(commit.updates.is_empty() && commit.parts.is_empty());
+        let _passing = match only_rows {
+            true => Some(self.shared.write_gate.read().await),
+            false => None,
+        };
         self.cancel.committing.store(true, Ordering::SeqCst);
         let result = self.shared.commit(commit).await;
         self.cancel.committing.store(false, Ordering::SeqCst);

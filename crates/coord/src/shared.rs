@@ -40,6 +40,8 @@ pub struct Shared {
     pub volatile: VolatileStore,
     /// Held by the statement that is tried again after it lost against another commit.
     pub retry_turns: Arc<tokio::sync::Mutex<()>>,
+    /// Sessions that commit rows pass together; an ALTER TABLE that lost against them, alone.
+    pub write_gate: Arc<tokio::sync::RwLock<()>>,
     /// The running sources.
     pub sources: Sources,
     /// Where sequences stand.
@@ -74,6 +76,7 @@ impl Shared {
             since: watch::Sender::new(tick),
             volatile: VolatileStore::default(),
             retry_turns: Arc::default(),
+            write_gate: Arc::default(),
             sources: Sources::default(),
             sequences,
             recent_keys: parking_lot::Mutex::default(),

@@ -1,5 +1,6 @@
 //! Executing statements: one file a kind. This one only dispatches.
 
+pub(crate) mod alter_table;
 pub(crate) mod create_table;
 pub(crate) mod cursor;
 pub(crate) mod ddl;
@@ -62,6 +63,8 @@ pub(crate) async fn execute(
     // is tried again inside, by the statement that it runs.)
     let turns = Arc::clone(&session.shared.retry_turns);
     let mut turn = None;
+    let gate = Arc::clone(&session.shared.write_gate);
+    let mut alone = None;
     for _ in 0..RETRIES {
         let result = Box::pin(dispatch(session, &execution, &plan)).await;
         let lost = matches!(&result, Err(error) if error.code == SqlState::SERIALIZATION_FAILURE);
@@ -70,6 +73,9 @@ pub(crate) async fn execute(
         if leaves {
             session.end_implicit_block().await?;
         } else if !lost || in_block || matches!(*plan, Plan::Execute(_)) {
+            if result.is_ok() && matches!(session.transaction, Transaction::Idle) {
+                session.temporary.committed();
+            }
             return result;
         }
         let writes = matches!(
@@ -79,6 +85,7 @@ pub(crate) async fn execute(
                 | Plan::Delete(_)
                 | Plan::Merge(_)
                 | Plan::Truncate(_)
+                | Plan::AlterTable(_)
         );
         if lost && writes {
             // What it lost against is found only when that is durable.
@@ -86,6 +93,9 @@ pub(crate) async fn execute(
         }
         if writes && turn.is_none() {
             turn = Some(Arc::clone(&turns).lock_owned().await);
+            if matches!(*plan, Plan::AlterTable(_)) {
+                alone = Some(Arc::clone(&gate).write_owned().await);
+            }
         } else {
             tokio::task::yield_now().await;
         }
@@ -94,6 +104,7 @@ pub(crate) async fn execute(
         let planned = session.plan(&execution.snapshot, statement, &types)?;
         plan = Arc::new(planned.plan);
     }
+    drop((turn, alone));
     Err(crate::sequencer::serialization_failure())
 }
 
@@ -127,6 +138,7 @@ fn write_tag(plan: &Plan) -> Option<&'static str> {
         Plan::CreateIndex(_) => "CREATE INDEX",
         Plan::Drop(drop) => drop.tag,
         Plan::Rename(rename) => rename.tag,
+        Plan::AlterTable(alter) => alter.tag,
         _ => return None,
     })
 }
@@ -214,6 +226,7 @@ async fn dispatch(
         Plan::CreateIndex(item) => ddl::create(session, execution, item, "CREATE INDEX").await,
         Plan::Drop(drop) => ddl::drop(session, execution, drop).await,
         Plan::Rename(rename) => ddl::rename(session, execution, rename).await,
+        Plan::AlterTable(alter) => alter_table::alter_table(session, execution, alter).await,
         Plan::Nothing { tag } => Ok(Response::Tag((*tag).to_owned())),
     }
 }

@@ -13,7 +13,9 @@ pub use created::{
 };
 pub(crate) use display::query_text;
 
-use sqlparser::ast::{ColumnDef, DataType, Expr, Ident, ObjectName, Query, TableConstraint};
+use sqlparser::ast::{
+    AlterTableOperation, ColumnDef, DataType, Expr, Ident, ObjectName, Query, TableConstraint,
+};
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -248,6 +250,17 @@ pub struct CreateTableAs {
     pub select_into: bool,
 }
 
+/// What COMMIT does to a temporary table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCommit {
+    /// Nothing.
+    PreserveRows,
+    /// Its rows go.
+    DeleteRows,
+    /// It goes.
+    Drop,
+}
+
 /// `CREATE TABLE [IF NOT EXISTS] name (columns)`
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateTable {
@@ -261,6 +274,8 @@ pub struct CreateTable {
     pub columns: Vec<ColumnDef>,
     /// Constraints over several columns.
     pub constraints: Vec<TableConstraint>,
+    /// What becomes of a temporary table's rows when a transaction ends.
+    pub on_commit: Option<OnCommit>,
     /// Tables whose columns are taken.
     pub likes: Vec<LikeTable>,
     /// The query whose rows are put in.
@@ -390,6 +405,8 @@ pub enum AlterAction {
     SecretValue(Expr),
     /// `RESYNC` (of a table that follows a source, or a source)
     Resync,
+    /// What changes columns and constraints.
+    Relation(Vec<AlterTableOperation>),
     /// Anything else: its first words, in capitals.
     Other(String),
 }

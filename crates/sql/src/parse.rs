@@ -5,6 +5,7 @@
 //! [`StatementParser`] on sqlparser's parser: [`create`], [`show`] (SHOW, SET, EXPLAIN),
 //! [`cursor`] (SUBSCRIBE, COPY, DECLARE, ..), [`options`]. [`failure`] words what went wrong.
 
+mod alter;
 mod collections;
 mod copy;
 mod create;

@@ -1,5 +1,6 @@
 //! What a statement does, as plain data for `coord`.
 
+mod alter;
 mod copy;
 mod write;
 
@@ -10,9 +11,11 @@ use tidemill_plan::explain::Annotations;
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::{ObjectId, RelationDesc, ScalarType, SqlError, SqlState, Tick};
 
+pub use crate::ast::OnCommit;
 use crate::ast::{ExplainStage, FetchCount, SetScope, SetValue};
 use crate::parse::ParsedStatement;
 
+pub use alter::{AlterTablePlan, AlteredContent, AlteredItem, renumber};
 pub use copy::{CopyFormat, CopyFromPlan, CopyHeader, CopyOptions, CopyPlan};
 pub use write::{
     ConflictPlan, DeletePlan, InsertPlan, KeyCheck, MergeAction, MergePlan, ReturningPlan,
@@ -174,6 +177,8 @@ pub enum Plan {
     AlterType(AlterTypePlan),
     /// Gives an object another name. `item` is as it will be.
     Rename(RenamePlan),
+    /// Changes columns and constraints.
+    AlterTable(Box<AlterTablePlan>),
     /// Does nothing: `IF [NOT] EXISTS` had its way. The tag is what the client is told.
     Nothing {
         /// The command tag.
@@ -251,6 +256,8 @@ pub struct SubscribePlan {
 pub struct TruncatePlan {
     /// The tables, each with the query for its rows.
     pub tables: Vec<(ObjectId, QueryExpr)>,
+    /// Sequences that begin again.
+    pub restart: Vec<ObjectId>,
 }
 
 /// DECLARE.
@@ -355,6 +362,8 @@ pub struct CreateTablePlan {
     pub table: NewItem,
     /// Its indexes and sequences.
     pub parts: Vec<NewItem>,
+    /// What becomes of it, if it is temporary, when a transaction ends.
+    pub on_commit: Option<OnCommit>,
     /// Its first rows, with the command tag of the statement that brings them.
     pub rows: Option<FirstRows>,
 }

@@ -16,8 +16,8 @@ use crate::statements::over_columns;
 /// What is put back into the catalog.
 #[derive(Clone, Debug)]
 pub enum Rebuilt {
-    /// The query of a view or materialized view, and what it reads.
-    Query(QueryExpr, Vec<ObjectId>),
+    /// The query of a view or materialized view, what it reads, and the columns it gives.
+    Query(QueryExpr, Vec<ObjectId>, RelationDesc),
     /// The key of an index.
     Key(Vec<ScalarExpr>),
     /// The object has no plan.
@@ -33,6 +33,9 @@ pub fn rebuild(
     session: &SessionView<'_>,
     item: &Item,
 ) -> Result<Rebuilt, SqlError> {
+    // A text means what it meant where it was written.
+    let time_zone = item.time_zone().unwrap_or(session.time_zone);
+    let session = &SessionView { time_zone, ..*session };
     let planner = Planner { catalog, session };
     match &item.definition {
         Definition::View(_) | Definition::MaterializedView(_) => {
@@ -43,9 +46,9 @@ pub fn rebuild(
             };
             let mut context = planner.maintained_context(&parsed.whole);
             context.all_databases = item.is_system();
-            let (query, _) = query::plan_view_query(&context, &statement.query)?;
+            let (query, desc) = query::plan_view_query(&context, &statement.query)?;
             let depends_on = names::qualify(&planner, &mut statement.query)?;
-            Ok(Rebuilt::Query(query, depends_on))
+            Ok(Rebuilt::Query(query, depends_on, desc))
         }
         Definition::Index(index) => {
             let on = catalog.item(index.on).and_then(|on| Some((on, on.desc()?)));

@@ -17,7 +17,7 @@ const BATCH_BYTES: usize = 4 << 20;
 const QUEUED: usize = 2;
 
 /// Rows of one table that are not committed yet.
-pub(super) struct Bulk {
+pub(crate) struct Bulk {
     shared: Arc<Shared>,
     table: ObjectId,
     types: Vec<ColumnType>,
@@ -32,16 +32,16 @@ struct Writing {
 }
 
 impl Bulk {
-    pub(super) fn new(shared: Arc<Shared>, table: ObjectId, types: Vec<ColumnType>) -> Bulk {
+    pub(crate) fn new(shared: Arc<Shared>, table: ObjectId, types: Vec<ColumnType>) -> Bulk {
         Bulk { shared, table, types, batch: RowBatch::new(), writing: None }
     }
 
-    pub(super) fn push(&mut self, row: RowRef<'_>) {
+    pub(crate) fn push(&mut self, row: RowRef<'_>) {
         self.batch.push(row, 1);
     }
 
     /// Hands many rows to the disk; `all` hands over whatever there is.
-    pub(super) async fn spill(&mut self, all: bool) -> Result<(), SqlError> {
+    pub(crate) async fn spill(&mut self, all: bool) -> Result<(), SqlError> {
         let few = self.batch.byte_len() + 8 * self.batch.len() < BATCH_BYTES;
         // Temporary tables are in memory only.
         if (few || matches!(self.table, ObjectId::Transient(_))) && !all {
@@ -82,7 +82,7 @@ impl Bulk {
     }
 
     /// The rows in memory, or all of them in parts.
-    pub(super) async fn finish(mut self) -> Result<(RowBatch, Option<UnnamedParts>), SqlError> {
+    pub(crate) async fn finish(mut self) -> Result<(RowBatch, Option<UnnamedParts>), SqlError> {
         if self.writing.is_none() {
             return Ok((self.batch, None));
         }

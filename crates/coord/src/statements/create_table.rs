@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tidemill_catalog::{CatalogChange, ConstraintKind, Definition, Generation, Item};
+use tidemill_catalog::CatalogChange;
 use tidemill_repr::{ObjectId, RowBatch, SqlError};
-use tidemill_sql::plan::CreateTablePlan;
+use tidemill_sql::plan::{CreateTablePlan, renumber};
 
 use super::Execution;
-use super::ddl::{commit_with, numbered_item};
+use super::ddl::{FirstRows, commit_with, numbered_item};
 use super::dml::ordered;
 use super::select::bound;
 use super::temporary;
@@ -24,7 +24,11 @@ pub(crate) async fn create_table(
         if plan.rows.is_some() || !plan.parts.is_empty() {
             return Err(SqlError::unsupported("a key, a sequence or AS for a temporary table"));
         }
-        return temporary::create(session, execution, &plan.table, "CREATE TABLE");
+        let response = temporary::create(session, execution, &plan.table, "CREATE TABLE");
+        if let (Ok(_), Some(on_commit)) = (&response, plan.on_commit) {
+            session.temporary.on_commit(on_commit);
+        }
+        return response;
     }
     let catalog = session.catalog(&execution.snapshot);
     let items: Vec<_> = std::iter::once(&plan.table).chain(&plan.parts).collect();
@@ -38,7 +42,7 @@ pub(crate) async fn create_table(
     for (item, number) in items.into_iter().zip(&numbers) {
         changes.extend(item.replaces.map(CatalogChange::DropItem));
         let mut item = numbered_item(session, item, *number);
-        renumber(&mut item, &ids);
+        renumber(&mut item.depends_on, &mut item.definition, &ids);
         changes.push(CatalogChange::PutItem(Box::new(item)));
     }
     let table = ObjectId::User(plan.number);
@@ -59,40 +63,7 @@ pub(crate) async fn create_table(
         batch.push(row.as_ref(), *diff);
         count += diff;
     }
-    commit_with(session, execution, changes, Some((table, batch, read))).await?;
+    commit_with(session, execution, changes, Some(FirstRows { table, batch, parts: None, read }))
+        .await?;
     Ok(Response::Tag(format!("SELECT {count}")))
-}
-
-/// Puts identities in the places of the plan's.
-fn renumber(item: &mut Item, ids: &BTreeMap<ObjectId, ObjectId>) {
-    let change = |id: &mut ObjectId| {
-        if let Some(new) = ids.get(id) {
-            *id = *new;
-        }
-    };
-    item.depends_on.iter_mut().for_each(change);
-    match &mut item.definition {
-        Definition::Table(table) => {
-            for constraint in &mut table.constraints {
-                if let ConstraintKind::Key { index, .. } = &mut constraint.kind {
-                    change(index);
-                }
-            }
-            for generation in table.generation.iter_mut().flatten() {
-                match generation {
-                    Generation::Serial(sequence) | Generation::Identity { sequence, .. } => {
-                        change(sequence);
-                    }
-                    Generation::Stored(_) => {}
-                }
-            }
-        }
-        Definition::Index(index) => change(&mut index.on),
-        Definition::Sequence(sequence) => {
-            if let Some((table, _)) = &mut sequence.owned_by {
-                change(table);
-            }
-        }
-        _ => {}
-    }
 }

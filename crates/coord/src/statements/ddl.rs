@@ -13,7 +13,7 @@ use tidemill_sql::plan::{
     AlterTypePlan, CreateSecretPlan, DropPlan, NewItem, RenamePlan, SecretValue,
 };
 
-use super::write::PendingWrites;
+use super::write::{PendingWrites, UnnamedParts};
 use super::{Execution, temporary};
 use crate::read::{self, Way};
 use crate::response::{Notice, Response};
@@ -28,8 +28,25 @@ pub(crate) async fn commit(
     commit_with(session, execution, changes, None).await
 }
 
-/// The first rows of a table, and what was read for them.
-pub(crate) type FirstRows = (ObjectId, RowBatch, Option<(Tick, Vec<ObjectId>)>);
+/// The first rows of a table.
+pub(crate) struct FirstRows {
+    /// The table.
+    pub table: ObjectId,
+    /// The rows, unless they lie in parts.
+    pub batch: RowBatch,
+    /// The rows that lie in parts.
+    pub parts: Option<UnnamedParts>,
+    /// What was read for them, and when.
+    pub read: Option<(Tick, Vec<ObjectId>)>,
+}
+
+fn add_rows(writes: &mut PendingWrites, rows: Option<FirstRows>) {
+    let Some(FirstRows { table, batch, parts, read }) = rows else { return };
+    writes.add(table, &batch, read);
+    if let Some(parts) = parts {
+        writes.add_parts(table, parts);
+    }
+}
 
 /// The same, together with the first rows of a new table.
 pub(crate) async fn commit_with(
@@ -57,15 +74,11 @@ pub(crate) async fn commit_with(
     let dataflows = new_dataflows(session, &after, &changes)?;
     if let Transaction::Open(open) = &mut session.transaction {
         open.writes.add_catalog(&execution.snapshot, changes, dataflows)?;
-        if let Some((table, batch, read)) = rows {
-            open.writes.add(table, &batch, read);
-        }
+        add_rows(&mut open.writes, rows);
         return Ok(());
     }
     let mut writes = PendingWrites::default();
-    if let Some((table, batch, read)) = rows {
-        writes.add(table, &batch, read);
-    }
+    add_rows(&mut writes, rows);
     writes.add_catalog(&execution.snapshot, changes, dataflows)?;
     writes.commit(session).await?;
     Ok(())

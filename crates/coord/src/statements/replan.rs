@@ -34,12 +34,13 @@ pub(crate) fn replan(mut catalog: Catalog) -> Result<Catalog, SqlError> {
     Ok(catalog)
 }
 
-fn plan_again(catalog: Catalog, item: &Item) -> Result<Catalog, SqlError> {
+pub(crate) fn plan_again(catalog: Catalog, item: &Item) -> Result<Catalog, SqlError> {
     let search_path = [item.name.schema.clone()];
     let session = SessionView {
         database: item.name.database.as_deref().unwrap_or(DEFAULT_DATABASE),
         search_path: &search_path,
         user: &item.owner,
+        // That of texts that do not say in which they were written.
         time_zone: "UTC",
         now: 0,
         cluster: tidemill_catalog::builtin::mz_catalog::DEFAULT_CLUSTER,
@@ -48,7 +49,7 @@ fn plan_again(catalog: Catalog, item: &Item) -> Result<Catalog, SqlError> {
     match rebuild(&catalog, &session, item)? {
         Rebuilt::Nothing => Ok(catalog),
         Rebuilt::Key(key) => Ok(catalog.with_index_key(item.id, key)),
-        Rebuilt::Query(query, depends_on) => {
+        Rebuilt::Query(query, depends_on, _) => {
             let mut catalog = catalog;
             if item.is_system() {
                 // What a built-in view reads is known only now.

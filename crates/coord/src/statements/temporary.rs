@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tidemill_catalog::snapshot::TEMPORARY_SCHEMA;
 use tidemill_catalog::{Catalog, CatalogChange, Item, ItemKind};
 use tidemill_repr::{ObjectId, RowBatch, SqlError};
-use tidemill_sql::plan::NewItem;
+use tidemill_sql::plan::{NewItem, OnCommit};
 
 use super::Execution;
 use super::ddl::numbered_item;
@@ -27,6 +27,7 @@ const FOLD_AT: usize = 32;
 pub(crate) struct Temporary {
     items: Vec<Arc<Item>>,
     rows: OwnRows,
+    on_commit: BTreeMap<ObjectId, OnCommit>,
 }
 
 impl Temporary {
@@ -79,10 +80,34 @@ impl Temporary {
         self.items.push(Arc::new(item));
     }
 
+    /// What COMMIT does to the table that was made last.
+    pub fn on_commit(&mut self, what: OnCommit) {
+        if let Some(item) = self.items.last() {
+            self.on_commit.insert(item.id, what);
+        }
+    }
+
+    /// A transaction has committed.
+    pub fn committed(&mut self) {
+        if self.on_commit.is_empty() {
+            return;
+        }
+        for (id, what) in self.on_commit.clone() {
+            match what {
+                OnCommit::PreserveRows => {}
+                OnCommit::DeleteRows => {
+                    self.rows.remove(&id);
+                }
+                OnCommit::Drop => self.drop(id),
+            }
+        }
+    }
+
     /// Takes an object away.
     pub fn drop(&mut self, id: ObjectId) {
         self.items.retain(|item| item.id != id);
         self.rows.remove(&id);
+        self.on_commit.remove(&id);
     }
 }
 

@@ -114,6 +114,7 @@ async fn end_block(session: &mut Session, chain: bool, warn: bool) -> Result<Res
                     return Err(error);
                 }
             }
+            session.temporary.committed();
             "COMMIT"
         }
     };

@@ -4,6 +4,7 @@ use tidemill_repr::{RowBatch, SqlError};
 use tidemill_sql::plan::TruncatePlan;
 
 use super::Execution;
+use super::dml::sequence::restart;
 use super::dml::{apply_all, compute};
 use crate::response::Response;
 use crate::session::Session;
@@ -24,5 +25,11 @@ pub(crate) async fn truncate(
         changes.push((*table, batch, computed.read));
     }
     apply_all(session, changes).await?;
+    let catalog = session.catalog(&execution.snapshot);
+    for item in plan.restart.iter().filter_map(|id| catalog.item(*id)) {
+        if let Some(sequence) = item.sequence() {
+            restart(session, item.oid, sequence.start).await?;
+        }
+    }
     Ok(Response::Tag("TRUNCATE TABLE".to_owned()))
 }

@@ -9,7 +9,7 @@ use super::{
     Alter, AlterAction, AsOf, ConnectionKind, Copy, CopySource, CreateConnection, CreateIndex,
     CreateNamespace, CreateSecret, CreateSource, CreateTable, CreateTableFromSource, CreateView,
     Declare, DropObjects, Execute, Explain, ExplainStage, Explainee, Fetch, FetchCount,
-    NamedOption, ObjectKind, OptionValue, Prepare, QueryStatement, SequenceOption,
+    NamedOption, ObjectKind, OnCommit, OptionValue, Prepare, QueryStatement, SequenceOption,
     SequenceStatement, SetScope, SetTransaction, SetValue, SetVariable, Show, ShowFilter, ShowKind,
     SourceTableName, SourceTables, Statement, Subscribe, SubscribeTarget,
 };
@@ -138,6 +138,7 @@ impl fmt::Debug for AlterAction {
             AlterAction::Rename(name) => f.debug_tuple("Rename").field(name).finish(),
             AlterAction::SecretValue(_) => f.write_str("SecretValue(..)"),
             AlterAction::Resync => f.write_str("Resync"),
+            AlterAction::Relation(actions) => f.debug_tuple("Relation").field(actions).finish(),
             AlterAction::Other(words) => f.debug_tuple("Other").field(words).finish(),
         }
     }
@@ -220,7 +221,13 @@ impl Display for CreateTable {
             parts.insert(position, format!("LIKE {}{}", like.name, options.concat()));
         }
         parts.extend(self.constraints.iter().map(ToString::to_string));
-        write!(f, " ({})", parts.join(", "))
+        write!(f, " ({})", parts.join(", "))?;
+        f.write_str(match self.on_commit {
+            None => "",
+            Some(OnCommit::PreserveRows) => " ON COMMIT PRESERVE ROWS",
+            Some(OnCommit::DeleteRows) => " ON COMMIT DELETE ROWS",
+            Some(OnCommit::Drop) => " ON COMMIT DROP",
+        })
     }
 }
 
@@ -342,6 +349,7 @@ impl Display for Alter {
             AlterAction::Rename(name) => write!(f, "RENAME TO {name}"),
             AlterAction::SecretValue(value) => write!(f, "AS {value}"),
             AlterAction::Resync => f.write_str("RESYNC"),
+            AlterAction::Relation(actions) => f.write_str(&list(actions)),
             AlterAction::Other(words) => f.write_str(words),
         }
     }

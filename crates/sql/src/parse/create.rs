@@ -8,7 +8,7 @@ use super::failure::Failure;
 use crate::ast::{
     Alter, AlterAction, AlterType, ConnectionKind, CreateConnection, CreateIndex, CreateNamespace,
     CreateSecret, CreateSource, CreateTable, CreateTableFromSource, CreateView, DropObjects,
-    NamedOption, ObjectKind, OptionValue, SourceTableName, SourceTables, Statement,
+    NamedOption, ObjectKind, OnCommit, OptionValue, SourceTableName, SourceTables, Statement,
 };
 use tidemill_repr::SqlError;
 
@@ -212,6 +212,7 @@ impl StatementParser<'_> {
             name,
             columns: Vec::new(),
             constraints: Vec::new(),
+            on_commit: None,
             likes: Vec::new(),
             query: None,
         };
@@ -219,6 +220,7 @@ impl StatementParser<'_> {
             return Ok(Statement::CreateTable(created));
         }
         self.table_elements(&mut created)?;
+        created.on_commit = self.on_commit()?;
         if let Some(word) = self.peek_word_at(0) {
             let what = format!("{} of CREATE TABLE", word.to_uppercase());
             if ["as", "with", "without", "inherits", "partition", "on", "using", "tablespace"]
@@ -228,6 +230,22 @@ impl StatementParser<'_> {
             }
         }
         Ok(Statement::CreateTable(created))
+    }
+
+    /// `[ON COMMIT {PRESERVE ROWS | DELETE ROWS | DROP}]`
+    fn on_commit(&mut self) -> Result<Option<OnCommit>, Failure> {
+        if !self.words(&["on", "commit"]) {
+            return Ok(None);
+        }
+        if self.word("drop") {
+            return Ok(Some(OnCommit::Drop));
+        }
+        let preserve = self.word("preserve");
+        if !preserve {
+            self.expect_word("delete")?;
+        }
+        self.expect_word("rows")?;
+        Ok(Some(if preserve { OnCommit::PreserveRows } else { OnCommit::DeleteRows }))
     }
 
     fn create_table_from_source(
@@ -428,6 +446,8 @@ impl StatementParser<'_> {
             AlterAction::SecretValue(self.parser.parse_expr()?)
         } else if matches!(kind, ObjectKind::Table | ObjectKind::Source) && self.word("resync") {
             AlterAction::Resync
+        } else if let Some(action) = self.relation_action(kind)? {
+            action
         } else {
             self.other_action()?
         };

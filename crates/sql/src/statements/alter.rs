@@ -50,6 +50,7 @@ impl Planning<'_> {
                 self.rename_type(item, &name.value, statement.kind == ObjectKind::Domain)
             }
             AlterAction::Rename(name) => self.rename(item, &name.value, tag),
+            AlterAction::Relation(actions) => self.alter_relation(item, actions, tag),
             AlterAction::Other(_) => Err(SqlError::internal("ALTER")),
         }
     }

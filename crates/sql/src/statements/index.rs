@@ -73,6 +73,7 @@ impl Planning<'_> {
             key_sql,
             key: key.into_iter().map(|(_, scalar)| scalar).collect(),
             cluster,
+            time_zone: Some(self.planner.session.time_zone.to_owned()),
             unique: None,
         });
         let depends_on = vec![on.id];
@@ -169,7 +170,7 @@ impl Planning<'_> {
 }
 
 /// A part of a key as CREATE INDEX reads it again.
-fn key_part_sql(expr: &Expr) -> String {
+pub(super) fn key_part_sql(expr: &Expr) -> String {
     match expr {
         Expr::CompoundIdentifier(parts) => {
             parts.last().map(ToString::to_string).unwrap_or_default()

@@ -1,5 +1,6 @@
 //! CREATE TABLE, CREATE SCHEMA, CREATE DATABASE.
 
+pub(super) mod alter;
 mod build;
 mod constraints;
 pub(super) mod generation;
@@ -29,6 +30,12 @@ impl Planning<'_> {
         } else {
             self.new_name(&statement.name)?
         };
+        if statement.on_commit.is_some() && !super::is_temporary_schema(&name.schema) {
+            return Err(SqlError::new(
+                SqlState::INVALID_TABLE_DEFINITION,
+                "ON COMMIT can only be used on temporary tables",
+            ));
+        }
         let tag = match &statement.query {
             None => "CREATE TABLE",
             Some(created) if created.select_into => "SELECT INTO",
@@ -57,7 +64,8 @@ impl Planning<'_> {
         if table.desc.arity() > MAX_COLUMNS {
             return Err(too_many_columns());
         }
-        let plan = self.finish_table(table)?;
+        let mut plan = self.finish_table(table)?;
+        plan.on_commit = statement.on_commit;
         Ok(command(Plan::CreateTable(Box::new(plan))))
     }
 

@@ -497,7 +497,7 @@ fn plans_are_made_again_from_texts() {
             }
             _ => match item.view().and_then(|view| view.query.as_deref()) {
                 Some(query) => {
-                    assert!(matches!(again, Rebuilt::Query(made, _) if made == *query));
+                    assert!(matches!(again, Rebuilt::Query(made, ..) if made == *query));
                 }
                 None => assert!(item.is_system() || matches!(again, Rebuilt::Nothing)),
             },

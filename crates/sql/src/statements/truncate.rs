@@ -15,9 +15,7 @@ impl Planning<'_> {
             return Err(SqlError::unsupported("this form of TRUNCATE"));
         }
         // No table refers to another, so CASCADE and RESTRICT are the same.
-        if matches!(identity, Some(TruncateIdentityOption::Restart)) {
-            return Err(SqlError::unsupported("TRUNCATE .. RESTART IDENTITY"));
-        }
+        let restarts = matches!(identity, Some(TruncateIdentityOption::Restart));
         let mut tables: Vec<(ObjectId, _)> = Vec::new();
         for named in table_names {
             let target = self.target(&named.name, "truncate", None)?;
@@ -26,6 +24,21 @@ impl Planning<'_> {
                 tables.push((id, get(id, &target.table.desc)));
             }
         }
-        Ok(command(Plan::Truncate(TruncatePlan { tables })))
+        let restart = tables.iter().filter(|_| restarts);
+        let restart = restart.flat_map(|(table, _)| self.owned_sequences(*table)).collect();
+        Ok(command(Plan::Truncate(TruncatePlan { tables, restart })))
+    }
+
+    /// The sequences that go with columns of a table.
+    fn owned_sequences(&self, table: ObjectId) -> Vec<ObjectId> {
+        let catalog = self.planner.catalog;
+        let items = catalog.direct_dependants(table).filter_map(|id| catalog.item(id));
+        items
+            .filter(|item| {
+                let owner = item.sequence().and_then(|sequence| sequence.owned_by);
+                owner.is_some_and(|(owner, _)| owner == table)
+            })
+            .map(|item| item.id)
+            .collect()
     }
 }

@@ -67,7 +67,8 @@ impl Planning<'_> {
             ));
         }
         let query_sql = crate::ast::query_text(&canonical);
-        let view = View { desc, query_sql, query: Some(Arc::new(query)) };
+        let time_zone = Some(self.planner.session.time_zone.to_owned());
+        let view = View { desc, query_sql, query: Some(Arc::new(query)), time_zone };
         let cluster = self.cluster(statement.cluster.as_ref())?;
         let create_sql = CreateView {
             or_replace: false,

@@ -199,7 +199,7 @@ pub(crate) async fn check_copied(
 }
 
 /// The key of a row, as the index has it; None if a part is NULL and so equal to nothing.
-pub(super) fn key_of(key: &KeyCheck, row: RowRef<'_>) -> Result<Option<Row>, SqlError> {
+pub(crate) fn key_of(key: &KeyCheck, row: RowRef<'_>) -> Result<Option<Row>, SqlError> {
     let arena = Bump::new();
     let datums: Vec<Datum<'_>> = row.iter().collect();
     let mut builder = RowBuilder::new();

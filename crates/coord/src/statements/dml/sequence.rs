@@ -170,21 +170,26 @@ pub(crate) async fn alter(
         crate::statements::ddl::commit(session, execution, vec![change]).await?;
     }
     if let Some(value) = plan.restart {
-        let snapshot = session.shared.snapshot();
-        let set = |host: Oid| {
-            tidemill_expr::functions::by_id("setval3_oid").map_or(Ok(()), |function| {
-                let arena = bumpalo::Bump::new();
-                let arguments = [
-                    tidemill_repr::Datum::Int(i64::from(host.0)),
-                    tidemill_repr::Datum::Int(value),
-                    tidemill_repr::Datum::Bool(false),
-                ];
-                let context = tidemill_expr::EvalContext { arena: &arena };
-                (function.eval)(&arguments, context).map(drop)
-            })
-        };
-        session.with_sequences(&snapshot, || set(oid)).map_err(SqlError::from)?;
-        session.flush_sequences().await?;
+        restart(session, oid, value).await?;
     }
     Ok(Response::Tag("ALTER SEQUENCE".to_owned()))
+}
+
+/// Lets a sequence begin again.
+pub(crate) async fn restart(session: &mut Session, oid: Oid, value: i64) -> Result<(), SqlError> {
+    let snapshot = session.shared.snapshot();
+    let set = |host: Oid| {
+        tidemill_expr::functions::by_id("setval3_oid").map_or(Ok(()), |function| {
+            let arena = bumpalo::Bump::new();
+            let arguments = [
+                tidemill_repr::Datum::Int(i64::from(host.0)),
+                tidemill_repr::Datum::Int(value),
+                tidemill_repr::Datum::Bool(false),
+            ];
+            let context = tidemill_expr::EvalContext { arena: &arena };
+            (function.eval)(&arguments, context).map(drop)
+        })
+    };
+    session.with_sequences(&snapshot, || set(oid)).map_err(SqlError::from)?;
+    session.flush_sequences().await
 }

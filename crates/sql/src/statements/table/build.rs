@@ -18,7 +18,7 @@ use crate::statements::Planning;
 use crate::types;
 
 /// The first of the numbers by which the parts of a plan name each other.
-const PLAN_NUMBER: u64 = 1 << 60;
+pub(super) const PLAN_NUMBER: u64 = 1 << 60;
 
 /// A table while its statement is read.
 pub(super) struct NewTable {
@@ -156,7 +156,13 @@ impl Planning<'_> {
             definition: Definition::Table(definition),
             replaces: None,
         };
-        Ok(CreateTablePlan { number: table.number, table: item, parts: parts.items, rows: None })
+        Ok(CreateTablePlan {
+            number: table.number,
+            table: item,
+            parts: parts.items,
+            on_commit: None,
+            rows: None,
+        })
     }
 
     /// The sequences behind columns.
@@ -176,6 +182,7 @@ impl Planning<'_> {
             let column = &table.desc.columns[position];
             let generation = match generation {
                 None => None,
+                Some(NewGeneration::Kept(generation)) => Some(generation),
                 Some(NewGeneration::Stored(expr)) => {
                     Some(Generation::Stored(self.stored(table, position, &expr, &is_stored)?))
                 }
@@ -300,6 +307,7 @@ impl Planning<'_> {
             key_sql,
             key: crate::rebuild::unique_key(&table.desc, &key.columns),
             cluster,
+            time_zone: None,
             unique: Some(key.clone()),
         };
         let index = parts.add(name.clone(), create_sql, Definition::Index(index));

@@ -121,7 +121,7 @@ impl Planning<'_> {
 }
 
 /// The columns of the table that an expression names.
-fn columns_of(expr: &Expr, table: &NewTable) -> Vec<String> {
+pub(super) fn columns_of(expr: &Expr, table: &NewTable) -> Vec<String> {
     struct Names<'t>(&'t NewTable, Vec<String>);
     impl Visitor for Names<'_> {
         type Break = ();

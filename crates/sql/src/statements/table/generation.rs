@@ -26,6 +26,8 @@ pub(super) enum NewGeneration {
     Identity { always: bool, options: Vec<SequenceOption> },
     /// `GENERATED ALWAYS AS (..) STORED`
     Stored(Expr),
+    /// What is there already.
+    Kept(tidemill_catalog::Generation),
 }
 
 /// The type of the numbers of a `serial`; None if it is another type.

@@ -190,6 +190,7 @@ impl Planning<'_> {
             name,
             columns: Vec::new(),
             constraints: Vec::new(),
+            on_commit: None,
             likes: Vec::new(),
             query: Some(created),
         }))

@@ -1,0 +1,91 @@
+//! ALTER TABLE.
+//!
+//! A table whose rows change form becomes another collection under the old name and oid: its
+//! rows are written anew, and what is maintained over it is built again, all with one commit.
+
+use std::collections::BTreeMap;
+
+use tidemill_catalog::{ConstraintKind, Definition, Generation};
+use tidemill_plan::QueryExpr;
+use tidemill_repr::{ObjectId, SqlError};
+
+use super::{NewItem, RowCheck};
+
+/// ALTER TABLE, ALTER VIEW.
+#[derive(Clone, Debug)]
+pub struct AlterTablePlan {
+    /// The first of the numbers by which new objects name each other.
+    pub number: u64,
+    /// Objects that go, or come back under another identity; dependants first.
+    pub drops: Vec<ObjectId>,
+    /// Objects that come, or are otherwise; each after those it depends on.
+    pub items: Vec<AlteredItem>,
+    /// The content.
+    pub content: Option<AlteredContent>,
+    /// The command tag.
+    pub tag: &'static str,
+}
+
+/// An object as it will be. Plans in it are missing.
+#[derive(Clone, Debug)]
+pub struct AlteredItem {
+    /// Its identity: the one it has, or a number of the plan.
+    pub id: ObjectId,
+    /// The object whose oid and owner it has.
+    pub old: Option<ObjectId>,
+    /// What it is.
+    pub item: NewItem,
+}
+
+/// The content of a table that is altered.
+#[derive(Clone, Debug)]
+pub struct AlteredContent {
+    /// The table as it was.
+    pub table: ObjectId,
+    /// The table to which the rows are written; None: they are there, and only checked.
+    pub into: Option<ObjectId>,
+    /// The rows as they will be.
+    pub query: QueryExpr,
+    /// Each must pass.
+    pub check: RowCheck,
+    /// The error if there are any rows.
+    pub only_if_empty: Option<SqlError>,
+}
+
+/// Puts other identities in the places of those that a definition names.
+pub fn renumber(
+    depends_on: &mut [ObjectId],
+    definition: &mut Definition,
+    ids: &BTreeMap<ObjectId, ObjectId>,
+) {
+    let change = |id: &mut ObjectId| {
+        if let Some(new) = ids.get(id) {
+            *id = *new;
+        }
+    };
+    depends_on.iter_mut().for_each(change);
+    match definition {
+        Definition::Table(table) => {
+            for constraint in &mut table.constraints {
+                if let ConstraintKind::Key { index, .. } = &mut constraint.kind {
+                    change(index);
+                }
+            }
+            for generation in table.generation.iter_mut().flatten() {
+                match generation {
+                    Generation::Serial(sequence) | Generation::Identity { sequence, .. } => {
+                        change(sequence);
+                    }
+                    Generation::Stored(_) => {}
+                }
+            }
+        }
+        Definition::Index(index) => change(&mut index.on),
+        Definition::Sequence(sequence) => {
+            if let Some((table, _)) = &mut sequence.owned_by {
+                change(table);
+            }
+        }
+        _ => {}
+    }
+}
