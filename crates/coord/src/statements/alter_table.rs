@@ -157,6 +157,11 @@ fn check_row(check: &RowCheck, row: RowRef<'_>) -> Result<(), SqlError> {
         }
     }
     let arena = Bump::new();
+    for (column, domain) in &check.domains {
+        if let Some(value) = datums.get(*column) {
+            domain.check(*value)?;
+        }
+    }
     for (name, condition) in &check.checks {
         let value = condition.eval(&datums, EvalContext { arena: &arena })?;
         if matches!(value, Datum::Bool(false)) {

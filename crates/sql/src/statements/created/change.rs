@@ -100,7 +100,7 @@ pub(super) fn redefined(
             ..*planner.session
         };
         match rebuild(&next, &session, &item)? {
-            Rebuilt::Query(query, _) => put_query(&mut item, query),
+            Rebuilt::Query(query, ..) => put_query(&mut item, query),
             Rebuilt::Key(key) => {
                 if let Definition::Index(index) = &mut item.definition {
                     index.key = key;

@@ -266,6 +266,8 @@ impl<'a> Alteration<'a> {
             let mut expr = expr_of(default)?;
             let found = super::generation::qualify_sequences(&self.planning.planner, &mut expr)?;
             self.new.depends_on.extend(found);
+            let named = crate::names::qualify_expr(&self.planning.planner, &mut expr)?;
+            self.new.depends_on.extend(named);
         }
         self.new.depends_on.sort_unstable();
         self.new.depends_on.dedup();

@@ -376,7 +376,7 @@ impl Alteration<'_> {
         using: Option<&Expr>,
     ) -> Result<(), SqlError> {
         let old_typ = self.new.desc.columns[position].typ.clone();
-        let mut typ = types::resolve_data_type(data_type)?;
+        let mut typ = self.planning.planner.data_type(data_type)?;
         typ.nullable = old_typ.nullable;
         let Origin::Old(old) = self.origins[position] else {
             return Err(SqlError::new(
