@@ -6,7 +6,7 @@ QUERIES ?= 100000
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest corpus fuzz tpch crash bench check clean postgres
+.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest corpus fuzz tpch crash bench check clean postgres test-clients
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,10 @@ crash: postgres ## kill -9 of server and upstream, again and again, under load
 	target/release/tidemill-bench crash --server target/release/tidemilld --rounds 50
 
 test: unit sqltest ## all tests
+
+test-clients: postgres ## drivers and tools from their registries, against a private server (CLIENTS="psycopg3 dbt" for some)
+	cargo build -p tidemilld
+	tools/test-clients $(CLIENTS)
 
 bench: postgres ## benchmarks, each with its reference in the same run
 	cargo build --release --bins

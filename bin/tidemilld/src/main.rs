@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -17,6 +18,9 @@ use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// How long HTTP clients may take to end when the server stops.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// A streaming SQL database: views over live data, kept up to date as it changes.
 #[derive(Debug, Parser)]
@@ -34,7 +38,7 @@ struct Arguments {
     #[arg(long, env = "TIDEMILL_INTERNAL_SQL_LISTEN", default_value = "127.0.0.1:6877")]
     internal_sql_listen: SocketAddr,
 
-    /// Where health and metrics are served.
+    /// Where HTTP is served: SQL as JSON, health and metrics.
     #[arg(long, env = "TIDEMILL_HTTP_LISTEN", default_value = "127.0.0.1:6876")]
     http_listen: SocketAddr,
 
@@ -116,7 +120,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         let metrics = Arc::clone(&metrics);
         tokio::spawn(serve(listener, coordinator, metrics, options, shutdown.clone()))
     });
-    let web = tokio::spawn(http::serve(http_listener, metrics, shutdown.clone()));
+    let web = tokio::spawn(http::serve(
+        http_listener,
+        Arc::clone(&coordinator),
+        metrics,
+        usize::try_from(arguments.max_connections)?,
+        shutdown.clone(),
+    ));
     tracing::info!(address = %http_address, "listening for HTTP");
     tracing::info!(address = %internal_address, "listening for internal SQL");
     // Scripts wait for this line.
@@ -131,7 +141,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     for server in servers {
         server.await?;
     }
-    web.abort();
+    // What is asked over HTTP ends with the token; a client that holds on is left.
+    let _ = tokio::time::timeout(GRACE, web).await;
     match Arc::try_unwrap(coordinator) {
         Ok(coordinator) => coordinator.shut_down().await,
         Err(_) => tracing::warn!("a session is still there"),

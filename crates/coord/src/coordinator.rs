@@ -39,7 +39,7 @@ pub struct Options {
 
 /// The running server.
 pub struct Coordinator {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     next_session: AtomicI32,
     cancels: Arc<Mutex<HashMap<i32, CancelHandle>>>,
     tasks: Vec<JoinHandle<()>>,

@@ -22,6 +22,7 @@ pub mod copy_in;
 pub mod dataflows;
 pub mod durable;
 pub mod finish;
+pub mod gauges;
 pub mod holds;
 pub mod hydrate;
 pub mod lookup;
@@ -42,6 +43,7 @@ pub mod volatile;
 
 pub use coordinator::{Coordinator, Options};
 pub use copy_in::CopyIn;
+pub use gauges::Gauge;
 pub use response::{CopyFormat, CopyHeader, CopyOptions, Notice, Response, RowsResponse};
 pub use session::{Prepared, Session, SessionOptions, TransactionStatus};
 pub use tidemill_sql::ParsedStatement;

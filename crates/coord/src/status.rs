@@ -34,6 +34,16 @@ struct Report {
     table: Option<TableStatistics>,
 }
 
+/// What is counted of one source or table.
+pub struct Counted {
+    /// Whether it runs, if it said how it is.
+    pub running: Option<bool>,
+    /// What a source counted.
+    pub source: Option<SourceStatistics>,
+    /// What was counted for a table.
+    pub table: Option<TableStatistics>,
+}
+
 /// The reports.
 #[derive(Default)]
 pub struct StatusBoard {
@@ -78,6 +88,20 @@ impl StatusBoard {
     pub fn table_statistics(&self, id: ObjectId, statistics: TableStatistics) {
         self.reports.lock().entry(id).or_default().table = Some(statistics);
         self.changed.notify_one();
+    }
+
+    /// What is counted of each source and table.
+    pub fn counted(&self) -> Vec<(ObjectId, Counted)> {
+        let reports = self.reports.lock();
+        let counted = |report: &Report| Counted {
+            running: report
+                .status
+                .as_ref()
+                .map(|(status, _)| matches!(status, SourceStatus::Running)),
+            source: report.source,
+            table: report.table,
+        };
+        reports.iter().map(|(id, report)| (*id, counted(report))).collect()
     }
 
     /// Why a source or table has ended, if it has.

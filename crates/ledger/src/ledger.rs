@@ -252,6 +252,23 @@ impl Ledger {
         checkpoint::checkpoint(&self.shared, true)
     }
 
+    /// The size of all segments and parts.
+    ///
+    /// # Errors
+    /// A directory cannot be read.
+    pub fn bytes_on_disk(&self) -> Result<u64, LedgerError> {
+        let directory = &self.shared.directory;
+        let mut bytes = 0;
+        for path in [directory.segments(), directory.parts()] {
+            let failed = |error| LedgerError::io("read directory", &path, error);
+            for entry in std::fs::read_dir(&path).map_err(failed)? {
+                // A file may be deleted meanwhile.
+                bytes += entry.map_err(failed)?.metadata().map_or(0, |metadata| metadata.len());
+            }
+        }
+        Ok(bytes)
+    }
+
     /// The box that seals this database's secrets.
     ///
     /// # Errors

@@ -12,7 +12,13 @@ pub struct CopyEncoder {
     options: CopyOptions,
     columns: Vec<ColumnFormat>,
     encoder: Encoder,
+    /// What goes before the next row in its message: readers of the binary format expect its
+    /// header and the first row together, as PostgreSQL sends them.
+    before: &'static [u8],
 }
+
+/// What binary data begins with: the signature, flags and no extension.
+const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 impl CopyEncoder {
     /// For rows of a relation.
@@ -23,7 +29,8 @@ impl CopyEncoder {
             .iter()
             .map(|column| ColumnFormat { typ: column.typ.scalar_type.clone(), binary })
             .collect();
-        CopyEncoder { options, columns, encoder: Encoder::new(settings) }
+        let before = if binary { BINARY_HEADER } else { &[] };
+        CopyEncoder { options, columns, encoder: Encoder::new(settings), before }
     }
 
     /// Whether the format is binary.
@@ -33,12 +40,7 @@ impl CopyEncoder {
 
     /// Appends what comes before the first row.
     pub fn header(&self, desc: &RelationDesc, out: &mut Vec<u8>) {
-        if self.is_binary() {
-            message(out, b'd', |out| {
-                out.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
-                out.extend_from_slice(&[0; 8]);
-            });
-        } else if self.options.header != CopyHeader::None {
+        if !self.is_binary() && self.options.header != CopyHeader::None {
             message(out, b'd', |out| {
                 for (position, column) in desc.columns.iter().enumerate() {
                     if position > 0 {
@@ -54,15 +56,22 @@ impl CopyEncoder {
     /// Appends a row.
     pub fn row(&mut self, row: &Row, out: &mut Vec<u8>) {
         message(out, b'd', |out| match self.options.format {
-            CopyFormat::Binary => self.encoder.fields(row, &self.columns, out),
+            CopyFormat::Binary => {
+                out.extend_from_slice(std::mem::take(&mut self.before));
+                self.encoder.fields(row, &self.columns, out);
+            }
             CopyFormat::Text | CopyFormat::Csv => self.line(row, out),
         });
     }
 
     /// Appends what comes after the last row.
-    pub fn trailer(&self, out: &mut Vec<u8>) {
+    pub fn trailer(&mut self, out: &mut Vec<u8>) {
         if self.is_binary() {
-            message(out, b'd', |out| out.extend_from_slice(&(-1_i16).to_be_bytes()));
+            let before = std::mem::take(&mut self.before);
+            message(out, b'd', |out| {
+                out.extend_from_slice(before);
+                out.extend_from_slice(&(-1_i16).to_be_bytes());
+            });
         }
     }
 

@@ -128,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         self.send(&mut answer, max_rows).await?;
-        self.metrics.query(started.elapsed());
+        self.metrics.query(answer.kind(), started.elapsed());
         portal.answer = Some(answer);
         self.portals.insert(key, portal);
         Ok(())

@@ -1,4 +1,5 @@
-//! What clients connect to: the PostgreSQL wire protocol, and HTTP for health and metrics.
+//! What clients connect to: the PostgreSQL wire protocol, and HTTP ([`http`]) for SQL as JSON,
+//! health and metrics.
 //!
 //! [`listener::serve`] accepts; each connection is one task: [`startup`] agrees on who talks,
 //! then [`connection`] takes one message after the other. Simple queries lie in [`simple`], the

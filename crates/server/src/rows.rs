@@ -48,6 +48,15 @@ impl Answer {
         })
     }
 
+    /// What kind of statement is answered, for the counters.
+    pub fn kind(&self) -> &str {
+        match self {
+            Answer::Rows { rows, .. } | Answer::Copy { rows, .. } => rows.tag,
+            Answer::Tag(tag) => tag,
+            Answer::Empty => "empty",
+        }
+    }
+
     /// Appends the row description, if there are rows.
     pub fn describe(&self, out: &mut Vec<u8>) {
         if let Answer::Rows { rows, formats, .. } = self {
@@ -128,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// The tag of a statement that gave rows.
-fn tag(word: &str, count: usize) -> String {
+pub(crate) fn tag(word: &str, count: usize) -> String {
     match word {
         "SHOW" | "EXPLAIN" => word.to_owned(),
         _ => format!("{word} {count}"),

@@ -66,7 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let mut answer = Answer::new(response, &[], self.session.text_settings())?;
             answer.describe(&mut self.client.output);
             self.send(&mut answer, 0).await?;
-            self.metrics.query(started.elapsed());
+            self.metrics.query(answer.kind(), started.elapsed());
         }
         self.session.end_implicit_block().await?;
         Ok(())

@@ -12,7 +12,7 @@ use crate::client::{Client, Failure, Outcome};
 use crate::frontend::StartupRequest;
 
 /// How long a client may take to say who it is.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The database every server has, and the user where none is named.
 const DEFAULT_NAME: &str = "materialize";
@@ -65,7 +65,8 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn check(
+/// Whether a session may begin.
+pub fn check(
     coordinator: &Coordinator,
     options: &SessionOptions,
     internal: bool,
@@ -106,6 +107,11 @@ fn session_options(
             _ => options.settings.push((name, value)),
         }
     }
+    Ok(with_defaults(options, internal))
+}
+
+/// The names that were not given.
+pub fn with_defaults(mut options: SessionOptions, internal: bool) -> SessionOptions {
     if options.user.is_empty() {
         options.user = if internal { SYSTEM_USER } else { DEFAULT_NAME }.to_owned();
     }
@@ -113,7 +119,7 @@ fn session_options(
     if options.database.is_empty() || options.database == options.user {
         options.database = DEFAULT_NAME.to_owned();
     }
-    Ok(options)
+    options
 }
 
 /// The settings of `-c name=value` and `--name=value`; a backslash keeps the next character.
