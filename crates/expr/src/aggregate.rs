@@ -4,11 +4,20 @@
 //! is a sum divided by a count, `count(*)` counts a literal.
 
 mod evaluate;
+mod float_sum;
+mod gather;
+mod ordered;
+mod statistic;
 
 use serde::{Deserialize, Serialize};
 use tidemill_repr::{Datum, ScalarType};
 
 use crate::scalar::ScalarExpr;
+
+pub use float_sum::{FloatSum, overflow};
+pub use gather::interval_of;
+pub use ordered::Hypothetical;
+pub use statistic::{Moments, Statistic};
 
 /// How an aggregate is computed; it decides how it is maintained. NULL arguments are ignored by
 /// all kinds except those that say so. Over no rows, counts are 0 and all else is NULL.
@@ -57,6 +66,45 @@ pub enum AggregateKind {
     SumUnsigned,
     /// Sum of `uint8` as `numeric`.
     SumUnsignedToNumeric,
+    /// A json array, as text. The argument is a record (the text of a json value, order keys..).
+    JsonAgg {
+        /// Whether each value starts on a line of its own.
+        lines: bool,
+    },
+    /// A json object, as text; the argument is a record (text of the key, text of the value,
+    /// order keys..).
+    JsonObjectAgg,
+    /// The bits that all have.
+    BitAnd,
+    /// The bits that any has.
+    BitOr,
+    /// The bits that an odd number of values has.
+    BitXor,
+    /// Sum of intervals, field by field.
+    SumInterval,
+    /// The variance (or its root) of decimals: see [`Lowering::Spread`]. It is for distinct
+    /// values, of which the sums alone do not tell enough.
+    ///
+    /// [`Lowering::Spread`]: crate::functions::aggregates::Lowering::Spread
+    Spread {
+        /// Divided by the count, not by one less.
+        population: bool,
+        /// The square root of it.
+        root: bool,
+    },
+    /// A statistic of floats, or of records `(y, x)` of two floats.
+    Statistic(Statistic),
+    /// The most frequent value. The argument is a record (value), its own order key.
+    Mode,
+    /// The value at a fraction of the way (or an array of them), one of those there are. The
+    /// argument is a record (fraction, value), the value its own order key; the type is that of
+    /// the result.
+    PercentileDisc(ScalarType),
+    /// The same, between two values where the fraction falls there.
+    PercentileCont(ScalarType),
+    /// The place that a row would have. The argument is a record (the row's keys, then those of
+    /// the group's).
+    Hypothetical(Hypothetical),
 }
 
 /// One aggregate of a reduction.
@@ -87,7 +135,8 @@ impl AggregateKind {
     /// The result over no values: 0 for counts, else NULL.
     pub fn empty_value(&self) -> Datum<'static> {
         match self {
-            AggregateKind::Count => Datum::Int(0),
+            AggregateKind::Count | AggregateKind::Statistic(Statistic::Count) => Datum::Int(0),
+            AggregateKind::Hypothetical(what) => what.alone(),
             _ => Datum::Null,
         }
     }
@@ -107,7 +156,13 @@ impl AggregateKind {
                 | AggregateKind::JsonbObjectAgg
                 | AggregateKind::ListAgg(_)
                 | AggregateKind::MapAgg(_)
-        )
+                | AggregateKind::JsonAgg { .. }
+                | AggregateKind::JsonObjectAgg
+                | AggregateKind::Mode
+                | AggregateKind::PercentileDisc(_)
+                | AggregateKind::PercentileCont(_)
+                | AggregateKind::Hypothetical(_)
+        ) || matches!(self, AggregateKind::Statistic(statistic) if statistic.takes_pairs())
     }
 
     /// The type of the result over arguments of a type.
@@ -117,7 +172,11 @@ impl AggregateKind {
             AggregateKind::SumIntToNumeric | AggregateKind::SumNumeric => ScalarType::Numeric,
             AggregateKind::SumFloat4 => ScalarType::Float4,
             AggregateKind::SumFloat8 => ScalarType::Float8,
-            AggregateKind::Min | AggregateKind::Max => argument.clone(),
+            AggregateKind::Min
+            | AggregateKind::Max
+            | AggregateKind::BitAnd
+            | AggregateKind::BitOr
+            | AggregateKind::BitXor => argument.clone(),
             AggregateKind::All | AggregateKind::Any => ScalarType::Bool,
             AggregateKind::StringAgg => match argument {
                 ScalarType::Record(fields) if fields.first() == Some(&ScalarType::Bytea) => {
@@ -125,7 +184,24 @@ impl AggregateKind {
                 }
                 _ => ScalarType::Text,
             },
+            AggregateKind::ArrayAgg(element @ ScalarType::Array(_)) => element.clone(),
             AggregateKind::ArrayAgg(element) => ScalarType::Array(Box::new(element.clone())),
+            AggregateKind::JsonAgg { .. } | AggregateKind::JsonObjectAgg => ScalarType::Json,
+            AggregateKind::SumInterval => ScalarType::Interval,
+            AggregateKind::Spread { .. } => ScalarType::Numeric,
+            AggregateKind::Statistic(Statistic::Count) => ScalarType::Int8,
+            AggregateKind::Statistic(_) => ScalarType::Float8,
+            AggregateKind::Mode => match argument {
+                ScalarType::Record(fields) => {
+                    fields.first().cloned().unwrap_or(ScalarType::Unknown)
+                }
+                other => other.clone(),
+            },
+            AggregateKind::PercentileDisc(typ) | AggregateKind::PercentileCont(typ) => typ.clone(),
+            AggregateKind::Hypothetical(Hypothetical::Rank | Hypothetical::DenseRank) => {
+                ScalarType::Int8
+            }
+            AggregateKind::Hypothetical(_) => ScalarType::Float8,
             AggregateKind::JsonbAgg | AggregateKind::JsonbObjectAgg => ScalarType::Jsonb,
             AggregateKind::RangeAgg => match argument {
                 ScalarType::Range(kind) => ScalarType::Multirange(*kind),

@@ -73,6 +73,9 @@ pub struct Function {
     /// Whether the session's time zone is given as one more text argument, last, which the
     /// patterns leave out.
     pub needs_time_zone: bool,
+    /// Whether the types of the arguments are given as one more text argument, before the time
+    /// zone, which the patterns leave out too.
+    pub needs_types: bool,
     /// The code.
     pub eval: Eval,
     /// One sentence for the documentation.

@@ -200,7 +200,12 @@ impl WindowCall {
                 | AggregateKind::SumIntToNumeric
                 | AggregateKind::SumNumeric
                 | AggregateKind::All
-                | AggregateKind::Any,
+                | AggregateKind::Any
+                | AggregateKind::Statistic(_)
+                | AggregateKind::SumInterval
+                | AggregateKind::BitAnd
+                | AggregateKind::BitOr
+                | AggregateKind::BitXor,
             ) => self.frame.units == FrameUnits::Rows,
             _ => true,
         }

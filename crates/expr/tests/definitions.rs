@@ -98,6 +98,7 @@ fn samples(typ: &ScalarType) -> Vec<Row> {
         ScalarType::Bit | ScalarType::Varbit => read(typ, &["", "1", "010101011"]),
         ScalarType::Inet => read(typ, &["0.0.0.0/0", "255.255.255.255", "::/0", "ffff::1/77"]),
         ScalarType::Cidr => read(typ, &["10", "::/0"]),
+        ScalarType::Jsonpath => read(typ, &["$", "$.a[0]"]),
         ScalarType::Json => read(typ, &["1", "{\"a\": [1, null]}"]),
         ScalarType::Int2Vector | ScalarType::OidVector => read(typ, &["", "1 2"]),
         ScalarType::Range(RangeKind::Int4 | RangeKind::Int8 | RangeKind::Numeric) => {
@@ -244,6 +245,11 @@ fn nothing_panics() {
                 rows
             })
             .collect();
+        if function.needs_types {
+            let types: Vec<ScalarType> = function.arguments.iter().map(concrete).collect();
+            let types = functions::json::argument_types(&types);
+            choices.push(vec![Row::pack([Datum::Text(&types)])]);
+        }
         if function.needs_time_zone {
             choices.push(
                 ["UTC", "America/New_York", "+03"]

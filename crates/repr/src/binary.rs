@@ -171,6 +171,18 @@ fn decode_rare_into(
 ) -> Result<(), SqlError> {
     let reader = &mut reader;
     let datum = match typ {
+        ScalarType::Jsonpath => {
+            let written = match reader.bytes.split_first() {
+                Some((1, written)) => written,
+                _ => return Err(incorrect()),
+            };
+            return crate::text::parse_into(
+                &ColumnType::new(ScalarType::Jsonpath),
+                text_of(written)?,
+                &TextSettings::default(),
+                row,
+            );
+        }
         ScalarType::Json | ScalarType::Enum(_) => {
             let text = text_of(reader.bytes)?;
             let settings = TextSettings::default();
@@ -340,6 +352,11 @@ pub fn encode_into(datum: &Datum<'_>, typ: &ScalarType, out: &mut Vec<u8>) {
         Datum::Float4(value) => out.extend_from_slice(&value.to_be_bytes()),
         Datum::Float8(value) => out.extend_from_slice(&value.to_be_bytes()),
         Datum::Numeric(value) => numeric::encode(value, out),
+        Datum::Text(text) if *typ == ScalarType::Jsonpath => {
+            // The version of the format.
+            out.push(1);
+            out.extend_from_slice(text.as_bytes());
+        }
         // One byte, which is zero where there is none.
         Datum::Text("") if *typ == ScalarType::InternalChar => out.push(0),
         Datum::Text(text) => out.extend_from_slice(text.as_bytes()),

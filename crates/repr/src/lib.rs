@@ -16,6 +16,7 @@ pub mod error;
 pub mod id;
 pub mod interval;
 pub mod jsonb;
+pub mod jsonpath;
 pub mod network;
 pub mod numeric;
 pub mod range;

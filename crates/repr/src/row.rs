@@ -339,13 +339,23 @@ impl<'a> ArrayRef<'a> {
             .collect()
     }
 
+    /// By number of dimensions, their lengths, their lower bounds.
+    fn shape_cmp(&self, other: &ArrayRef<'_>) -> Ordering {
+        let by_count = self.dimensions.len().cmp(&other.dimensions.len());
+        by_count.then_with(|| {
+            let (left, right) = (self.dimensions(), other.dimensions());
+            let lengths = left.iter().map(|x| x.0).cmp(right.iter().map(|x| x.0));
+            lengths.then_with(|| left.iter().map(|x| x.1).cmp(right.iter().map(|x| x.1)))
+        })
+    }
+
     /// SQL's order: by elements, then by number of dimensions and their sizes.
     pub fn sql_cmp(&self, other: &ArrayRef<'_>) -> Ordering {
         let mut left = self.elements();
         let mut right = other.elements();
         loop {
             match (left.next(), right.next()) {
-                (None, None) => return self.dimensions.cmp(other.dimensions),
+                (None, None) => return self.shape_cmp(other),
                 (None, Some(_)) => return Ordering::Less,
                 (Some(_), None) => return Ordering::Greater,
                 (Some(a), Some(b)) => match a.sql_cmp(&b) {

@@ -12,6 +12,7 @@ use crate::error::{SqlError, SqlState};
 use crate::id::Oid;
 use crate::interval::{format_interval, parse_interval};
 use crate::jsonb::{JsonbRef, parse_jsonb};
+use crate::jsonpath::parse_jsonpath;
 use crate::numeric::Numeric;
 use crate::row::RowBuilder;
 use crate::time::{
@@ -158,6 +159,10 @@ fn parse_rare_into(
         ScalarType::Json => {
             parse_jsonb(text)?;
             Datum::Text(text)
+        }
+        ScalarType::Jsonpath => {
+            row.push(Datum::Text(&parse_jsonpath(text)?.to_string()));
+            return Ok(());
         }
         ScalarType::TimeTz => {
             let time = settings.with_zone(|zone| parse_timetz(text, zone))?;

@@ -57,6 +57,8 @@ pub enum ScalarType {
     Jsonb,
     /// `json`: its text, as it was written.
     Json,
+    /// `jsonpath`: its text, as it is shown.
+    Jsonpath,
     /// `time with time zone`
     TimeTz,
     /// `money`: a number of cents.
@@ -273,6 +275,7 @@ impl ScalarType {
             ScalarType::Uuid => 2950,
             ScalarType::Jsonb => 3802,
             ScalarType::Json => 114,
+            ScalarType::Jsonpath => 4072,
             ScalarType::TimeTz => 1266,
             ScalarType::Money => 790,
             ScalarType::Bit => 1560,
@@ -345,6 +348,7 @@ impl ScalarType {
             ScalarType::Uuid => 2951,
             ScalarType::Jsonb => 3807,
             ScalarType::Json => 199,
+            ScalarType::Jsonpath => 4073,
             ScalarType::TimeTz => 1270,
             ScalarType::Money => 791,
             ScalarType::Bit => 1561,
@@ -417,6 +421,7 @@ impl ScalarType {
         ScalarType::Uuid,
         ScalarType::Jsonb,
         ScalarType::Json,
+        ScalarType::Jsonpath,
         ScalarType::TimeTz,
         ScalarType::Money,
         ScalarType::Bit,
@@ -535,6 +540,7 @@ impl ScalarType {
             | ScalarType::Uuid
             | ScalarType::Jsonb
             | ScalarType::Json
+            | ScalarType::Jsonpath
             | ScalarType::Macaddr
             | ScalarType::Macaddr8
             | ScalarType::Xid
@@ -571,6 +577,7 @@ impl ScalarType {
             ScalarType::Bytea
             | ScalarType::Jsonb
             | ScalarType::Json
+            | ScalarType::Jsonpath
             | ScalarType::Bit
             | ScalarType::Varbit
             | ScalarType::Inet
@@ -710,6 +717,7 @@ impl fmt::Display for ScalarType {
             ScalarType::Record(_) => "record",
             ScalarType::Unknown => "unknown",
             ScalarType::Json => "json",
+            ScalarType::Jsonpath => "jsonpath",
             ScalarType::TimeTz => "time with time zone",
             ScalarType::Money => "money",
             ScalarType::Bit => "bit",

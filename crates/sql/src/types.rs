@@ -32,7 +32,6 @@ const UNSUPPORTED: &[&str] = &[
     "serial2",
     "serial4",
     "serial8",
-    "jsonpath",
     "cid",
     "tid",
     "xid8",

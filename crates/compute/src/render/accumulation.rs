@@ -6,16 +6,14 @@
 //! a retraction takes away just what the insertion gave. Sums of `numeric` are kept apart for
 //! each scale, because the result shows the largest scale among the values that are there.
 
-mod float_sum;
-
 use differential_dataflow::difference::{IsZero, Semigroup};
 use ethnum::I256;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use tidemill_expr::aggregate::{FloatSum, Moments, interval_of, overflow};
 use tidemill_expr::{AggregateKind, EvalError};
 use tidemill_repr::{Datum, Diff, Numeric};
 
-use crate::render::accumulation::float_sum::{FloatSum, overflow};
 use crate::render::errors::internal;
 
 /// What is known of a group, as a diff.
@@ -40,6 +38,10 @@ pub enum Slot {
     Numeric(Box<NumericSum>),
     /// Floats.
     Float(Box<FloatSum>),
+    /// Floats, or pairs of them, with their squares and products.
+    Moments(Box<Moments>),
+    /// Values and the sums of their months, days and microseconds.
+    Interval { count: Diff, sums: Box<[i128; 3]> },
 }
 
 /// A sum of decimals that can be taken back value by value.
@@ -55,10 +57,11 @@ pub struct NumericSum {
 /// Whether an aggregate of this kind lives in the diff.
 pub fn is_accumulable(kind: &AggregateKind) -> bool {
     use AggregateKind::{
-        All, Any, Count, SumFloat4, SumFloat8, SumInt, SumIntToNumeric, SumNumeric,
+        All, Any, Count, Statistic, SumFloat4, SumFloat8, SumInt, SumIntToNumeric, SumInterval,
+        SumNumeric,
     };
     let sum = matches!(kind, SumInt | SumIntToNumeric | SumNumeric | SumFloat4 | SumFloat8);
-    sum || matches!(kind, Count | All | Any)
+    sum || matches!(kind, Count | All | Any | Statistic(_) | SumInterval)
 }
 
 impl Accumulation {
@@ -89,6 +92,17 @@ impl Slot {
                     _ => FloatSum::default(),
                 }))
             }
+            AggregateKind::Statistic(_) => Slot::Moments(Box::new(Moments::of(datum, diff))),
+            AggregateKind::SumInterval => {
+                let fields = match datum {
+                    Datum::Interval(value) => {
+                        [i128::from(value.months), i128::from(value.days), i128::from(value.micros)]
+                    }
+                    _ => [0; 3],
+                };
+                let sums = Box::new(fields.map(|field| field * i128::from(diff)));
+                Slot::Interval { count: present, sums }
+            }
             AggregateKind::All | AggregateKind::Any => {
                 let trues = if matches!(datum, Datum::Bool(true)) { diff } else { 0 };
                 Slot::Bool { trues, falses: present - trues }
@@ -110,6 +124,13 @@ impl Slot {
             }
             (Slot::Numeric(sum), Slot::Numeric(more)) => sum.add(more),
             (Slot::Float(sum), Slot::Float(more)) => sum.add(more),
+            (Slot::Moments(moments), Slot::Moments(more)) => moments.add(more),
+            (Slot::Interval { count, sums }, Slot::Interval { count: more, sums: add }) => {
+                *count += more;
+                for (sum, more) in sums.iter_mut().zip(add.iter()) {
+                    *sum = sum.wrapping_add(*more);
+                }
+            }
             // Slots of one position are made by one aggregate.
             _ => {}
         }
@@ -122,6 +143,8 @@ impl Slot {
             Slot::Bool { trues, falses } => *trues == 0 && *falses == 0,
             Slot::Numeric(sum) => **sum == NumericSum::default(),
             Slot::Float(sum) => sum.is_zero(),
+            Slot::Moments(moments) => moments.is_zero(),
+            Slot::Interval { count, sums } => *count == 0 && **sums == [0; 3],
         }
     }
 
@@ -148,6 +171,14 @@ impl Slot {
                 total => total.map_or(Datum::Null, |total| Datum::Float4(total as f32)),
             },
             (Slot::Float(sum), _) => sum.result()?.map_or(Datum::Null, Datum::Float8),
+            (Slot::Moments(moments), AggregateKind::Statistic(statistic)) => {
+                moments.result(*statistic)?
+            }
+            (Slot::Moments(_), _) | (Slot::Interval { count: 0, .. }, _) => Datum::Null,
+            (Slot::Interval { sums, .. }, _) => {
+                let [months, days, micros] = **sums;
+                Datum::Interval(interval_of(months, days, micros)?)
+            }
         })
     }
 }

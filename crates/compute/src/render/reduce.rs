@@ -136,8 +136,10 @@ fn kept_argument(call: &AggregateCall) -> ScalarExpr {
 }
 
 fn single_class(position: usize, call: &AggregateCall) -> Class {
-    // Equal decimals may differ in scale, so their bytes do not say how many there are.
-    if is_accumulable(&call.kind) && call.kind != AggregateKind::SumNumeric {
+    // Equal decimals may differ in scale, and equal intervals in their fields, so that their bytes
+    // do not say how many there are.
+    let loose = matches!(call.kind, AggregateKind::SumNumeric | AggregateKind::SumInterval);
+    if is_accumulable(&call.kind) && !loose {
         Class::Sums(vec![position])
     } else {
         Class::Basic(vec![position])

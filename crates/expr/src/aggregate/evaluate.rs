@@ -6,12 +6,13 @@ use std::cmp::Ordering;
 use bumpalo::Bump;
 use tidemill_repr::{Datum, Diff, Numeric, Row, RowBuilder, RowRef, SqlState};
 
-use crate::aggregate::{AggregateCall, AggregateKind, SortDirection};
+use crate::aggregate::gather::{array, json_array, json_object, one_bits, spread, sum_intervals};
+use crate::aggregate::{AggregateCall, AggregateKind, Moments, SortDirection};
 use crate::error::EvalError;
 use crate::scalar::EvalContext;
 
 /// Values with how often each occurs.
-type Counted<'a> = Vec<(Datum<'a>, Diff)>;
+pub(super) type Counted<'a> = Vec<(Datum<'a>, Diff)>;
 
 impl AggregateCall {
     /// The aggregate of values (of the evaluated argument) with how often each occurs, as a row
@@ -33,25 +34,32 @@ impl AggregateCall {
             }
         }
         if self.distinct {
-            taken = distinct(taken, self.kind.takes_record());
+            let start = self.kind.key_start(&self.order);
+            taken = distinct(taken, self.kind.takes_record().then_some(start));
         }
         if taken.is_empty() {
             return Ok(Row::pack([self.kind.empty_value()]));
         }
         if self.kind.takes_record() {
-            sort_records(&mut taken, self.kind.key_start(), &self.order);
+            sort_records(&mut taken, self.kind.key_start(&self.order), &self.order);
         }
-        self.kind.evaluate(&taken)
+        match self.kind.evaluate_ordered(&taken, &self.order) {
+            Some(result) => result,
+            None => self.kind.evaluate(&taken),
+        }
     }
 }
 
 impl AggregateKind {
     /// Where in the argument's record the order keys start.
-    fn key_start(&self) -> usize {
+    fn key_start(&self, order: &[SortDirection]) -> usize {
         match self {
-            AggregateKind::StringAgg | AggregateKind::JsonbObjectAgg | AggregateKind::MapAgg(_) => {
-                2
-            }
+            AggregateKind::Hypothetical(_) => order.len(),
+            AggregateKind::StringAgg
+            | AggregateKind::JsonbObjectAgg
+            | AggregateKind::JsonObjectAgg
+            | AggregateKind::MapAgg(_) => 2,
+            AggregateKind::Mode => 0,
             _ => 1,
         }
     }
@@ -101,6 +109,26 @@ impl AggregateKind {
             AggregateKind::SumUnsignedToNumeric => {
                 one(Datum::Numeric(Numeric::from(sum_integers(taken)?)))
             }
+            AggregateKind::JsonAgg { lines } => one(Datum::Text(&json_array(taken, *lines))),
+            AggregateKind::JsonObjectAgg => json_object(taken),
+            AggregateKind::BitAnd => one_bits(taken, "AND", |left, right| left & right),
+            AggregateKind::BitOr => one_bits(taken, "OR", |left, right| left | right),
+            AggregateKind::BitXor => one_bits(taken, "XOR", |left, right| left ^ right),
+            AggregateKind::SumInterval => one(Datum::Interval(sum_intervals(taken)?)),
+            AggregateKind::Spread { population, root } => one(spread(taken, *population, *root)?),
+            AggregateKind::Statistic(statistic) => {
+                let mut moments = Moments::default();
+                taken.iter().for_each(|(value, count)| moments.add(&Moments::of(*value, *count)));
+                one(moments.result(*statistic)?)
+            }
+            // These need to know the order's directions: `evaluate_ordered`.
+            AggregateKind::Mode
+            | AggregateKind::PercentileDisc(_)
+            | AggregateKind::PercentileCont(_)
+            | AggregateKind::Hypothetical(_) => Err(EvalError::invalid(
+                SqlState::INTERNAL_ERROR,
+                "internal error: an ordered-set aggregate without its order",
+            )),
         }
     }
 
@@ -127,12 +155,19 @@ impl AggregateKind {
     }
 }
 
-/// Each value once. Of records the order keys do not count: they are functions of the value
-/// (SQL demands it).
-fn distinct(mut taken: Counted<'_>, records: bool) -> Counted<'_> {
-    taken.sort_by(|a, b| a.0.sql_cmp(&b.0).then_with(|| bytes(&a.0).cmp(&bytes(&b.0))));
-    let first = |datum: &Datum<'_>| bytes(datum);
-    taken.dedup_by(|a, b| if records { first(&a.0) == first(&b.0) } else { a.0.sql_eq(&b.0) });
+/// Each value once. Of records only the fields before the order keys count: those are functions of
+/// the value (SQL demands it).
+fn distinct(mut taken: Counted<'_>, fields: Option<usize>) -> Counted<'_> {
+    let compare = |a: &Datum<'_>, b: &Datum<'_>| match (a, b, fields) {
+        (Datum::Record(a), Datum::Record(b), Some(count)) => {
+            let fields = a.iter().take(count).zip(b.iter().take(count));
+            let mut orders = fields.map(|(a, b)| a.sql_cmp(&b));
+            orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        }
+        _ => a.sql_cmp(b),
+    };
+    taken.sort_by(|a, b| compare(&a.0, &b.0).then_with(|| bytes(&a.0).cmp(&bytes(&b.0))));
+    taken.dedup_by(|a, b| compare(&a.0, &b.0).is_eq());
     taken.iter_mut().for_each(|value| value.1 = 1);
     taken
 }
@@ -150,8 +185,17 @@ fn compare_records(
     start: usize,
     order: &[SortDirection],
 ) -> Ordering {
-    let keys = a.iter().skip(start).zip(b.iter().skip(start));
-    for ((left, right), direction) in keys.zip(order) {
+    compare_keys(a.iter().skip(start), b.iter().skip(start), order)
+        .then_with(|| a.bytes().cmp(b.bytes()))
+}
+
+/// Orders by keys, each in its direction.
+pub(super) fn compare_keys<'a, 'b>(
+    left: impl Iterator<Item = Datum<'a>>,
+    right: impl Iterator<Item = Datum<'b>>,
+    order: &[SortDirection],
+) -> Ordering {
+    for ((left, right), direction) in left.zip(right).zip(order) {
         let ordering = match (left.is_null(), right.is_null()) {
             (true, true) => Ordering::Equal,
             (true, false) if direction.nulls_first => Ordering::Less,
@@ -165,7 +209,7 @@ fn compare_records(
             return ordering;
         }
     }
-    a.bytes().cmp(b.bytes())
+    Ordering::Equal
 }
 
 fn sort_records(taken: &mut Counted<'_>, start: usize, order: &[SortDirection]) {
@@ -176,7 +220,7 @@ fn sort_records(taken: &mut Counted<'_>, start: usize, order: &[SortDirection]) 
 }
 
 /// The records as often as they occur.
-fn repeated<'a>(taken: &Counted<'a>) -> impl Iterator<Item = RowRef<'a>> {
+pub(super) fn repeated<'a>(taken: &Counted<'a>) -> impl Iterator<Item = RowRef<'a>> {
     taken.iter().flat_map(|(value, count)| {
         let record = match value {
             Datum::Record(row) => Some(*row),
@@ -187,7 +231,7 @@ fn repeated<'a>(taken: &Counted<'a>) -> impl Iterator<Item = RowRef<'a>> {
     })
 }
 
-fn field<'a>(record: RowRef<'a>, at: usize) -> Datum<'a> {
+pub(super) fn field<'a>(record: RowRef<'a>, at: usize) -> Datum<'a> {
     record.iter().nth(at).unwrap_or(Datum::Null)
 }
 
@@ -209,7 +253,7 @@ fn sum_integers(taken: &Counted<'_>) -> Result<i128, EvalError> {
     Ok(sum)
 }
 
-fn sum_numerics(taken: &Counted<'_>) -> Result<Numeric, EvalError> {
+pub(super) fn sum_numerics(taken: &Counted<'_>) -> Result<Numeric, EvalError> {
     let mut sum = Numeric::ZERO;
     for (value, count) in taken {
         if let Datum::Numeric(value) = value {
@@ -275,17 +319,4 @@ fn join(taken: &Counted<'_>) -> Row {
         (true, true) => Row::pack([Datum::Bytes(&binary)]),
         (true, false) => Row::pack([Datum::Text(&text)]),
     }
-}
-
-fn array(taken: &Counted<'_>) -> Result<Row, EvalError> {
-    let count = taken.iter().fold(0i64, |sum, value| sum.saturating_add(value.1));
-    let count = i32::try_from(count).ok().filter(|count| *count < 1 << 27).ok_or_else(|| {
-        EvalError::invalid(
-            SqlState::PROGRAM_LIMIT_EXCEEDED,
-            "array size exceeds the maximum allowed (134217727)",
-        )
-    })?;
-    let mut builder = RowBuilder::new();
-    builder.push_array(&[(count, 1)], repeated(taken).map(|record| field(record, 0)));
-    Ok(builder.finish())
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use tidemill_repr::ScalarType;
 
-use crate::aggregate::AggregateKind;
+use crate::aggregate::{AggregateKind, Statistic};
 use crate::function::TypePattern;
 use crate::functions::definitions::pattern;
 
@@ -61,11 +61,48 @@ impl AggregateDefinition {
             Lowering::Direct(AggregateKind::MapAgg(_)) => {
                 AggregateKind::MapAgg(arguments.get(1).cloned().unwrap_or(ScalarType::Unknown))
             }
+            Lowering::Direct(
+                kind @ (AggregateKind::PercentileDisc(_) | AggregateKind::PercentileCont(_)),
+            ) => {
+                let value = arguments.get(1).cloned().unwrap_or(ScalarType::Unknown);
+                let result = match arguments.first() {
+                    Some(ScalarType::Array(_)) => ScalarType::Array(Box::new(value)),
+                    _ => value,
+                };
+                match kind {
+                    AggregateKind::PercentileDisc(_) => AggregateKind::PercentileDisc(result),
+                    _ => AggregateKind::PercentileCont(result),
+                }
+            }
             Lowering::Direct(kind) | Lowering::Average(kind) => kind.clone(),
             Lowering::Spread { .. } => AggregateKind::SumNumeric,
         }
     }
 }
+
+/// Statistics of pairs `(y, x)`.
+const PAIRS: [(&str, Statistic, &str); 12] = [
+    ("corr", Statistic::Correlation, "The coefficient of correlation."),
+    ("covar_pop", Statistic::CovariancePopulation, "The covariance of all there is."),
+    ("covar_samp", Statistic::CovarianceSample, "The covariance of a sample."),
+    ("regr_avgx", Statistic::AverageX, "The mean of the second argument, where both are there."),
+    ("regr_avgy", Statistic::AverageY, "The mean of the first argument, where both are there."),
+    ("regr_count", Statistic::Count, "How many pairs without NULL there are."),
+    ("regr_intercept", Statistic::Intercept, "Where the fitted line meets x = 0."),
+    ("regr_r2", Statistic::Determination, "The square of the coefficient of correlation."),
+    ("regr_slope", Statistic::Slope, "The slope of the fitted line."),
+    (
+        "regr_sxx",
+        Statistic::SquaresX,
+        "The sum of the squares of the distances of x from its mean.",
+    ),
+    ("regr_sxy", Statistic::Products, "The sum of the products of the distances from the means."),
+    (
+        "regr_syy",
+        Statistic::SquaresY,
+        "The sum of the squares of the distances of y from its mean.",
+    ),
+];
 
 fn define() -> Vec<AggregateDefinition> {
     let mut all = Vec::new();
@@ -88,6 +125,7 @@ fn define() -> Vec<AggregateDefinition> {
         ("uint8", "numeric", AggregateKind::SumUnsignedToNumeric),
         ("float4", "float4", AggregateKind::SumFloat4),
         ("float8", "float8", AggregateKind::SumFloat8),
+        ("interval", "interval", AggregateKind::SumInterval),
     ];
     for (argument, returns, kind) in sums {
         add("sum", argument, returns, direct(kind), "The sum.");
@@ -101,6 +139,7 @@ fn define() -> Vec<AggregateDefinition> {
         ("uint8", "numeric", AggregateKind::SumUnsignedToNumeric),
         ("numeric", "numeric", AggregateKind::SumNumeric),
         ("float8", "float8", AggregateKind::SumFloat8),
+        ("interval", "interval", AggregateKind::SumInterval),
     ];
     for (argument, returns, kind) in averages {
         add("avg", argument, returns, average(kind), "The arithmetic mean.");
@@ -117,7 +156,29 @@ fn define() -> Vec<AggregateDefinition> {
         for argument in ["int2", "int4", "int8", "numeric"] {
             add(name, argument, "numeric", Lowering::Spread { population, root }, doc);
         }
+        let statistic = match (population, root) {
+            (false, false) => Statistic::VarianceSample,
+            (true, false) => Statistic::VariancePopulation,
+            (false, true) => Statistic::DeviationSample,
+            (true, true) => Statistic::DeviationPopulation,
+        };
+        add(name, "float8", "float8", direct(AggregateKind::Statistic(statistic)), doc);
     }
+    for (name, statistic, doc) in PAIRS {
+        let returns = if statistic == Statistic::Count { "int8" } else { "float8" };
+        add(name, "float8 float8", returns, direct(AggregateKind::Statistic(statistic)), doc);
+    }
+    for (name, kind, doc) in [
+        ("bit_and", AggregateKind::BitAnd, "The bits that all values have."),
+        ("bit_or", AggregateKind::BitOr, "The bits that any value has."),
+        ("bit_xor", AggregateKind::BitXor, "The bits that an odd number of values has."),
+    ] {
+        for typ in ["int2", "int4", "int8", "bit"] {
+            add(name, typ, typ, direct(kind.clone()), doc);
+        }
+    }
+    let any = "One of the values, always the same of the same values.";
+    add("any_value", "anyelement", "anyelement", direct(AggregateKind::Min), any);
     let ordered = [
         "int2",
         "int4",
@@ -148,6 +209,11 @@ fn define() -> Vec<AggregateDefinition> {
         add("min", typ, typ, direct(AggregateKind::Min), "The least value.");
         add("max", typ, typ, direct(AggregateKind::Max), "The greatest value.");
     }
+    // More than PostgreSQL 15 has; Materialize or later versions have them.
+    for typ in ["bool", "bytea", "uuid"] {
+        add("min", typ, typ, direct(AggregateKind::Min), "The least value.");
+        add("max", typ, typ, direct(AggregateKind::Max), "The greatest value.");
+    }
     add("bool_and", "bool", "bool", direct(AggregateKind::All), "Whether all are true.");
     add("every", "bool", "bool", direct(AggregateKind::All), "Whether all are true.");
     add("bool_or", "bool", "bool", direct(AggregateKind::Any), "Whether any is true.");
@@ -172,5 +238,21 @@ fn define() -> Vec<AggregateDefinition> {
     add("jsonb_agg", "any", "jsonb", json, "All values, NULLs too, in a jsonb array.");
     let object = direct(AggregateKind::JsonbObjectAgg);
     add("jsonb_object_agg", "any any", "jsonb", object, "Keys and values in a jsonb object.");
+    let json = direct(AggregateKind::JsonAgg { lines: false });
+    add("json_agg", "any", "json", json, "All values, NULLs too, in a json array.");
+    let object = direct(AggregateKind::JsonObjectAgg);
+    add("json_object_agg", "any any", "json", object, "Keys and values in a json object.");
+    let often = "The most frequent value: WITHIN GROUP (ORDER BY value).";
+    add("mode", "anyelement", "anyelement", direct(AggregateKind::Mode), often);
+    let disc = || direct(AggregateKind::PercentileDisc(ScalarType::Unknown));
+    let doc = "The first value at or behind a fraction of the way: WITHIN GROUP (ORDER BY value).";
+    add("percentile_disc", "float8 anyelement", "anyelement", disc(), doc);
+    add("percentile_disc", "float8[] anyelement", "anyarray", disc(), doc);
+    let cont = || direct(AggregateKind::PercentileCont(ScalarType::Unknown));
+    let doc = "The value at a fraction of the way, between two if need be: WITHIN GROUP (ORDER BY value).";
+    for typ in ["float8", "interval"] {
+        add("percentile_cont", &format!("float8 {typ}"), typ, cont(), doc);
+        add("percentile_cont", &format!("float8[] {typ}"), &format!("{typ}[]"), cont(), doc);
+    }
     all
 }

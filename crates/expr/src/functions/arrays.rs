@@ -1,5 +1,7 @@
 //! Arrays.
 
+mod shape;
+
 use std::cmp::Ordering;
 
 use tidemill_repr::row::ArrayRef;
@@ -84,20 +86,6 @@ fn subscript<'a>(a: &[Datum<'a>]) -> Evaluated<'a> {
     Ok(array.elements().nth(place).unwrap_or(Datum::Null))
 }
 
-/// `array[low:high]` of one dimension; a NULL bound is open.
-fn slice<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
-    let Some(Datum::Array(array)) = a.first() else { return Ok(Datum::Null) };
-    let [(length, lower)] = array.dimensions()[..] else { return Ok(make(Vec::new(), context)) };
-    let bound = |at: usize, open: i64| match a.get(at) {
-        Some(Datum::Int(bound)) => *bound - i64::from(lower),
-        _ => open,
-    };
-    let from = usize::try_from(bound(1, 0).max(0)).unwrap_or(0);
-    let to = bound(2, i64::from(length) - 1).min(i64::from(length) - 1);
-    let count = usize::try_from(to + 1 - from as i64).unwrap_or(0);
-    Ok(make(array.elements().skip(from).take(count).collect(), context))
-}
-
 fn dimension(a: &[Datum<'_>]) -> Result<Option<(i32, i32)>, EvalError> {
     let at = usize::try_from(int(a, 1)? - 1).unwrap_or(usize::MAX);
     Ok(array(a, 0)?.dimensions().get(at).copied())
@@ -109,28 +97,49 @@ fn optional<'a>(value: Option<i64>) -> Evaluated<'a> {
 
 fn append<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     let [whole, element] = a else { return Ok(Datum::Null) };
-    let mut elements: Vec<_> = elements_of(whole)?;
+    let (lower, mut elements) = elements_of(whole)?;
     elements.push(*element);
-    Ok(make(elements, context))
+    Ok(make_from(lower, elements, context))
 }
 
 fn prepend<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     let [element, whole] = a else { return Ok(Datum::Null) };
+    let (lower, rest) = elements_of(whole)?;
     let mut elements = vec![*element];
-    elements.extend(elements_of(whole)?);
-    Ok(make(elements, context))
+    elements.extend(rest);
+    Ok(make_from(lower, elements, context))
 }
 
-/// The elements of a value that must have at most one dimension; none for NULL.
-fn elements_of<'a>(whole: &Datum<'a>) -> Result<Vec<Datum<'a>>, EvalError> {
-    match whole {
-        Datum::Array(array) if array.dimensions().len() > 1 => Err(EvalError::invalid(
-            SqlState::from_code("22000"),
+/// An array of one dimension that starts at a subscript.
+fn make_from<'a>(lower: i32, elements: Vec<Datum<'a>>, context: EvalContext<'a>) -> Datum<'a> {
+    let mut dimensions = one_dimension(elements.len());
+    dimensions.iter_mut().for_each(|dimension| dimension.1 = lower);
+    make_of(&dimensions, elements, context)
+}
+
+/// The lower bound and the elements of a value that must have at most one dimension; of NULL
+/// those of an empty array.
+fn elements_of<'a>(whole: &Datum<'a>) -> Result<(i32, Vec<Datum<'a>>), EvalError> {
+    let Datum::Array(array) = whole else { return Ok((1, Vec::new())) };
+    match array.dimensions().as_slice() {
+        [] => Ok((1, Vec::new())),
+        [(_, lower)] => Ok((*lower, array.elements().collect())),
+        _ => Err(EvalError::invalid(
+            SqlState::DATA_EXCEPTION,
             "argument must be empty or one-dimensional array",
         )),
-        Datum::Array(array) => Ok(array.elements().collect()),
-        _ => Ok(Vec::new()),
     }
+}
+
+/// Refuses arrays of more than one dimension.
+fn one_dimensional(array: ArrayRef<'_>, doing: &str) -> Result<(), EvalError> {
+    if array.dimensions().len() <= 1 {
+        return Ok(());
+    }
+    Err(EvalError::invalid(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("{doing} multidimensional arrays is not supported"),
+    ))
 }
 
 fn concatenate<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
@@ -168,6 +177,7 @@ fn concatenate<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
 
 fn positions<'a>(a: &[Datum<'a>]) -> Result<Vec<Datum<'a>>, EvalError> {
     let Some(Datum::Array(array)) = a.first() else { return Ok(Vec::new()) };
+    one_dimensional(*array, "searching for elements in")?;
     let wanted = a.get(1).copied().unwrap_or(Datum::Null);
     let lower = array.dimensions().first().map_or(1, |dimension| i64::from(dimension.1));
     let from = match a.get(2) {
@@ -211,13 +221,14 @@ fn quantified<'a>(a: &[Datum<'a>], any: bool, test: fn(Ordering) -> bool) -> Eva
     Ok(if null { Datum::Null } else { Datum::Bool(!any) })
 }
 
-/// Elements by a condition, keeping one dimension.
+/// The other elements, from the same lower bound on.
 fn without<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
-    let Some(whole @ Datum::Array(_)) = a.first() else { return Ok(Datum::Null) };
+    let Some(whole @ Datum::Array(array)) = a.first() else { return Ok(Datum::Null) };
+    one_dimensional(*array, "removing elements from")?;
     let wanted = a.get(1).copied().unwrap_or(Datum::Null);
-    let mut elements = elements_of(whole)?;
+    let (lower, mut elements) = elements_of(whole)?;
     elements.retain(|element| !element.sql_eq(&wanted));
-    Ok(make(elements, context))
+    Ok(make_from(lower, elements, context))
 }
 
 fn replace<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
@@ -261,16 +272,10 @@ pub(super) fn define(d: &mut Definitions) {
         |a, _| subscript(a),
         "An element by its subscripts.",
     );
-    d.add(
-        "array_slice",
-        "array_slice(anyarray, int4, int4) -> anyarray",
-        slice,
-        "The elements between two subscripts.",
-    )
-    .sees_null();
     define_shape(d);
     define_changes(d);
     define_tests(d);
+    shape::define(d);
 }
 
 fn define_shape(d: &mut Definitions) {

@@ -39,6 +39,7 @@ impl Definitions {
             volatility: Volatility::Immutable,
             could_error: true,
             needs_time_zone: false,
+            needs_types: false,
             eval,
             doc,
         });
@@ -86,6 +87,12 @@ impl Added<'_> {
     /// immutable.
     pub(crate) fn zone(mut self) -> Self {
         self.function().needs_time_zone = true;
+        self
+    }
+
+    /// It takes the types of its arguments as one more argument.
+    pub(crate) fn types(mut self) -> Self {
+        self.function().needs_types = true;
         self
     }
 

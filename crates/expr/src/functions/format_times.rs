@@ -50,6 +50,35 @@ pub(super) fn ordinal(digits: &str) -> &'static str {
     }
 }
 
+/// What a text says by a template, and what the template asks for.
+pub(super) struct ReadMoment {
+    pub(super) local: i64,
+    /// Seconds east.
+    pub(super) offset: Option<i64>,
+    pub(super) dated: bool,
+    pub(super) timed: bool,
+    pub(super) zoned: bool,
+}
+
+/// Reads a text by a template, for jsonpath's `.datetime()`.
+pub(super) fn read_moment(text: &str, template: &str) -> Result<ReadMoment, EvalError> {
+    let (mut dated, mut timed, mut zoned) = (false, false, false);
+    for node in template::parse(template) {
+        let template::Node::Pattern(pattern) = node else { continue };
+        match pattern.key {
+            "FX" => {}
+            "TZH" | "TZM" | "OF" | "TZ" => zoned = true,
+            "SSSSS" | "A.M." | "P.M." | "HH24" | "HH12" | "SSSS" | "FF1" | "FF2" | "FF3"
+            | "FF4" | "FF5" | "FF6" | "AM" | "HH" | "MI" | "MS" | "PM" | "SS" | "US" => {
+                timed = true
+            }
+            _ => dated = true,
+        }
+    }
+    let found = read::read(text, template)?;
+    Ok(ReadMoment { local: found.local, offset: found.offset, dated, timed, zoned })
+}
+
 fn of_interval(span: Interval) -> Shown {
     let fields = Fields {
         year: i64::from(span.months / 12),

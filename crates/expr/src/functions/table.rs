@@ -228,6 +228,8 @@ pub(super) fn definitions() -> Vec<TableFunction> {
         doc,
     );
     super::jsonb::define_tables(&mut t);
+    super::json::define_tables(&mut t);
+    super::jsonpath::define_tables(&mut t);
     super::datetime::define_tables(&mut t);
     t.0
 }

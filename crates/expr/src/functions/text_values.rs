@@ -190,7 +190,7 @@ fn add_array(d: &mut Definitions, typ: &ScalarType, read: Eval, show: Eval) {
 pub(super) fn define(d: &mut Definitions) {
     values!(d: Bool Bytea InternalChar Name Int8 Int2 Int4 Regproc Text Oid Float4 Float8);
     values!(d: Bpchar Varchar Date Time Timestamp TimestampTz Interval Numeric Regclass Regtype);
-    values!(d: Uuid Jsonb Json TimeTz Money Bit Varbit Inet Cidr Macaddr Macaddr8 Xid PgLsn);
+    values!(d: Uuid Jsonb Json Jsonpath TimeTz Money Bit Varbit Inet Cidr Macaddr Macaddr8 Xid PgLsn);
     values!(d: UInt2 UInt4 UInt8 MzTimestamp Int2Vector OidVector Regprocedure Regnamespace);
     values!(d: Regrole Regoper Regoperator Regcollation);
     values!(d: Range(Int4) Range(Int8) Range(Numeric) Range(Date) Range(Timestamp));

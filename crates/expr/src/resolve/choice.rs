@@ -230,7 +230,11 @@ pub(super) fn choose(
     {
         let fitting: Vec<Candidate> = candidates
             .iter()
-            .filter(|candidate| candidate.patterns.iter().all(|pattern| accepts(pattern, first)))
+            .filter(|candidate| {
+                let given = vec![first.clone(); candidate.patterns.len()];
+                let patterns = candidate.patterns.clone();
+                Candidate::new(candidate.at, patterns, &TypePattern::Any, &given).is_some()
+            })
             .cloned()
             .collect();
         if fitting.len() == 1 {

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use tidemill_repr::{Datum, Diff, Numeric, SqlState};
 
-use crate::aggregate::AggregateKind;
+use crate::aggregate::{AggregateKind, Moments, Statistic, interval_of};
 use crate::error::EvalError;
 use crate::window::frame::{Frames, Ranges};
 use crate::window::partition::{Partition, Results};
@@ -87,6 +87,8 @@ impl Partition<'_> {
             AggregateKind::SumFloat4 | AggregateKind::SumFloat8 => self.floats(&frames, &values),
             AggregateKind::Min => self.extremes(&frames, &values, Ordering::Less),
             AggregateKind::Max => self.extremes(&frames, &values, Ordering::Greater),
+            AggregateKind::Statistic(statistic) => self.statistics(&frames, &values, *statistic),
+            AggregateKind::SumInterval => self.intervals(&frames, &values),
             kind => self.all_values(&frames, &values, kind),
         }
     }
@@ -216,6 +218,72 @@ impl Partition<'_> {
             }
             results.push(sum.unwrap_or(Datum::Null));
             last = ranges;
+        }
+        Ok(results)
+    }
+
+    fn intervals(
+        &self,
+        frames: &Frames<'_, '_>,
+        values: &Values<'_, '_>,
+    ) -> Result<Results, EvalError> {
+        let known = values.all().map(|value| match value {
+            Datum::Interval(value) => {
+                Some([i128::from(value.months), i128::from(value.days), i128::from(value.micros)])
+            }
+            _ => None,
+        });
+        let tree = Tree::new(known, |left: [i128; 3], right: [i128; 3]| {
+            [left[0] + right[0], left[1] + right[1], left[2] + right[2]]
+        });
+        self.each(frames, |ranges| match tree.ranges(ranges) {
+            None => Ok(Datum::Null),
+            Some([months, days, micros]) => Ok(Datum::Interval(interval_of(months, days, micros)?)),
+        })
+    }
+
+    /// Statistics of floats: what enters the frame is added, what leaves it taken away, both
+    /// exactly.
+    fn statistics(
+        &self,
+        frames: &Frames<'_, '_>,
+        values: &Values<'_, '_>,
+        statistic: Statistic,
+    ) -> Result<Results, EvalError> {
+        let mut last = 0..0;
+        let mut moments = Moments::default();
+        let mut results = Results::new(self.len());
+        for position in 0..self.len() {
+            let ranges = frames.of(position)?;
+            let slides = match ranges.as_slice() {
+                [range] if range.start >= last.start && range.end >= last.end => {
+                    (range.start <= last.end).then(|| range.clone())
+                }
+                _ => None,
+            };
+            let mut take = |places: Range<usize>, diff: Diff| {
+                places.for_each(|place| moments.add(&Moments::of(values.at(place), diff)));
+            };
+            match slides {
+                Some(range) => {
+                    take(last.start..range.start, -1);
+                    take(last.end..range.end, 1);
+                    last = range;
+                }
+                None => {
+                    moments = Moments::default();
+                    let mut take = |places: Range<usize>| {
+                        places.for_each(|place| moments.add(&Moments::of(values.at(place), 1)));
+                    };
+                    ranges.iter().cloned().for_each(&mut take);
+                    // Only one range can slide on.
+                    last = match ranges.as_slice() {
+                        [range] => range.clone(),
+                        _ => usize::MAX..usize::MAX,
+                    };
+                }
+            }
+            results.push(moments.result(statistic)?);
         }
         Ok(results)
     }

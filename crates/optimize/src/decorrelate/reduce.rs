@@ -3,7 +3,7 @@
 use tidemill_expr::{AggregateCall, AggregateKind, ScalarExpr};
 use tidemill_plan::query::QueryAggregate;
 use tidemill_plan::{ColumnOrder, QueryExpr, QueryScalar, RelationExpr};
-use tidemill_repr::{ColumnType, Datum, SqlError};
+use tidemill_repr::{ColumnType, SqlError};
 
 use super::subqueries::with_key;
 use super::{Decorrelation, Outer};
@@ -38,7 +38,11 @@ impl Decorrelation<'_> {
             .map(|(argument, aggregate)| {
                 let typ = argument.typ(&columns);
                 // Equal values count once; min and max show one of them as it is.
-                let fold = aggregate.distinct && needs_canonical(&typ);
+                // What shows the values as they are compares them by itself.
+                let fold = aggregate.distinct
+                    && aggregate.kind != AggregateKind::SumInterval
+                    && !aggregate.kind.takes_record()
+                    && needs_canonical(&typ);
                 AggregateCall {
                     kind: aggregate.kind.clone(),
                     argument: if fold { canonical(argument, &typ) } else { argument },
@@ -221,10 +225,7 @@ fn least(column: usize) -> AggregateCall {
 
 /// What an aggregate gives over no rows.
 fn over_nothing(aggregate: &QueryAggregate) -> ScalarExpr {
-    let datum = match aggregate.kind {
-        AggregateKind::Count => Datum::Int(0),
-        _ => Datum::Null,
-    };
+    let datum = aggregate.kind.empty_value();
     let typ = aggregate.typ.clone().nullable(datum.is_null());
     ScalarExpr::Literal(Ok(tidemill_repr::Row::pack([datum])), typ)
 }

@@ -7,9 +7,11 @@
 //! column of the row is the grouping error.
 
 mod collector;
+mod ordered;
 mod sets;
 
 pub(super) use collector::{Collector, Grouping, refuse_in_group_by, returns_set};
+pub(super) use ordered::plan_ordered_set;
 pub(super) use sets::{Sets, cross, cube, reduce, rollup};
 
 use std::rc::Rc;
@@ -19,7 +21,7 @@ use sqlparser::ast::{
     FunctionArguments, OrderByExpr, Spanned,
 };
 use sqlparser::tokenizer::Span;
-use tidemill_expr::aggregate::SortDirection;
+use tidemill_expr::aggregate::{SortDirection, Statistic};
 use tidemill_expr::functions::aggregates::{self, Lowering};
 use tidemill_expr::{AggregateKind, resolve};
 use tidemill_plan::QueryScalar;
@@ -33,30 +35,7 @@ use super::window::WindowPlace;
 use super::{QueryContext, TypedScalar, literal, order, walk};
 
 /// Aggregates of PostgreSQL that are missing here: refused by name.
-const MISSING: &[&str] = &[
-    "corr",
-    "covar_pop",
-    "covar_samp",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "json_agg",
-    "json_object_agg",
-    "mode",
-    "percentile_cont",
-    "percentile_disc",
-    "any_value",
-    "regr_count",
-    "regr_slope",
-    "regr_intercept",
-    "regr_avgx",
-    "regr_avgy",
-    "regr_r2",
-    "regr_sxx",
-    "regr_sxy",
-    "regr_syy",
-    "xmlagg",
-];
+const MISSING: &[&str] = &["xmlagg"];
 
 /// Whether a function of this name is an aggregate.
 pub(super) fn is_aggregate(name: &str) -> bool {
@@ -163,8 +142,16 @@ pub(super) fn plan_aggregate(
 ) -> Result<TypedScalar, SqlError> {
     let ctx = planner.ctx;
     let span = function.name.span();
-    if !function.within_group.is_empty() || function.null_treatment.is_some() {
-        return Err(ctx.unsupported("WITHIN GROUP or a treatment of NULLs", span));
+    if function.null_treatment.is_some() {
+        return Err(ctx.unsupported("a treatment of NULLs", span));
+    }
+    if ordered::is_ordered_set(name) {
+        ordered::without_group(planner, name, function)?;
+        return Err(ctx.error(
+            SqlState::WRONG_OBJECT_TYPE,
+            format!("WITHIN GROUP is required for ordered-set aggregate {name}"),
+            span,
+        ));
     }
     plan_call(&planner.within_aggregate(), Target::Select(planner), name, function)
 }
@@ -219,18 +206,7 @@ fn plan_call(
         ),
         _ => return Err(ctx.unsupported("this form of arguments", span)),
     };
-    let filter = match &function.filter {
-        Some(filter) => {
-            let clause = ExprContext {
-                clause: "FILTER",
-                aggregates: None,
-                windows: WindowPlace::Clause,
-                ..inner.clone()
-            };
-            Some(clause.plan_condition(filter)?)
-        }
-        None => None,
-    };
+    let filter = plan_filter(inner, function)?;
     let mut order = Vec::new();
     for clause in clauses {
         match clause {
@@ -257,10 +233,10 @@ fn plan_call(
         .iter()
         .map(|argument| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
-                if matches!(name, "jsonb_agg" | "jsonb_object_agg")
-                    && let Some(object) = inner.whole_row_json(expr)?
+                if name.starts_with("json")
+                    && let Some(row) = inner.named_row(expr)?
                 {
-                    return Ok(object);
+                    return Ok(row);
                 }
                 inner.plan(expr)
             }
@@ -283,6 +259,20 @@ fn plan_call(
         call.plan(ctx, &collector, arguments).map_err(|error| ctx.locate(error, span))?;
     walk::shift_scalar(&mut value.expr, 0, level);
     Ok(value)
+}
+
+fn plan_filter(
+    inner: &ExprContext<'_>,
+    function: &Function,
+) -> Result<Option<QueryScalar>, SqlError> {
+    let Some(filter) = &function.filter else { return Ok(None) };
+    let clause = ExprContext {
+        clause: "FILTER",
+        aggregates: None,
+        windows: WindowPlace::Clause,
+        ..inner.clone()
+    };
+    Ok(Some(clause.plan_condition(filter)?))
 }
 
 fn count_type() -> ColumnType {
@@ -329,15 +319,6 @@ impl Call<'_> {
     ) -> Result<TypedScalar, SqlError> {
         let types: Vec<ScalarType> =
             arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
-        if let ("sum" | "avg", [ScalarType::Interval]) = (self.name, types.as_slice()) {
-            return Err(SqlError::unsupported(format!("{}(interval)", self.name)));
-        }
-        if let [ScalarType::Float4 | ScalarType::Float8] = types.as_slice()
-            && (self.name.starts_with("var") || self.name.starts_with("stddev"))
-        {
-            return Err(SqlError::unsupported(format!("{}({})", self.name, types[0]))
-                .with_hint("Cast the argument to numeric."));
-        }
         let resolved = resolve::aggregate(self.name, &types)
             .unwrap_or_else(|| Err(SqlError::internal(format!("no aggregate {}", self.name))))?;
         let values = arguments
@@ -349,12 +330,42 @@ impl Call<'_> {
         let types: Vec<ScalarType> =
             values.iter().map(|value| value.typ.scalar_type.clone()).collect();
         let kind = resolved.definition.kind(&types);
+        if kind.takes_record() && self.distinct {
+            let known = |key: &TypedScalar| values.iter().any(|value| value.expr == key.expr);
+            if !self.order.iter().all(|(key, _)| known(key)) {
+                return Err(SqlError::new(
+                    SqlState::INVALID_COLUMN_REFERENCE,
+                    "in an aggregate with DISTINCT, ORDER BY expressions must appear in \
+                     argument list",
+                ));
+            }
+            // What is told apart is in order.
+            if self.order.is_empty() && !matches!(kind, AggregateKind::Statistic(_)) {
+                let ascending = SortDirection { descending: false, nulls_first: false };
+                let order = values.iter().map(|value| (value.clone(), ascending)).collect();
+                let call = Call { order, filter: self.filter.clone(), ..*self };
+                return call.plan_kind(ctx, collector, kind, values, typ);
+            }
+        }
         if let Lowering::Average(sum) = &resolved.definition.lowering {
             return self.average(ctx, collector, sum.clone(), values, typ);
         }
         if let Lowering::Spread { population, root } = resolved.definition.lowering {
             return self.spread(ctx, collector, values, population, root);
         }
+        self.plan_kind(ctx, collector, kind, values, typ)
+    }
+
+    fn plan_kind(
+        &self,
+        ctx: &QueryContext<'_>,
+        collector: &Collector,
+        kind: AggregateKind,
+        values: Vec<TypedScalar>,
+        typ: ColumnType,
+    ) -> Result<TypedScalar, SqlError> {
+        let types: Vec<ScalarType> =
+            values.iter().map(|value| value.typ.scalar_type.clone()).collect();
         match kind {
             AggregateKind::Count => self.add_one(collector, kind, values, count_type()),
             AggregateKind::StringAgg => self.add_record(ctx, collector, kind, values, typ),
@@ -385,6 +396,34 @@ impl Call<'_> {
                 let key = super::cast::coerce_explicit(ctx, key, &text)?;
                 let fields = vec![key, to_jsonb(ctx, value)?];
                 self.add_record(ctx, collector, kind, fields, typ)
+            }
+            AggregateKind::JsonAgg { .. } => {
+                let lines = types.iter().any(|typ| {
+                    matches!(
+                        typ,
+                        ScalarType::Array(_) | ScalarType::Record(_) | ScalarType::Composite(_)
+                    )
+                });
+                let values = values
+                    .into_iter()
+                    .map(|value| to_json(ctx, value))
+                    .collect::<Result<_, _>>()?;
+                self.add_record(ctx, collector, AggregateKind::JsonAgg { lines }, values, typ)
+            }
+            AggregateKind::JsonObjectAgg => {
+                let mut values = values.into_iter();
+                let (Some(key), Some(value)) = (values.next(), values.next()) else {
+                    return Err(SqlError::internal("json_object_agg without arguments"));
+                };
+                let text = ColumnType::new(ScalarType::Text);
+                let key = super::cast::coerce_explicit(ctx, key, &text)?;
+                let fields = vec![key, to_json(ctx, value)?];
+                self.add_record(ctx, collector, kind, fields, typ)
+            }
+            AggregateKind::Statistic(statistic) if statistic.takes_pairs() => {
+                let nullable = statistic != Statistic::Count;
+                let pair = present_record(ctx, values)?;
+                Ok(self.add(collector, kind, pair, typ.nullable(nullable)))
             }
             kind => self.add_one(collector, kind, values, typ),
         }
@@ -417,7 +456,11 @@ impl Call<'_> {
     ) -> Result<TypedScalar, SqlError> {
         let sum = self.add_one(collector, kind, values.clone(), typ.clone())?;
         let count = self.add_one(collector, AggregateKind::Count, values, count_type())?;
-        let count = super::cast::coerce_explicit(ctx, count, &typ)?;
+        let divisor = match typ.scalar_type {
+            ScalarType::Interval => ColumnType::new(ScalarType::Float8),
+            _ => typ,
+        };
+        let count = super::cast::coerce_explicit(ctx, count, &divisor)?;
         binary(ctx, "/", sum, count)
     }
 
@@ -431,14 +474,15 @@ impl Call<'_> {
         population: bool,
         root: bool,
     ) -> Result<TypedScalar, SqlError> {
-        if self.distinct {
-            return Err(SqlError::unsupported(format!("{}(DISTINCT)", self.name)));
-        }
         let numeric = ColumnType::new(ScalarType::Numeric);
         let Some(value) = values.into_iter().next() else {
             return Err(SqlError::internal(format!("{} without argument", self.name)));
         };
         let value = super::cast::coerce_explicit(ctx, value, &numeric)?;
+        if self.distinct {
+            let kind = AggregateKind::Spread { population, root };
+            return Ok(self.add(collector, kind, value, numeric));
+        }
         let square = binary(ctx, "*", value.clone(), value.clone())?;
         let sum = self.add(collector, AggregateKind::SumNumeric, value.clone(), numeric.clone());
         let squares = self.add(collector, AggregateKind::SumNumeric, square, numeric.clone());
@@ -506,16 +550,6 @@ impl Call<'_> {
         mut fields: Vec<TypedScalar>,
         typ: ColumnType,
     ) -> Result<TypedScalar, SqlError> {
-        if self.distinct {
-            let known = |key: &TypedScalar| fields.iter().any(|field| field.expr == key.expr);
-            if !self.order.iter().all(|(key, _)| known(key)) {
-                return Err(SqlError::new(
-                    SqlState::INVALID_COLUMN_REFERENCE,
-                    "in an aggregate with DISTINCT, ORDER BY expressions must appear in \
-                     argument list",
-                ));
-            }
-        }
         fields.extend(self.order.iter().map(|(key, _)| key.clone()));
         let record = super::expr::record(ctx, fields)?;
         Ok(collector.add(QueryAggregate {
@@ -526,6 +560,28 @@ impl Call<'_> {
             typ,
         }))
     }
+}
+
+fn to_json(ctx: &QueryContext<'_>, value: TypedScalar) -> Result<TypedScalar, SqlError> {
+    if value.typ.scalar_type == ScalarType::Json {
+        return Ok(value);
+    }
+    let value = resolve_unknown(ctx, value)?;
+    call_by_name(ctx, "to_json", vec![value])
+}
+
+/// A record of values; NULL if one of them is.
+fn present_record(
+    ctx: &QueryContext<'_>,
+    values: Vec<TypedScalar>,
+) -> Result<TypedScalar, SqlError> {
+    let missing: Vec<QueryScalar> =
+        values.iter().map(|value| QueryScalar::IsNull(Box::new(value.expr.clone()))).collect();
+    let record = super::expr::record(ctx, values)?;
+    let null = literal::null(record.typ.scalar_type.clone()).expr;
+    let missing = Box::new(QueryScalar::Or(missing));
+    let expr = QueryScalar::If(missing, Box::new(null), Box::new(record.expr));
+    Ok(TypedScalar { expr, typ: record.typ.nullable(true) })
 }
 
 fn to_jsonb(ctx: &QueryContext<'_>, value: TypedScalar) -> Result<TypedScalar, SqlError> {

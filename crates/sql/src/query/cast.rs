@@ -1,6 +1,7 @@
 //! Coercion: how a value becomes one of the type that its place wants.
 
 use bumpalo::Bump;
+use tidemill_expr::functions::json::argument_types;
 use tidemill_expr::resolve::{self, CastPath};
 use tidemill_expr::{CastContext, EvalContext, FunctionRef, Volatility};
 use tidemill_plan::QueryScalar;
@@ -218,10 +219,16 @@ pub(super) fn call(
     if ctx.maintained && differs {
         return Err(not_maintainable(function.name));
     }
+    let types = function.needs_types.then(|| {
+        let types: Vec<ScalarType> =
+            arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
+        argument_types(&types)
+    });
     let given = arguments.first().map(|argument| argument.typ.scalar_type.clone());
     let given = given.unwrap_or(ScalarType::Unknown);
     let mut arguments: Vec<QueryScalar> =
         arguments.into_iter().map(|argument| argument.expr).collect();
+    arguments.extend(types.map(|types| literal::text(&types).expr));
     match function.id {
         resolve::TEXT_TO_TYPED => {
             arguments.push(literal::text(&resolve::type_argument(&typ.scalar_type)).expr);

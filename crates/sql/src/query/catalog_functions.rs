@@ -218,12 +218,6 @@ impl ExprContext<'_> {
                 let relation = self.oid_of(relation)?;
                 self.is_visible(relation)?
             }
-            // SQLAlchemy asks for the identity of columns in this form; there is no type json.
-            ("json_build_object", _) => {
-                let arguments = arguments.iter().map(|argument| self.plan(argument));
-                let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
-                call_by_name(self.ctx, "jsonb_build_object", arguments)?
-            }
             ("format_type", [oid, typmod]) => return self.format_type(oid, typmod).map(Some),
             ("pg_my_temp_schema", []) => literal::literal(Datum::Int(0), ScalarType::Oid),
             ("pg_relation_is_updatable", [_, _]) => {

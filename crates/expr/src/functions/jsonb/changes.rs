@@ -1,6 +1,6 @@
 //! Jsonb values made of others.
 
-use tidemill_repr::Datum;
+use tidemill_repr::{Datum, SqlState};
 
 use crate::error::EvalError;
 use crate::function::Eval;
@@ -8,8 +8,7 @@ use crate::functions::Definitions;
 use crate::functions::arguments::{
     Evaluated, array, bad_parameter, boolean, int, jsonb, text, text_elements,
 };
-use crate::functions::jsonb::value::{Json, decode, encode, from_datum, pretty};
-use crate::functions::jsonb::{array_of, object_of};
+use crate::functions::jsonb::value::{Json, decode, encode, pretty};
 use crate::scalar::EvalContext;
 
 fn concatenated<'a>(left: Json<'a>, right: Json<'a>) -> Json<'a> {
@@ -75,14 +74,25 @@ fn change<'a>(
     tree: &mut Json<'a>,
     path: &[Option<&str>],
     what: &Change<'_, 'a>,
+    position: usize,
 ) -> Result<(), EvalError> {
     let Some((step, rest)) = path.split_first() else { return Ok(()) };
-    let Some(step) = *step else { return Ok(()) };
+    if !matches!(tree, Json::Object(_) | Json::Array(_)) {
+        return Ok(());
+    }
+    let Some(step) = *step else {
+        return Err(EvalError::invalid(
+            SqlState::NULL_VALUE_NOT_ALLOWED,
+            format!("path element at position {position} is null"),
+        ));
+    };
     match tree {
         Json::Object(pairs) => {
             let at = pairs.iter().position(|pair| pair.0 == step);
             match (at, what) {
-                (Some(at), _) if !rest.is_empty() => change(&mut pairs[at].1, rest, what),
+                (Some(at), _) if !rest.is_empty() => {
+                    change(&mut pairs[at].1, rest, what, position + 1)
+                }
                 (Some(at), Change::Delete) => {
                     pairs.remove(at);
                     Ok(())
@@ -100,13 +110,13 @@ fn change<'a>(
             }
         }
         Json::Array(items) => {
-            let index: i64 = step.trim().parse().map_err(|_| {
+            let index = step.trim_start().parse::<i32>().map_err(|_| {
                 EvalError::invalid(
-                    tidemill_repr::SqlState::INVALID_TEXT_REPRESENTATION,
-                    format!("path element at position 1 is not an integer: \"{step}\""),
+                    SqlState::INVALID_TEXT_REPRESENTATION,
+                    format!("path element at position {position} is not an integer: \"{step}\""),
                 )
             })?;
-            change_element(items, index, rest, what)
+            change_element(items, i64::from(index), rest, what, position)
         }
         _ => Ok(()),
     }
@@ -117,9 +127,12 @@ fn change_element<'a>(
     index: i64,
     rest: &[Option<&str>],
     what: &Change<'_, 'a>,
+    position: usize,
 ) -> Result<(), EvalError> {
     match (place(index, items.len()), what) {
-        (Some(at), _) if !rest.is_empty() => return change(&mut items[at], rest, what),
+        (Some(at), _) if !rest.is_empty() => {
+            return change(&mut items[at], rest, what, position + 1);
+        }
         (_, _) if !rest.is_empty() => {}
         (Some(at), Change::Delete) => {
             items.remove(at);
@@ -159,7 +172,7 @@ fn changed<'a>(
         return Err(bad_parameter(format!("cannot {name} scalar")));
     }
     let path: Vec<_> = text_elements(array(a, 1)?).collect();
-    change(&mut tree, &path, what)?;
+    change(&mut tree, &path, what, 1)?;
     let tree = match tree {
         Json::Object(pairs) => Json::object(pairs),
         other => other,
@@ -167,16 +180,39 @@ fn changed<'a>(
     Ok(encode(&tree, context))
 }
 
-fn build_object<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
-    if a.len() % 2 == 1 {
-        return Err(bad_parameter("argument list must have even number of elements"));
+/// `jsonb_set_lax(target, path, value, create, null_value_treatment)`
+fn set_lax<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
+    let missing = |at: usize| matches!(a.get(at), Some(Datum::Null));
+    if missing(0) || missing(1) || missing(3) {
+        return Ok(Datum::Null);
     }
-    for (at, pair) in a.chunks(2).enumerate() {
-        if pair[0].is_null() {
-            return Err(bad_parameter(format!("argument {}: key must not be null", 2 * at + 1)));
-        }
+    let create = if a.len() > 3 { boolean(a, 3)? } else { true };
+    if !missing(2) {
+        return changed(a, &Change::Set(&decode(jsonb(a, 2)?), create), "set path in", context);
     }
-    object_of(a.chunks(2).map(|pair| (pair[0], pair[1])), context)
+    let bad = || {
+        bad_parameter(
+            "null_value_treatment must be \"delete_key\", \"return_target\", \
+             \"use_json_null\", or \"raise_exception\"",
+        )
+    };
+    if missing(4) {
+        return Err(bad());
+    }
+    match if a.len() > 4 { text(a, 4)? } else { "use_json_null" } {
+        "raise_exception" => Err(EvalError::Invalid {
+            code: SqlState::NULL_VALUE_NOT_ALLOWED.0.to_owned(),
+            message: "JSON value must not be null".to_owned(),
+            detail: Some(
+                "Exception was raised because null_value_treatment is \"raise_exception\"."
+                    .to_owned(),
+            ),
+        }),
+        "use_json_null" => changed(a, &Change::Set(&Json::Null, create), "set path in", context),
+        "delete_key" => changed(a, &Change::Delete, "delete path in", context),
+        "return_target" => Ok(a.first().copied().unwrap_or(Datum::Null)),
+        _ => Err(bad()),
+    }
 }
 
 pub(super) fn define(d: &mut Definitions) {
@@ -234,6 +270,13 @@ pub(super) fn define(d: &mut Definitions) {
     let doc = "With another value at the end of a path.";
     d.add("jsonb_set", "jsonb_set(jsonb, text[], jsonb, bool) -> jsonb", set, doc);
     d.add("jsonb_set_create", "jsonb_set(jsonb, text[], jsonb) -> jsonb", set, doc);
+    let lax: Eval = |a, c| set_lax(a, c);
+    for count in 3..=5 {
+        let arguments = ["jsonb", "text[]", "jsonb", "bool", "text"][..count].join(", ");
+        let id = format!("jsonb_set_lax_{count}");
+        let doc = "As jsonb_set, but NULL is treated as the last argument says.";
+        d.add(&id, &format!("jsonb_set_lax({arguments}) -> jsonb"), lax, doc).sees_null();
+    }
     let insert: Eval = |a, c| {
         let after = if a.len() > 3 { boolean(a, 3)? } else { false };
         changed(a, &Change::Insert(&decode(jsonb(a, 2)?), after), "set path in", c)
@@ -258,24 +301,4 @@ pub(super) fn define(d: &mut Definitions) {
         |a, c| Ok(c.text(&pretty(&decode(jsonb(a, 0)?)))),
         "With line breaks and indents.",
     );
-    d.add(
-        "to_jsonb",
-        "to_jsonb(anyelement) -> jsonb",
-        |a, c| Ok(a.first().map_or(Datum::Null, |datum| encode(&from_datum(datum), c))),
-        "Any value as jsonb.",
-    );
-    d.add(
-        "jsonb_build_array",
-        "jsonb_build_array(variadic any) -> jsonb",
-        |a, c| array_of(a.iter().copied(), c),
-        "An array of the arguments.",
-    )
-    .sees_null();
-    d.add(
-        "jsonb_build_object",
-        "jsonb_build_object(variadic any) -> jsonb",
-        build_object,
-        "An object of keys and values in turn.",
-    )
-    .sees_null();
 }

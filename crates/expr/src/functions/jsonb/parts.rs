@@ -12,7 +12,12 @@ use crate::functions::jsonb::value::{Json, as_text, decode, encode};
 use crate::scalar::EvalContext;
 
 fn element<'t, 'j>(tree: &'t Json<'j>, at: i64) -> Option<&'t Json<'j>> {
-    let Json::Array(items) = tree else { return None };
+    let items = match tree {
+        Json::Array(items) => items.as_slice(),
+        Json::Object(_) => return None,
+        // A scalar is an array of itself here.
+        scalar => std::slice::from_ref(scalar),
+    };
     let at = if at < 0 { at + items.len() as i64 } else { at };
     items.get(usize::try_from(at).ok()?)
 }
@@ -28,7 +33,7 @@ fn follow<'t, 'j>(tree: &'t Json<'j>, path: &[Option<&str>]) -> Option<&'t Json<
         let step = (*step)?;
         current = match current {
             Json::Object(_) => field(current, step)?,
-            Json::Array(_) => element(current, step.trim().parse().ok()?)?,
+            Json::Array(_) => element(current, step.trim_start().parse().ok()?)?,
             _ => return None,
         };
     }
@@ -239,9 +244,8 @@ pub(super) fn define(d: &mut Definitions) {
 
 fn not_castable(tree: &Json<'_>, type_name: &str) -> EvalError {
     let what = match kind(tree) {
-        kind @ ("array" | "object") => kind.to_owned(),
-        "null" => "null".to_owned(),
-        kind => kind.to_owned(),
+        "number" => "numeric",
+        kind => kind,
     };
     EvalError::invalid(
         SqlState::INVALID_PARAMETER_VALUE,

@@ -146,8 +146,15 @@ impl ExprContext<'_> {
                 AccessExpr::Dot(field) => {
                     return Err(self.ctx.unsupported("this form of a field", field.span()));
                 }
+                AccessExpr::Subscript(_)
+                    if is_slice(rest) && !matches!(value.typ.scalar_type, ScalarType::List(_)) =>
+                {
+                    let (slices, after) = subscripts(rest);
+                    value = self.slices(value, slices, root)?;
+                    rest = after;
+                }
                 AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
-                    if stride.is_some() || !after.is_empty() {
+                    if stride.is_some() {
                         return Err(self.ctx.unsupported("this form of a slice", root.span()));
                     }
                     value = self.slice(value, lower_bound.as_ref(), upper_bound.as_ref(), root)?;
@@ -307,17 +314,48 @@ impl ExprContext<'_> {
             let arguments = vec![value, bound(lower)?, bound(upper)?];
             return call_by_name(self.ctx, "list_slice", arguments);
         }
+        Err(self.ctx.error(
+            SqlState::DATATYPE_MISMATCH,
+            format!(
+                "cannot subscript type {} because it does not support subscripting",
+                value.typ.scalar_type
+            ),
+            root.span(),
+        ))
+    }
+
+    /// `x[1:2][3]..`: if one subscript is a slice, all are; a number alone is one from 1.
+    fn slices(
+        &self,
+        value: TypedScalar,
+        slices: &[AccessExpr],
+        root: &Expr,
+    ) -> Result<TypedScalar, SqlError> {
         let value = self.array_value(value)?;
         self.require_array(&value, root)?;
-        let bound = |bound: Option<&Expr>, function: &str| match bound {
-            Some(expr) => self.index(expr),
-            None => {
-                let first = literal::literal(Datum::Int(1), ScalarType::Int4);
-                call_by_name(self.ctx, function, vec![value.clone(), first])
-            }
-        };
-        let (low, high) = (bound(lower, "array_lower")?, bound(upper, "array_upper")?);
-        call_by_name(self.ctx, "array_slice", vec![value, low, high])
+        let constant =
+            |bound: i32| literal::literal(Datum::Int(i64::from(bound)), ScalarType::Int4);
+        let mut arguments = vec![value];
+        for slice in slices {
+            let (lower, upper) = match slice {
+                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) => {
+                    let bound = |bound: &Option<Expr>, open: i32| match bound {
+                        Some(expr) => self.index(expr),
+                        None => Ok(constant(open)),
+                    };
+                    (bound(lower_bound, i32::MIN)?, bound(upper_bound, i32::MAX)?)
+                }
+                AccessExpr::Subscript(Subscript::Index { index }) => {
+                    (constant(1), self.index(index)?)
+                }
+                AccessExpr::Dot(field) => {
+                    return Err(self.ctx.unsupported("this form of a slice", field.span()));
+                }
+            };
+            arguments.extend([lower, upper]);
+        }
+        call_by_name(self.ctx, "array_slice", arguments)
+            .map_err(|error| self.ctx.locate(error, root.span()))
     }
 
     fn json_subscript(&self, value: TypedScalar, index: &Expr) -> Result<TypedScalar, SqlError> {
@@ -328,6 +366,20 @@ impl ExprContext<'_> {
         };
         binary(self.ctx, "->", value, key).map_err(|error| self.ctx.locate(error, index.span()))
     }
+}
+
+/// The subscripts that come first, and what follows them.
+fn subscripts(chain: &[AccessExpr]) -> (&[AccessExpr], &[AccessExpr]) {
+    let count = chain.iter().take_while(|part| matches!(part, AccessExpr::Subscript(_))).count();
+    chain.split_at(count)
+}
+
+/// Whether one of the subscripts that come first is a slice.
+fn is_slice(chain: &[AccessExpr]) -> bool {
+    subscripts(chain)
+        .0
+        .iter()
+        .any(|part| matches!(part, AccessExpr::Subscript(Subscript::Slice { stride: None, .. })))
 }
 
 /// Where an array constructor begins, as far as its elements tell.

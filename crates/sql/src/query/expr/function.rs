@@ -9,12 +9,24 @@ use tidemill_expr::resolve;
 use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
 use super::ExprContext;
-use crate::query::aggregate::{is_aggregate, is_missing, plan_aggregate, plan_grouping};
+use crate::query::aggregate::{
+    is_aggregate, is_missing, plan_aggregate, plan_grouping, plan_ordered_set,
+};
 use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown};
 use crate::query::from::{function_columns, name_parts};
 use crate::query::window::{is_window_function, plan_window_call};
 use crate::query::{QueryContext, TypedScalar, literal};
 
+/// Functions that show the names of a row's fields.
+const MAKES_JSON: [&str; 7] = [
+    "to_json",
+    "to_jsonb",
+    "row_to_json",
+    "json_build_array",
+    "json_build_object",
+    "jsonb_build_array",
+    "jsonb_build_object",
+];
 const MOVE_SET: &str =
     "You might be able to move the set-returning function into a LATERAL FROM item.";
 
@@ -107,6 +119,9 @@ impl ExprContext<'_> {
         if name == "row" {
             return self.row(&Expr::Function(function.clone()));
         }
+        if function.over.is_none() && !function.within_group.is_empty() {
+            return plan_ordered_set(self, &name, function);
+        }
         if function.over.is_some() || is_window_function(&name) {
             return plan_window_call(self, &name, function);
         }
@@ -140,12 +155,25 @@ impl ExprContext<'_> {
     }
 
     fn scalar_function(&self, name: &str, exprs: &[&Expr]) -> Result<TypedScalar, SqlError> {
-        if let ("to_jsonb", [expr]) = (name, exprs)
-            && let Some(object) = self.whole_row_json(expr)?
-        {
-            return Ok(object);
-        }
-        let arguments = self.plan_each(exprs)?;
+        let arguments = match MAKES_JSON.contains(&name) {
+            true => exprs
+                .iter()
+                .map(|expr| match self.named_row(expr)? {
+                    Some(row) => Ok(row),
+                    None => self.plan(expr),
+                })
+                .collect::<Result<Vec<_>, SqlError>>()?,
+            false => self.plan_each(exprs)?,
+        };
+        // A row whose fields have names is no plain record.
+        let named = matches!(
+            arguments.first().map(|argument| &argument.typ.scalar_type),
+            Some(ScalarType::Composite(_))
+        );
+        let name = match name {
+            "row_to_json" if named => "row_to_json_named",
+            name => name,
+        };
         let types: Vec<ScalarType> =
             arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
         match resolve::table_function(name, &types) {

@@ -1,5 +1,7 @@
 //! Rows as values: constructors, whole rows of tables, and fields.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
     ObjectNamePart, Spanned,
@@ -8,9 +10,9 @@ use sqlparser::tokenizer::Span;
 use tidemill_expr::{FunctionRef, functions};
 use tidemill_plan::QueryScalar;
 use tidemill_plan::query::ColumnRef;
-use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
+use tidemill_repr::{ColumnType, CompositeType, Datum, ScalarType, SqlError, SqlState, TypeName};
 
-use super::{ExprContext, bare, call_by_name, function_name, record};
+use super::{ExprContext, bare, function_name, record};
 use crate::parse_marks::ALL_FIELDS;
 use crate::query::error::name_of;
 use crate::query::from::name_parts;
@@ -136,30 +138,30 @@ impl ExprContext<'_> {
         }))
     }
 
-    /// The row of a table as a jsonb object; None if the expression is no name of a table.
-    pub(in crate::query) fn whole_row_json(
-        &self,
-        expr: &Expr,
-    ) -> Result<Option<TypedScalar>, SqlError> {
+    /// The row of a table as a value whose type names its fields, for json; None if the
+    /// expression is no name of a table.
+    pub(in crate::query) fn named_row(&self, expr: &Expr) -> Result<Option<TypedScalar>, SqlError> {
         let Expr::Identifier(ident) = bare(expr) else { return Ok(None) };
         let name = name_of(ident);
         if self.scope.find_column(&name).unwrap_or_default().is_some() {
             return Ok(None);
         }
-        let (Some(row), Some(columns)) =
+        let (Some(mut row), Some(columns)) =
             (self.whole_row(None, &name, ident.span)?, self.columns_of(None, &name, ident.span)?)
         else {
             return Ok(None);
         };
-        let fields = columns.into_iter().flat_map(|(name, value)| [literal::text(&name), value]);
-        let object = call_by_name(self.ctx, "jsonb_build_object", fields.collect())?;
-        if !row.typ.nullable {
-            return Ok(Some(object));
-        }
-        let missing = Box::new(QueryScalar::IsNull(Box::new(row.expr)));
-        let null = Box::new(literal::null(ScalarType::Jsonb).expr);
-        let expr = QueryScalar::If(missing, null, Box::new(object.expr));
-        Ok(Some(TypedScalar { expr, typ: object.typ.nullable(true) }))
+        let record = ScalarType::Record(Vec::new());
+        let name = TypeName {
+            oid: record.oid(),
+            array_oid: record.array_oid(),
+            schema: "pg_catalog".to_owned(),
+            name: "record".to_owned(),
+        };
+        let fields = columns.into_iter().map(|(name, value)| (name, value.typ)).collect();
+        let typ = ScalarType::Composite(Arc::new(CompositeType { name, fields }));
+        row.typ = ColumnType::new(typ).nullable(row.typ.nullable);
+        Ok(Some(row))
     }
 
     /// `(x).f`: the fields of a value with their names.

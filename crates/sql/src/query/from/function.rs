@@ -18,7 +18,7 @@ use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 use super::{Item, aliased, table_name};
 use crate::parse_marks::{NO_ALIAS, ROWS_FROM};
 use crate::query::aggregate::is_aggregate;
-use crate::query::cast::{coerce_explicit, coerce_implicit, resolve_unknown};
+use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown};
 use crate::query::error::name_of;
 use crate::query::expr::{ExprContext, binary, function_name};
 use crate::query::scope::{Scope, TableName};
@@ -381,7 +381,14 @@ fn field(
             let null = literal::null(ScalarType::Jsonb).expr;
             Ok(QueryScalar::If(Box::new(missing), Box::new(null), Box::new(json.expr)))
         }
-        ScalarType::Array(_) | ScalarType::Record(_) => {
+        ScalarType::Array(_) | ScalarType::Composite(_) | ScalarType::Json => {
+            let json = binary(ctx, "->", value(), literal::text(name))?;
+            let function = tidemill_expr::FunctionRef::by_id("jsonb_populate_value")
+                .ok_or_else(|| SqlError::internal("there is no jsonb_populate_value"))?;
+            let arguments = vec![json, literal::null(typ.scalar_type.clone())];
+            Ok(call(ctx, function, arguments, typ.clone())?.expr)
+        }
+        ScalarType::Record(_) => {
             Err(SqlError::unsupported(format!("a column of type {} here", typ.scalar_type))
                 .with_hint("Define it as jsonb."))
         }

@@ -88,6 +88,7 @@ fn by_function(
             | ScalarType::Record(_)
             | ScalarType::Composite(_)
             | ScalarType::Json
+            | ScalarType::Jsonpath
     );
     let names = [
         ("=", "eq", "ne"),

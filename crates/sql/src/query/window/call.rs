@@ -49,9 +49,6 @@ pub(in crate::query) fn plan_window_call(
     let ctx = planner.ctx;
     let span = function.name.span();
     let Some(over) = &function.over else {
-        if !function.within_group.is_empty() {
-            return Err(ctx.unsupported(&format!("{name} WITHIN GROUP"), span));
-        }
         let message = format!("window function {name} requires an OVER clause");
         return Err(ctx.error(SqlState::WRONG_OBJECT_TYPE, message, span));
     };

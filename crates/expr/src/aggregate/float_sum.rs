@@ -5,11 +5,12 @@
 //! and what the count of values needs. Nothing is rounded before the result is asked for, so
 //! that order does not matter and a retraction leaves nothing behind.
 
-use differential_dataflow::difference::IsZero;
+use num_bigint::BigInt;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use tidemill_expr::EvalError;
 use tidemill_repr::{Diff, SqlState};
+
+use crate::error::EvalError;
 
 /// Powers of two that share one integer.
 const POWERS: i32 = 32;
@@ -42,6 +43,50 @@ impl FloatSum {
             sum.add_part(power.div_euclid(POWERS) as i16, shifted * i128::from(diff));
         }
         sum
+    }
+
+    /// `diff` times the product of two values, without rounding.
+    pub fn of_product(left: f64, right: f64, diff: Diff) -> FloatSum {
+        if !left.is_finite() || !right.is_finite() {
+            let product = if left.is_nan() || right.is_nan() { f64::NAN } else { left * right };
+            return FloatSum::of(product, diff);
+        }
+        let mut sum = FloatSum { count: diff, ..FloatSum::default() };
+        let ((left, power), (right, more)) = (parts_of(left), parts_of(right));
+        let (product, power) = (left * right, power + more);
+        // 106 bits: two halves.
+        let high = product >> 53;
+        for (half, power) in [(product - (high << 53), power), (high, power + 53)] {
+            let shifted = half << power.rem_euclid(POWERS);
+            // Powers lie between -2148 and 1995.
+            sum.add_part(power.div_euclid(POWERS) as i16, shifted.wrapping_mul(i128::from(diff)));
+        }
+        sum
+    }
+
+    /// How many values there are.
+    pub fn count(&self) -> Diff {
+        self.count
+    }
+
+    /// Whether all values are finite.
+    pub fn is_finite(&self) -> bool {
+        (self.nan, self.positive_infinity, self.negative_infinity) == (0, 0, 0)
+    }
+
+    /// Whether nothing is left of what was added.
+    pub fn is_zero(&self) -> bool {
+        *self == FloatSum::default()
+    }
+
+    /// The sum of the finite values: a whole number, and the power of `2^32` that it counts.
+    pub(crate) fn exact(&self) -> (BigInt, i32) {
+        let least = self.parts.first().map_or(0, |(power, _)| i32::from(*power));
+        let mut total = BigInt::ZERO;
+        for (power, sum) in &self.parts {
+            total += BigInt::from(*sum) << (POWERS * (i32::from(*power) - least));
+        }
+        (total, least)
     }
 
     /// Adds another sum.
@@ -111,12 +156,6 @@ impl FloatSum {
             }
         }
         if total.is_finite() { total + rounded } else { total }
-    }
-}
-
-impl IsZero for FloatSum {
-    fn is_zero(&self) -> bool {
-        *self == FloatSum::default()
     }
 }
 
