@@ -29,7 +29,7 @@ use tidemill_repr::SqlError;
 
 use crate::rewrites::{
     bindings, demand, factor, fold, fuse, imply, joins, not_null, nullability, pushdown, redundant,
-    share,
+    self_joins, share,
 };
 use crate::stack::with_stack;
 
@@ -53,6 +53,8 @@ pub const REWRITES: &[Rewrite] = &[
     // After factoring, so that a disjunction says only what differs between its branches.
     ("imply", imply::imply),
     ("push predicates", pushdown::push_predicates),
+    // Pushdown has made equalities conditions of the join; demand has not cut the keys off yet.
+    ("drop self joins", self_joins::drop_self_joins),
     // Keys are best known when predicates are at their places.
     ("drop redundant", redundant::drop_redundant),
     // Last: it leaves projections behind that the next round's fusion takes up.

@@ -11,4 +11,5 @@ pub mod not_null;
 pub mod nullability;
 pub mod pushdown;
 pub mod redundant;
+pub mod self_joins;
 pub mod share;

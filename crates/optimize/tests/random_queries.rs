@@ -20,6 +20,9 @@ use tidemill_plan::{ColumnOrder, Id, QueryExpr, QueryScalar, RelationType};
 use tidemill_repr::{ColumnType, Datum, Diff, ObjectId, Row, ScalarType};
 use tidemill_testkit::evaluator::evaluate;
 
+/// The first column of this table is its key.
+const KEYED: ObjectId = ObjectId::User(1);
+
 struct Tables;
 
 impl Definitions for Tables {
@@ -40,8 +43,8 @@ impl Definitions for Tables {
     fn arity(&self, _id: ObjectId) -> usize {
         2
     }
-    fn keys(&self, _id: ObjectId) -> Vec<Vec<usize>> {
-        Vec::new()
+    fn keys(&self, id: ObjectId) -> Vec<Vec<usize>> {
+        if id == KEYED { vec![vec![0]] } else { Vec::new() }
     }
 }
 
@@ -247,14 +250,15 @@ fn query(random: &mut Random, scopes: &[usize], fuel: usize) -> (QueryExpr, usiz
     }
 }
 
-fn table(random: &mut Random) -> Vec<(Row, Diff)> {
+fn table(random: &mut Random, keyed: bool) -> Vec<(Row, Diff)> {
     (0..random.below(5))
-        .map(|_| {
+        .map(|number| {
             let mut value = || match random.below(4) {
                 3 => Datum::Null,
                 number => Datum::Int(number as i64),
             };
-            (Row::pack([value(), value()]), 1)
+            let (first, second) = (value(), value());
+            (Row::pack([if keyed { Datum::Int(number as i64) } else { first }, second]), 1)
         })
         .collect()
 }
@@ -286,7 +290,8 @@ fn semijoins_agree() {
 fn check(seed: u64, random: &mut Random, query: &QueryExpr, arity: usize) {
     let mut collections = BTreeMap::new();
     for id in 0..2 {
-        collections.insert(Id::Global(ObjectId::User(id)), table(random));
+        let id = ObjectId::User(id);
+        collections.insert(Id::Global(id), table(random, id == KEYED));
     }
     let expected = naive::rows(query, &mut Vec::new(), &collections);
     if let Some(sunk) = tidemill_optimize::sink::sink(query, &Tables) {

@@ -1,7 +1,8 @@
 //! What changes nothing goes away: DISTINCT of distinct rows, first rows of groups of one.
 
-use tidemill_expr::ScalarExpr;
+use tidemill_expr::{AggregateCall, AggregateKind, ScalarExpr};
 use tidemill_plan::RelationExpr;
+use tidemill_repr::ColumnType;
 
 /// Drops what keys show to be redundant.
 pub fn drop_redundant(relation: &mut RelationExpr) {
@@ -19,6 +20,20 @@ fn drop_node(relation: &mut RelationExpr) {
             let arity = typ.arity();
             let outputs = (arity..arity + group_key.len()).collect();
             *relation = as_columns(input.take(), std::mem::take(group_key), outputs, arity);
+        }
+        RelationExpr::Reduce { input, group_key, aggregates, .. } => {
+            let typ = input.typ();
+            let grouped = |column: &usize| group_key.contains(&ScalarExpr::Column(*column));
+            if !typ.keys.iter().any(|key| key.iter().all(grouped)) {
+                return;
+            }
+            let values: Option<Vec<ScalarExpr>> =
+                aggregates.iter().map(|call| of_one_row(call, &typ.columns)).collect();
+            let Some(values) = values else { return };
+            let arity = typ.arity();
+            let scalars: Vec<ScalarExpr> = group_key.drain(..).chain(values).collect();
+            let outputs = (arity..arity + scalars.len()).collect();
+            *relation = as_columns(input.take(), scalars, outputs, arity);
         }
         RelationExpr::TopK { input, group_key, limit, offset: 0, .. } => {
             let keeps_one = match limit {
@@ -42,6 +57,23 @@ fn drop_node(relation: &mut RelationExpr) {
             *relation = input.take();
         }
         _ => {}
+    }
+}
+
+/// What an aggregate gives for a group of one row, if that is the value of an expression.
+fn of_one_row(call: &AggregateCall, columns: &[ColumnType]) -> Option<ScalarExpr> {
+    let argument = call.argument.clone();
+    match call.kind {
+        AggregateKind::Min | AggregateKind::Max => Some(argument),
+        AggregateKind::Count if !argument.could_error() => {
+            let one = ScalarExpr::literal_int(1);
+            if !argument.typ(columns).nullable {
+                return Some(one);
+            }
+            let (asked, none) = (argument.is_null(), ScalarExpr::literal_int(0));
+            Some(ScalarExpr::If(Box::new(asked), Box::new(none), Box::new(one)))
+        }
+        _ => None,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use tidemill_expr::window::{FrameBound, FrameExclusion, WindowArgument, WindowFrame};
 use tidemill_expr::{AggregateCall, EvalError, ScalarExpr, WindowCall};
-use tidemill_repr::{Datum, Row};
+use tidemill_repr::text::{TextSettings, format_into};
+use tidemill_repr::{ColumnType, Datum, Row};
 
 use crate::QueryScalar;
 
@@ -16,7 +17,7 @@ pub fn named_text(expr: &ScalarExpr, name: &dyn Fn(usize) -> String) -> String {
     let text = |expr: &ScalarExpr| named_text(expr, name);
     match expr {
         ScalarExpr::Column(column) => name(*column),
-        ScalarExpr::Literal(value, _) => literal(value),
+        ScalarExpr::Literal(value, typ) => literal(value, typ),
         ScalarExpr::Call { function, arguments, .. } => {
             call(function.name, arguments.iter().map(text).collect())
         }
@@ -81,7 +82,7 @@ pub fn query_expression_text(expr: &QueryScalar) -> String {
             format!("#{}{}", "^".repeat(column.level), column.column)
         }
         QueryScalar::Parameter(number, _) => format!("${number}"),
-        QueryScalar::Literal(value, _) => literal(value),
+        QueryScalar::Literal(value, typ) => literal(value, typ),
         QueryScalar::Call { function, arguments, .. } => {
             call(function.name, arguments.iter().map(query_expression_text).collect())
         }
@@ -121,11 +122,31 @@ fn call(name: &str, arguments: Vec<String>) -> String {
     format!("{name}({})", arguments.join(", "))
 }
 
-fn literal(value: &Result<Row, EvalError>) -> String {
-    match value {
-        Err(error) => format!("error(\"{error}\")"),
-        Ok(row) => datum(row),
+fn literal(value: &Result<Row, EvalError>, typ: &ColumnType) -> String {
+    let row = match value {
+        Err(error) => return format!("error(\"{error}\")"),
+        Ok(row) => row,
+    };
+    match row.iter().next() {
+        None | Some(Datum::Null | Datum::Bool(_) | Datum::Text(_)) => datum(row),
+        Some(value) => {
+            let mut text = String::new();
+            format_into(&value, &typ.scalar_type, &TextSettings::default(), &mut text);
+            let is_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+                && text.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '.'))
+                && !text[1..].contains('-');
+            if is_number { text } else { format!("\"{text}\"") }
+        }
     }
+}
+
+/// Predicates that must all be true.
+pub(super) fn conjunction<'e>(predicates: impl Iterator<Item = &'e ScalarExpr>) -> String {
+    let texts = predicates.map(|predicate| match predicate {
+        ScalarExpr::Or(_) => format!("({})", expression_text(predicate)),
+        _ => expression_text(predicate),
+    });
+    texts.collect::<Vec<_>>().join(" AND ")
 }
 
 fn datum(row: &Row) -> String {

@@ -1,6 +1,6 @@
 //! Physical plans.
 
-use super::expressions::{aggregate_text, expression_text, list};
+use super::expressions::{aggregate_text, conjunction, expression_text, list};
 use super::{Text, columns, order, recursion, window};
 use crate::physical::{MapFilterProject, PhysicalPlan, TemporalComparison};
 
@@ -12,9 +12,8 @@ fn work(mfp: &MapFilterProject, text: &mut Text<'_>) {
         text.line(format!("map=({})", list(&mfp.scalars)));
     }
     if !mfp.predicates.is_empty() {
-        let predicates: Vec<String> =
-            mfp.predicates.iter().map(|(_, predicate)| expression_text(predicate)).collect();
-        text.line(format!("filter=({})", predicates.join(" AND ")));
+        let predicates = mfp.predicates.iter().map(|(_, predicate)| predicate);
+        text.line(format!("filter=({})", conjunction(predicates)));
     }
     text.line(format!("project=({})", columns(&mfp.projection)));
 }

@@ -1,6 +1,6 @@
 //! Relations.
 
-use super::expressions::{aggregate_text, expression_text, list};
+use super::expressions::{aggregate_text, conjunction, expression_text, list};
 use super::{Text, columns, order, recursion, window};
 use crate::RelationExpr;
 
@@ -37,8 +37,7 @@ pub(super) fn write(relation: &RelationExpr, text: &mut Text<'_>) {
         RelationExpr::Project { outputs, .. } => format!("Project ({})", columns(outputs)),
         RelationExpr::Map { scalars, .. } => format!("Map ({})", list(scalars)),
         RelationExpr::Filter { predicates, .. } => {
-            let predicates: Vec<String> = predicates.iter().map(expression_text).collect();
-            format!("Filter {}", predicates.join(" AND "))
+            format!("Filter {}", conjunction(predicates.iter()))
         }
         RelationExpr::FlatMap { function, arguments, .. } => {
             format!("FlatMap {}({})", function.name, list(arguments))
