@@ -5,6 +5,27 @@ use tidemill_repr::{ObjectId, Oid};
 
 use crate::item::Item;
 
+/// A replication slot that a dropped source left upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrphanedSlot {
+    /// Its name.
+    pub slot: String,
+    /// The name of the source.
+    pub source: String,
+    /// The host of the upstream.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// How to get there, encrypted: the connection may be gone, too.
+    pub connection: Vec<u8>,
+    /// When the source was dropped, in microseconds since 2000.
+    pub dropped_at: i64,
+    /// Why it could not be dropped, last.
+    pub error: Option<String>,
+}
+
 /// One change. A statement may make several; they are committed at one tick.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum CatalogChange {
@@ -43,6 +64,20 @@ pub enum CatalogChange {
         /// Its name.
         name: String,
     },
+    /// Schemas have other names, all at once, and so have their objects. `items` are those whose
+    /// names or texts change, as they will be.
+    RenameSchemas {
+        /// Their database.
+        database: String,
+        /// Old and new name of each.
+        names: Vec<(String, String)>,
+        /// The objects.
+        items: Vec<Item>,
+    },
+    /// A replication slot upstream that nobody uses any more, to be dropped.
+    PutOrphanedSlot(OrphanedSlot),
+    /// It was dropped.
+    DropOrphanedSlot(String),
     /// The database, which has no schemas, is gone.
     DropDatabase {
         /// Its name.

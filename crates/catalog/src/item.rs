@@ -257,6 +257,23 @@ pub struct Source {
     pub system_identifier: Option<String>,
     /// The cluster it runs on.
     pub cluster: String,
+    /// The tables that could be made from it, when that was last looked up.
+    #[serde(default)]
+    pub references: Vec<SourceReference>,
+    /// When that was, in microseconds since 2000.
+    #[serde(default)]
+    pub references_at: i64,
+}
+
+/// A table upstream that a table could be made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceReference {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<String>,
 }
 
 /// How to reach an upstream.
@@ -264,6 +281,52 @@ pub struct Source {
 pub enum Connection {
     /// A PostgreSQL server.
     Postgres(PostgresConnectionOptions),
+    /// An SSH server through which others are reached.
+    SshTunnel(SshTunnelOptions),
+    /// A service of AWS PrivateLink.
+    AwsPrivatelink(AwsPrivatelinkOptions),
+}
+
+impl Connection {
+    /// The word in `mz_connections.type`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Connection::Postgres(_) => "postgres",
+            Connection::SshTunnel(_) => "ssh-tunnel",
+            Connection::AwsPrivatelink(_) => "aws-privatelink",
+        }
+    }
+}
+
+/// An SSH server through which upstreams are reached, and the keys that it must know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshTunnelOptions {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub user: String,
+    /// Two pairs of keys: that the first may be replaced while the second serves.
+    pub keys: Vec<SshKey>,
+}
+
+/// A pair of keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshKey {
+    /// The public half, as a line of `authorized_keys`.
+    pub public: String,
+    /// The private half, encrypted before it came here.
+    pub ciphertext: Vec<u8>,
+}
+
+/// A service of AWS PrivateLink.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwsPrivatelinkOptions {
+    /// `com.amazonaws.vpce.<region>.vpce-svc-<id>`
+    pub service_name: String,
+    /// Identities of availability zones.
+    pub availability_zones: Vec<String>,
 }
 
 /// Where a PostgreSQL server is and who we are there. Secrets are named, never held.
@@ -287,6 +350,15 @@ pub struct PostgresConnectionOptions {
     pub ssl_certificate: Option<TextOrSecret>,
     /// The secret that holds the client's key.
     pub ssl_key: Option<ObjectId>,
+    /// The SSH tunnel through which the server is reached.
+    #[serde(default)]
+    pub ssh_tunnel: Option<ObjectId>,
+    /// The PrivateLink through which the server is reached.
+    #[serde(default)]
+    pub aws_privatelink: Option<ObjectId>,
+    /// Whether it was made from the connection string of a source, and goes with it.
+    #[serde(default)]
+    pub made_for_source: bool,
 }
 
 /// A text, or the secret that holds it.

@@ -16,12 +16,12 @@ pub mod item;
 pub mod name;
 pub mod snapshot;
 
-pub use change::CatalogChange;
+pub use change::{CatalogChange, OrphanedSlot};
 pub use constraint::{Constraint, ConstraintKind, Generation, Sequence, UniqueKey};
 pub use item::{
-    Connection, Definition, DomainRules, Index, Item, ItemKind, MaterializedView,
-    PostgresConnectionOptions, Secret, Source, SourceTable, Table, UpstreamColumn, UpstreamTable,
-    UserType, View,
+    AwsPrivatelinkOptions, Connection, Definition, DomainRules, Index, Item, ItemKind,
+    MaterializedView, PostgresConnectionOptions, Secret, Source, SourceReference, SourceTable,
+    SshKey, SshTunnelOptions, Table, UpstreamColumn, UpstreamTable, UserType, View,
 };
 pub use name::QualifiedName;
 pub use snapshot::{Catalog, Database, Schema};

@@ -8,7 +8,7 @@ use tidemill_expr::ScalarExpr;
 use tidemill_plan::QueryExpr;
 use tidemill_repr::{ObjectId, Oid, ScalarType, SqlError, SqlState};
 
-use crate::change::CatalogChange;
+use crate::change::{CatalogChange, OrphanedSlot};
 use crate::item::{Definition, Item, ItemKind};
 use crate::name::QualifiedName;
 
@@ -51,6 +51,7 @@ pub struct Catalog {
     names: OrdMap<QualifiedName, ObjectId>,
     databases: OrdMap<String, Database>,
     schemas: OrdMap<(Option<String>, String), Schema>,
+    orphaned_slots: OrdMap<String, OrphanedSlot>,
     /// Which objects depend directly on an object.
     dependants: OrdMap<ObjectId, BTreeSet<ObjectId>>,
     /// The next number no user object, database or schema has had.
@@ -113,11 +114,58 @@ impl Catalog {
             CatalogChange::DropSchema { database, name } => {
                 self.schemas.remove(&(Some(database.clone()), name.clone()));
             }
+            CatalogChange::RenameSchemas { database, names, items } => {
+                self.rename_schemas(database, names, items)?;
+            }
+            CatalogChange::PutOrphanedSlot(slot) => {
+                self.orphaned_slots.insert(slot.slot.clone(), slot.clone());
+            }
+            CatalogChange::DropOrphanedSlot(slot) => {
+                self.orphaned_slots.remove(slot);
+            }
             CatalogChange::DropDatabase { name } => {
                 self.databases.remove(name);
             }
         }
         Ok(())
+    }
+
+    fn rename_schemas(
+        &mut self,
+        database: &str,
+        names: &[(String, String)],
+        items: &[Item],
+    ) -> Result<(), SqlError> {
+        let key = |name: &String| (Some(database.to_owned()), name.clone());
+        let mut moved = Vec::with_capacity(names.len());
+        for (from, to) in names {
+            let Some(schema) = self.schemas.remove(&key(from)) else {
+                return Err(SqlError::new(
+                    SqlState::INVALID_SCHEMA_NAME,
+                    format!("schema \"{from}\" does not exist"),
+                ));
+            };
+            moved.push((to, schema));
+        }
+        for (to, schema) in moved {
+            if self.schemas.insert(key(to), schema).is_some() {
+                return Err(SqlError::new(
+                    SqlState::DUPLICATE_SCHEMA,
+                    format!("schema \"{to}\" already exists"),
+                ));
+            }
+        }
+        for item in items {
+            if let Some(old) = self.items.get(&item.id) {
+                self.names.remove(&old.name);
+            }
+        }
+        items.iter().try_for_each(|item| self.put_item(Arc::new(item.clone())))
+    }
+
+    /// The slots that dropped sources left upstream.
+    pub fn orphaned_slots(&self) -> impl Iterator<Item = &OrphanedSlot> {
+        self.orphaned_slots.values()
     }
 
     fn put_item(&mut self, item: Arc<Item>) -> Result<(), SqlError> {
@@ -136,7 +184,9 @@ impl Catalog {
             }
         }
         if let Some(old) = self.items.get(&item.id).cloned() {
-            self.names.remove(&old.name);
+            if self.names.get(&old.name) == Some(&old.id) {
+                self.names.remove(&old.name);
+            }
             for dependency in &old.depends_on {
                 if let Some(set) = self.dependants.get_mut(dependency) {
                     set.remove(&old.id);

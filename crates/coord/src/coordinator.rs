@@ -26,7 +26,7 @@ use crate::session::{CancelHandle, Session, SessionOptions};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
-use crate::status;
+use crate::{slots, status};
 
 /// How the server runs.
 #[derive(Clone, Debug)]
@@ -80,6 +80,7 @@ impl Coordinator {
             tokio::spawn(sequencer::run(Arc::clone(&shared), receiver)),
             tokio::spawn(status::run(Arc::downgrade(&shared))),
             tokio::spawn(Sources::run(Arc::downgrade(&shared))),
+            tokio::spawn(slots::run(Arc::downgrade(&shared))),
         ];
         let coordinator =
             Coordinator { shared, next_session: AtomicI32::new(1), cancels: Arc::default(), tasks };

@@ -11,6 +11,7 @@ use tidemill_ingest::postgres::{
     self, IngestColumn, PostgresConnection, SourceConfig, SourceHandle, SslMode, TableConfig,
     TableSnapshot,
 };
+use tidemill_ingest::ssh::SshTunnel;
 use tidemill_ingest::{
     BulkWriter, IngestCommit, IngestSink, Rows, SourceStatistics, SourceStatus, TableStatistics,
 };
@@ -31,7 +32,7 @@ use crate::status::StatusBoard;
 /// The running source tasks, and the board on which they report.
 #[derive(Default)]
 pub struct Sources {
-    running: Mutex<HashMap<ObjectId, SourceHandle>>,
+    running: Mutex<HashMap<ObjectId, Running>>,
     positions: Mutex<HashMap<ObjectId, watch::Sender<Lsn>>>,
     /// Where sources were when the server started, as long as their tasks could not be started.
     recovered: Mutex<HashMap<ObjectId, Vec<u8>>>,
@@ -39,6 +40,12 @@ pub struct Sources {
     reconciled: Mutex<Arc<Catalog>>,
     /// What the sources report.
     pub board: StatusBoard,
+}
+
+/// A running task, and how it reaches its upstream.
+struct Running {
+    handle: SourceHandle,
+    connection: PostgresConnection,
 }
 
 /// Hands what a source reads to the sequencer.
@@ -289,9 +296,9 @@ impl Sources {
                 }
                 Definition::Table(table) => {
                     if let Some(source) = &table.source
-                        && let Some(handle) = running.get(&source.source)
+                        && let Some(task) = running.get(&source.source)
                     {
-                        handle.drop_table(item.id);
+                        task.handle.drop_table(item.id);
                     }
                     shared.sources.board.forget(item.id);
                 }
@@ -305,15 +312,18 @@ impl Sources {
                 Some(Definition::Source(old)) => old.slot != source.slot,
                 _ => true,
             };
-            if running.contains_key(&item.id) && !is_new {
+            if !is_new && let Some(task) = running.get_mut(&item.id) {
+                if reached_otherwise(&old, catalog, source.connection) {
+                    reconnect(shared, catalog, (item.id, source.connection), task);
+                }
                 continue;
             }
             running.remove(&item.id);
             started.insert(item.id);
             match start(shared, &snapshot, item, source, &recovered) {
-                Ok(handle) => {
+                Ok(task) => {
                     recovered.remove(&item.id);
-                    running.insert(item.id, handle);
+                    running.insert(item.id, task);
                 }
                 Err(error) => {
                     shared.sources.board.status(item.id, SourceStatus::Failed { error });
@@ -338,8 +348,8 @@ impl Sources {
                 };
                 *live &= old.is_some_and(|old| form(old) == form(item));
             }
-            if let Some(handle) = running.get(&follows.source) {
-                handle.add_table(table_config(item, follows, wanted));
+            if let Some(task) = running.get(&follows.source) {
+                task.handle.add_table(table_config(item, follows, wanted));
             }
         }
     }
@@ -367,7 +377,7 @@ impl Sources {
     /// Stops all tasks; nothing is committed by them afterwards.
     pub async fn stop(&self) {
         let handles: Vec<SourceHandle> =
-            self.running.lock().drain().map(|(_, handle)| handle).collect();
+            self.running.lock().drain().map(|(_, task)| task.handle).collect();
         for handle in handles {
             handle.stop().await;
         }
@@ -380,7 +390,7 @@ fn start(
     item: &Item,
     source: &tidemill_catalog::Source,
     positions: &HashMap<ObjectId, Vec<u8>>,
-) -> Result<SourceHandle, SqlError> {
+) -> Result<Running, SqlError> {
     let catalog = &snapshot.catalog;
     let connection = upstream_connection(shared, catalog, source.connection)?;
     let reached = positions.get(&item.id).and_then(|bytes| decode_position(bytes));
@@ -405,7 +415,7 @@ fn start(
     shared.sources.positions.lock().insert(item.id, durable.clone());
     let config = SourceConfig {
         source: item.id,
-        connection,
+        connection: connection.clone(),
         publication: source.publication.clone(),
         slot: source.slot.clone(),
         system_identifier: source.system_identifier.clone(),
@@ -420,7 +430,37 @@ fn start(
         durable,
         queued: tokio::sync::Mutex::default(),
     });
-    Ok(postgres::start(config, sink, told))
+    Ok(Running { handle: postgres::start(config, sink, told), connection })
+}
+
+/// Whether a connection, or what it uses, is another object now than it was.
+fn reached_otherwise(old: &Catalog, new: &Catalog, connection: ObjectId) -> bool {
+    let mut todo = vec![connection];
+    while let Some(id) = todo.pop() {
+        let (Some(old), Some(new)) = (old.item(id), new.item(id)) else { return true };
+        if !Arc::ptr_eq(old, new) {
+            return true;
+        }
+        todo.extend(&new.depends_on);
+    }
+    false
+}
+
+/// Tells a running task that its upstream is reached in another way, if it is.
+fn reconnect(
+    shared: &Arc<Shared>,
+    catalog: &Catalog,
+    (source, connection): (ObjectId, ObjectId),
+    task: &mut Running,
+) {
+    match upstream_connection(shared, catalog, connection) {
+        Ok(connection) if connection == task.connection => {}
+        Ok(connection) => {
+            task.connection = connection.clone();
+            task.handle.connect(connection);
+        }
+        Err(error) => tracing::warn!(%source, %error, "the connection of a source is wrong"),
+    }
 }
 
 /// Whether a table's content is to be read, and how.
@@ -474,7 +514,7 @@ pub fn upstream_connection(
         return Err(SqlError::internal(format!("no connection {id}")));
     };
     let Definition::Connection(Connection::Postgres(options)) = &item.definition else {
-        return Err(SqlError::internal(format!("{} is no connection", item.name)));
+        return Err(SqlError::internal(format!("{} does not lead to PostgreSQL", item.name)));
     };
     open_connection(shared, catalog, options)
 }
@@ -494,6 +534,22 @@ pub fn open_connection(
         TextOrSecret::Text(text) => Ok(text.clone()),
         TextOrSecret::Secret(id) => secret(*id),
     };
+    let used = |id: ObjectId| {
+        let item = catalog.item(id);
+        item.ok_or_else(|| SqlError::internal(format!("no connection {id}")))
+    };
+    if let Some(id) = options.aws_privatelink {
+        return Err(no_privatelink(&used(id)?.name.item));
+    }
+    let ssh_tunnel = match options.ssh_tunnel.map(used).transpose()? {
+        None => None,
+        Some(item) => match &item.definition {
+            Definition::Connection(Connection::SshTunnel(tunnel)) => {
+                Some(ssh_tunnel(shared, &item.name.item, tunnel)?)
+            }
+            _ => return Err(SqlError::internal(format!("{} is no SSH tunnel", item.name))),
+        },
+    };
     let certificate = options.ssl_certificate.as_ref().map(text).transpose()?;
     let key = options.ssl_key.map(secret).transpose()?;
     Ok(PostgresConnection {
@@ -505,7 +561,34 @@ pub fn open_connection(
         ssl_mode: ssl_mode(&options.ssl_mode)?,
         ssl_root_certificate: options.ssl_certificate_authority.as_ref().map(text).transpose()?,
         ssl_client_identity: certificate.zip(key),
+        ssh_tunnel,
     })
+}
+
+/// An SSH tunnel with its keys opened.
+///
+/// # Errors
+/// A key cannot be opened.
+pub fn ssh_tunnel(
+    shared: &Shared,
+    name: &str,
+    options: &tidemill_catalog::SshTunnelOptions,
+) -> Result<SshTunnel, SqlError> {
+    let what = format!("a key of connection \"{name}\"");
+    let keys = options.keys.iter().map(|key| decrypted(shared, &key.ciphertext, &what));
+    Ok(SshTunnel {
+        host: options.host.clone(),
+        port: options.port,
+        user: options.user.clone(),
+        keys: keys.collect::<Result<_, _>>()?,
+    })
+}
+
+/// The error for whoever wants to go through AWS PrivateLink.
+pub fn no_privatelink(name: &str) -> SqlError {
+    SqlError::unsupported(format_args!("connecting through AWS PrivateLink connection \"{name}\""))
+        .with_detail("Only a server that runs in an AWS account can make endpoints of it.")
+        .with_hint("Give the upstream's own address, or use SSH TUNNEL.")
 }
 
 fn ssl_mode(name: &str) -> Result<SslMode, SqlError> {
@@ -532,17 +615,25 @@ fn open_secret(shared: &Shared, catalog: &Catalog, id: ObjectId) -> Result<Strin
     let Definition::Secret(secret) = &item.definition else {
         return Err(SqlError::internal(format!("{} is no secret", item.name)));
     };
-    let plain = shared.secrets.decrypt(&secret.ciphertext).map_err(|_| {
+    decrypted(shared, &secret.ciphertext, &format!("secret \"{}\"", item.name.item))
+}
+
+/// The text that was encrypted.
+///
+/// # Errors
+/// It was encrypted with another key, or is no text.
+pub fn decrypted(shared: &Shared, ciphertext: &[u8], what: &str) -> Result<String, SqlError> {
+    let plain = shared.secrets.decrypt(ciphertext).map_err(|_| {
         SqlError::new(
             tidemill_repr::SqlState::DATA_CORRUPTED,
-            format!("secret \"{}\" cannot be decrypted", item.name.item),
+            format!("{what} cannot be decrypted"),
         )
         .with_hint("The key of this data directory is not the one it was encrypted with.")
     })?;
     String::from_utf8(plain).map_err(|_| {
         SqlError::new(
             tidemill_repr::SqlState::CHARACTER_NOT_IN_REPERTOIRE,
-            format!("secret \"{}\" is not text", item.name.item),
+            format!("{what} is not text"),
         )
     })
 }

@@ -1,6 +1,7 @@
 //! Executing statements: one file a kind. This one only dispatches.
 
 pub(crate) mod alter_table;
+pub(crate) mod connection;
 pub(crate) mod create_table;
 pub(crate) mod cursor;
 pub(crate) mod ddl;
@@ -129,6 +130,10 @@ fn write_tag(plan: &Plan) -> Option<&'static str> {
         Plan::CreateSecret(_) => "CREATE SECRET",
         Plan::AlterSecret { .. } => "ALTER SECRET",
         Plan::CreateConnection { .. } => "CREATE CONNECTION",
+        Plan::AlterConnection(_) | Plan::RotateKeys(_) => "ALTER CONNECTION",
+        Plan::AddSubsources(plan) => plan.tag,
+        Plan::RefreshReferences(_) => "ALTER SOURCE",
+        Plan::RenameSchemas(_) => "ALTER SCHEMA",
         Plan::CreateSource(_) => "CREATE SOURCE",
         Plan::CreateTable(_) | Plan::CreateTableFromSource(_) => "CREATE TABLE",
         Plan::CreateType { tag, .. } => tag,
@@ -207,9 +212,14 @@ async fn dispatch(
         Plan::AlterSecret { id, value } => ddl::alter_secret(session, execution, *id, value).await,
         Plan::Resync(id) => resync::resync(session, execution, *id).await,
         Plan::CreateConnection { item, validate } => {
-            source::create_connection(session, execution, item, *validate).await
+            connection::create_connection(session, execution, item, *validate).await
         }
-        Plan::ValidateConnection(id) => source::validate(session, execution, *id).await,
+        Plan::AlterConnection(plan) => connection::alter(session, execution, plan).await,
+        Plan::RotateKeys(id) => connection::rotate_keys(session, execution, *id).await,
+        Plan::ValidateConnection(id) => connection::validate(session, execution, *id).await,
+        Plan::AddSubsources(plan) => source::add_subsources(session, execution, plan).await,
+        Plan::RefreshReferences(id) => source::refresh_references(session, execution, *id).await,
+        Plan::RenameSchemas(plan) => ddl::rename_schemas(session, execution, plan).await,
         Plan::CreateSource(source) => source::create_source(session, execution, source).await,
         Plan::CreateTableFromSource(table) => source::create_table(session, execution, table).await,
         Plan::CreateTable(table) => create_table::create_table(session, execution, table).await,

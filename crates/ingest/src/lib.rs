@@ -14,6 +14,7 @@
 
 pub mod postgres;
 pub mod sink;
+pub mod ssh;
 
 pub use sink::{
     BulkWriter, IngestCommit, IngestSink, Rows, SourceStatistics, SourceStatus, TableStatistics,

@@ -40,6 +40,8 @@ pub enum Statement {
     CreateConnection(CreateConnection),
     /// `CREATE SOURCE`
     CreateSource(CreateSource),
+    /// `CREATE VIEWS FROM SOURCE`
+    CreateViewsFromSource(CreateViewsFromSource),
     /// `CREATE TABLE`
     CreateTable(CreateTable),
     /// `CREATE TABLE .. FROM SOURCE`
@@ -195,7 +197,7 @@ pub struct CreateSource {
     /// Where it runs.
     pub cluster: Option<Ident>,
     /// The connection.
-    pub connection: ObjectName,
+    pub connection: SourceConnection,
     /// What is read: `PUBLICATION`, `TEXT COLUMNS`, `EXCLUDE COLUMNS`.
     pub options: Vec<NamedOption>,
     /// The tables made with it; None: none.
@@ -204,6 +206,30 @@ pub struct CreateSource {
     pub progress: Option<ObjectName>,
     /// `WITH (SIZE = ..)`
     pub with: Vec<NamedOption>,
+}
+
+/// The connection of CREATE SOURCE.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceConnection {
+    /// One that is there.
+    Name(ObjectName),
+    /// `'host=.. password=..'`, from which one is made.
+    Text(ConnectionString),
+}
+
+/// A connection string. It may hold a password, so it never shows in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConnectionString(pub String);
+
+/// `CREATE VIEWS [IF NOT EXISTS] FROM SOURCE s [(t [AS a], ..)]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateViewsFromSource {
+    /// Whether tables that are there are left alone.
+    pub if_not_exists: bool,
+    /// The source.
+    pub source: ObjectName,
+    /// The tables; None: all.
+    pub tables: Option<Vec<SourceTableName>>,
 }
 
 /// Which upstream tables become tables with the source.
@@ -407,8 +433,59 @@ pub enum AlterAction {
     Resync,
     /// What changes columns and constraints.
     Relation(Vec<AlterTableOperation>),
+    /// What is only done to sources.
+    Source(AlterSource),
+    /// What is only done to connections.
+    Connection(AlterConnection),
+    /// `SWAP WITH name` (of a schema)
+    Swap(Ident),
     /// Anything else: its first words, in capitals.
     Other(String),
+}
+
+/// What ALTER SOURCE does to a source.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AlterSource {
+    /// `ADD SUBSOURCE t [AS a], .. [WITH (..)]`
+    AddSubsources {
+        /// Whether those that are there are left alone.
+        if_not_exists: bool,
+        /// The tables.
+        tables: Vec<SourceTableName>,
+        /// `TEXT COLUMNS`, `EXCLUDE COLUMNS`
+        with: Vec<NamedOption>,
+    },
+    /// `DROP SUBSOURCE [IF EXISTS] t, .. [CASCADE | RESTRICT]`
+    DropSubsources {
+        /// Whether absent ones are passed over.
+        if_exists: bool,
+        /// The tables.
+        names: Vec<ObjectName>,
+        /// `CASCADE` (true), `RESTRICT` (false), or neither.
+        cascade: Option<bool>,
+    },
+    /// `REFRESH REFERENCES`
+    RefreshReferences,
+    /// `SET (..)`
+    Set(Vec<NamedOption>),
+    /// `RESET (..)`
+    Reset(Vec<String>),
+}
+
+/// What ALTER CONNECTION does to a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AlterConnection {
+    /// `SET (..)`, `DROP (..)`, `RESET (..)`, and `WITH (VALIDATE = ..)`
+    Options {
+        /// Options that get a value.
+        set: Vec<NamedOption>,
+        /// Options that go.
+        drop: Vec<String>,
+        /// `VALIDATE`
+        with: Vec<NamedOption>,
+    },
+    /// `ROTATE KEYS`
+    RotateKeys,
 }
 
 /// What a SUBSCRIBE follows.

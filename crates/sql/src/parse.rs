@@ -16,6 +16,7 @@ mod options;
 mod recursion;
 mod rewrite;
 mod show;
+mod source;
 mod table;
 mod tokens;
 mod windows;

@@ -139,6 +139,16 @@ pub enum Plan {
     },
     /// Reads a table that follows a source once more, or all of a source's tables.
     Resync(ObjectId),
+    /// Makes more tables from a source, as [`crate::sources`] makes them from what is upstream.
+    AddSubsources(Box<AddSubsourcesPlan>),
+    /// Looks up anew which tables could be made from a source.
+    RefreshReferences(ObjectId),
+    /// Gives a connection other options.
+    AlterConnection(Box<AlterConnectionPlan>),
+    /// Replaces the first pair of keys of an SSH tunnel by the second, and that by a new one.
+    RotateKeys(ObjectId),
+    /// Gives schemas other names.
+    RenameSchemas(Box<RenameSchemasPlan>),
     /// Makes a connection.
     CreateConnection {
         /// The connection.
@@ -434,17 +444,73 @@ pub struct CreateSourcePlan {
     /// The statement, with full names.
     pub create_sql: String,
     /// The connection.
-    pub connection: ObjectId,
+    pub connection: SourceConnection,
     /// The publication upstream.
     pub publication: String,
     /// Where it runs.
     pub cluster: String,
+    /// The name of its progress relation.
+    pub progress: Option<QualifiedName>,
     /// The tables made with it, in the schema of `name` unless they say otherwise.
     pub tables: TablesWanted,
     /// Columns carried as text: parts of `[schema.]table.column`.
     pub text_columns: Vec<Vec<String>>,
     /// Columns left out.
     pub exclude_columns: Vec<Vec<String>>,
+}
+
+/// The connection of CREATE SOURCE.
+#[derive(Clone, Debug)]
+pub enum SourceConnection {
+    /// One that is there.
+    Existing(ObjectId),
+    /// One that is made with the source, and the password it needs. The connection does not name
+    /// the password's secret yet.
+    Made {
+        /// The connection.
+        connection: Box<NewItem>,
+        /// The password.
+        password: Option<CreateSecretPlan>,
+    },
+}
+
+/// ALTER SOURCE .. ADD SUBSOURCE, CREATE VIEWS FROM SOURCE.
+#[derive(Clone, Debug)]
+pub struct AddSubsourcesPlan {
+    /// The source.
+    pub source: ObjectId,
+    /// A name in the schema of tables that have no alias.
+    pub beside: QualifiedName,
+    /// Whether tables that are there are left alone.
+    pub if_not_exists: bool,
+    /// The tables.
+    pub tables: TablesWanted,
+    /// Columns carried as text: parts of `[schema.]table.column`.
+    pub text_columns: Vec<Vec<String>>,
+    /// Columns left out.
+    pub exclude_columns: Vec<Vec<String>>,
+    /// The command tag.
+    pub tag: &'static str,
+}
+
+/// ALTER CONNECTION.
+#[derive(Clone, Debug)]
+pub struct AlterConnectionPlan {
+    /// The connection as it will be.
+    pub item: Item,
+    /// Whether it is tried first.
+    pub validate: bool,
+}
+
+/// ALTER SCHEMA .. RENAME TO, ALTER SCHEMA .. SWAP WITH.
+#[derive(Clone, Debug)]
+pub struct RenameSchemasPlan {
+    /// Their database.
+    pub database: String,
+    /// Old and new name of each.
+    pub names: Vec<(String, String)>,
+    /// The objects whose names or texts change, as they will be.
+    pub items: Vec<Item>,
 }
 
 /// CREATE TABLE .. FROM SOURCE.

@@ -14,7 +14,9 @@ use tidemill_repr::{
     Column, ColumnType, ObjectId, Oid, RelationDesc, ScalarType, SqlError, SqlState,
 };
 
-use crate::plan::{CreateSourcePlan, CreateTableFromSourcePlan, NewItem, TablesWanted};
+use crate::plan::{
+    AddSubsourcesPlan, CreateSourcePlan, CreateTableFromSourcePlan, NewItem, TablesWanted,
+};
 
 /// What is upstream, as far as tables are made from it.
 #[derive(Clone, Debug)]
@@ -37,11 +39,50 @@ pub fn subsources(
     source: ObjectId,
     upstream: &Upstream<'_>,
 ) -> Result<Vec<NewItem>, SqlError> {
-    let wanted = wanted_tables(plan, upstream)?;
-    check_names(catalog, plan, &wanted)?;
+    let wanted = wanted_tables(&plan.tables, &plan.name, upstream)?;
+    check_names(catalog, Some(&plan.name), &wanted)?;
+    let columns = (&plan.text_columns[..], &plan.exclude_columns[..]);
+    new_tables(wanted, source, &plan.name, columns)
+}
+
+/// The tables that `ALTER SOURCE .. ADD SUBSOURCE` or `CREATE VIEWS FROM SOURCE` makes, and the
+/// names of those that were there already (`IF NOT EXISTS`).
+///
+/// # Errors
+/// As [`subsources`].
+pub fn added_subsources(
+    catalog: &Catalog,
+    plan: &AddSubsourcesPlan,
+    upstream: &Upstream<'_>,
+) -> Result<(Vec<NewItem>, Vec<QualifiedName>), SqlError> {
+    let source = catalog
+        .item(plan.source)
+        .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_OBJECT, "the source was dropped"))?;
+    let mut wanted = wanted_tables(&plan.tables, &plan.beside, upstream)?;
+    let mut passed_over = Vec::new();
+    if plan.if_not_exists {
+        wanted.retain(|(_, name)| {
+            let exists = catalog.item_by_name(name).is_some();
+            if exists {
+                passed_over.push(name.clone());
+            }
+            !exists
+        });
+    }
+    check_names(catalog, None, &wanted)?;
+    let columns = (&plan.text_columns[..], &plan.exclude_columns[..]);
+    Ok((new_tables(wanted, plan.source, &source.name, columns)?, passed_over))
+}
+
+fn new_tables(
+    wanted: Vec<(&UpstreamTable, QualifiedName)>,
+    source: ObjectId,
+    source_name: &QualifiedName,
+    (text, exclude): (&[Vec<String>], &[Vec<String>]),
+) -> Result<Vec<NewItem>, SqlError> {
     let tables: Vec<&UpstreamTable> = wanted.iter().map(|(table, _)| *table).collect();
-    let text = columns_by_table(&plan.text_columns, "TEXT COLUMNS", &tables)?;
-    let exclude = columns_by_table(&plan.exclude_columns, "EXCLUDE COLUMNS", &tables)?;
+    let text = columns_by_table(text, "TEXT COLUMNS", &tables)?;
+    let exclude = columns_by_table(exclude, "EXCLUDE COLUMNS", &tables)?;
     wanted
         .into_iter()
         .map(|(table, name)| {
@@ -50,7 +91,7 @@ pub fn subsources(
                 text: text.get(&table.oid).unwrap_or(&empty),
                 exclude: exclude.get(&table.oid).unwrap_or(&empty),
             };
-            new_table(name, source, &plan.name, table, &columns, true)
+            new_table(name, source, source_name, table, &columns, true)
         })
         .collect()
 }
@@ -120,18 +161,19 @@ fn check_not_empty(upstream: &Upstream<'_>) -> Result<(), SqlError> {
 }
 
 fn wanted_tables<'a>(
-    plan: &CreateSourcePlan,
+    asked: &TablesWanted,
+    beside: &QualifiedName,
     upstream: &Upstream<'a>,
 ) -> Result<Vec<(&'a UpstreamTable, QualifiedName)>, SqlError> {
     let in_source_schema =
-        |table: &UpstreamTable| QualifiedName { item: table.name.clone(), ..plan.name.clone() };
+        |table: &UpstreamTable| QualifiedName { item: table.name.clone(), ..beside.clone() };
     let all = |tables: Vec<&'a UpstreamTable>| {
         tables.into_iter().map(|table| (table, in_source_schema(table))).collect()
     };
-    if plan.tables != TablesWanted::None {
+    if *asked != TablesWanted::None {
         check_not_empty(upstream)?;
     }
-    match &plan.tables {
+    match asked {
         TablesWanted::None => Ok(Vec::new()),
         TablesWanted::All => Ok(all(upstream.tables.iter().collect())),
         TablesWanted::Schemas(schemas) => {
@@ -236,7 +278,7 @@ fn find_table<'a>(
 
 fn check_names(
     catalog: &Catalog,
-    plan: &CreateSourcePlan,
+    source: Option<&QualifiedName>,
     wanted: &[(&UpstreamTable, QualifiedName)],
 ) -> Result<(), SqlError> {
     let mut names: BTreeMap<&QualifiedName, &UpstreamTable> = BTreeMap::new();
@@ -249,7 +291,7 @@ fn check_names(
             .with_detail(format!("They are {} and {}.", shown(other), shown(table)))
             .with_hint("Use FOR TABLES (.. AS ..) with a name for each, or FOR SCHEMAS (..)."));
         }
-        if catalog.item_by_name(name).is_some() || *name == plan.name {
+        if catalog.item_by_name(name).is_some() || Some(name) == source {
             return Err(tidemill_catalog::snapshot::already_exists(&name.item).with_hint(format!(
                 "Use FOR TABLES ({} AS ..) to give the table another name.",
                 shown(table)
@@ -596,6 +638,7 @@ fn create_sql(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::SourceConnection;
 
     fn table(oid: u32, schema: &str, name: &str, columns: &[(&str, u32)]) -> UpstreamTable {
         UpstreamTable {
@@ -642,7 +685,8 @@ mod tests {
         CreateSourcePlan {
             name: name("s"),
             create_sql: String::new(),
-            connection: ObjectId::User(1),
+            connection: SourceConnection::Existing(ObjectId::User(1)),
+            progress: None,
             publication: "p".to_owned(),
             cluster: "quickstart".to_owned(),
             tables,

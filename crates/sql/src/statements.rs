@@ -75,6 +75,7 @@ impl<'a> Planning<'a> {
             Statement::CreateSecret(statement) => self.create_secret(statement),
             Statement::CreateConnection(statement) => self.create_connection(statement),
             Statement::CreateSource(statement) => self.create_source(statement),
+            Statement::CreateViewsFromSource(statement) => self.create_views_from_source(statement),
             Statement::CreateTable(statement) => self.create_table(statement),
             Statement::CreateTableFromSource(statement) => self.create_table_from_source(statement),
             Statement::CreateView(statement) => self.create_view(statement),

@@ -101,6 +101,20 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Catalog(clusters),
     },
     Builtin {
+        number: 120,
+        schema: "mz_catalog",
+        name: "mz_ssh_tunnel_connections",
+        columns: "id text, public_key_1 text, public_key_2 text",
+        content: Content::Items(ssh_tunnel_connections),
+    },
+    Builtin {
+        number: 121,
+        schema: "mz_catalog",
+        name: "mz_aws_privatelink_connections",
+        columns: "id text, principal text?",
+        content: Content::Items(aws_privatelink_connections),
+    },
+    Builtin {
         number: 112,
         schema: "mz_catalog",
         name: "mz_relations",
@@ -280,12 +294,28 @@ fn sources(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
 fn connections(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     item_row(catalog, item, rows, |push| {
         if let Definition::Connection(connection) = &item.definition {
-            let kind = match connection {
-                Connection::Postgres(_) => "postgres",
-            };
+            let kind = connection.type_name();
             push(&[Datum::Text(kind), Datum::Text(&item.owner), Datum::Text(&item.create_sql)]);
         }
     });
+}
+
+fn ssh_tunnel_connections(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    if let Definition::Connection(Connection::SshTunnel(tunnel)) = &item.definition {
+        let key = |n: usize| tunnel.keys.get(n).map_or("", |key| &key.public);
+        rows.push(Row::pack([
+            Datum::Text(&item.id.to_string()),
+            Datum::Text(key(0)),
+            Datum::Text(key(1)),
+        ]));
+    }
+}
+
+/// Outside AWS there is nobody whom a service could let in.
+fn aws_privatelink_connections(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    if let Definition::Connection(Connection::AwsPrivatelink(_)) = &item.definition {
+        rows.push(Row::pack([Datum::Text(&item.id.to_string()), Datum::Null]));
+    }
 }
 
 fn secrets(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {

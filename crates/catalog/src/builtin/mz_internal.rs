@@ -1,6 +1,6 @@
 //! `mz_internal`: what the running server reports.
 
-use tidemill_repr::{Datum, Row, ScalarType};
+use tidemill_repr::{Datum, Row, RowBuilder, ScalarType};
 
 use super::{Builtin, Content};
 use crate::constraint::{constraint_oid, definition_sql};
@@ -63,6 +63,22 @@ pub const RELATIONS: &[Builtin] = &[
         name: "mz_postgres_source_tables",
         columns: "id text, schema_name text, table_name text",
         content: Content::Items(postgres_source_tables),
+    },
+    Builtin {
+        number: 220,
+        schema: "mz_internal",
+        name: "mz_source_references",
+        columns: "source_id text, namespace text?, name text, updated_at timestamptz, \
+                  columns text[]",
+        content: Content::Items(source_references),
+    },
+    Builtin {
+        number: 221,
+        schema: "mz_internal",
+        name: "mz_postgres_orphaned_slots",
+        columns: "replication_slot text, source_name text, host text, port int4, \
+                  database text, dropped_at timestamptz, error text?",
+        content: Content::Catalog(orphaned_slots),
     },
     Builtin {
         number: 207,
@@ -158,6 +174,39 @@ fn postgres_sources(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         let id = item.id.to_string();
         rows.push(Row::pack([Datum::Text(&id), Datum::Text(&source.slot), timeline]));
     }
+}
+
+fn source_references(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    let crate::Definition::Source(source) = &item.definition else { return };
+    let id = item.id.to_string();
+    for reference in &source.references {
+        let mut row = RowBuilder::new();
+        row.push(Datum::Text(&id));
+        row.push(Datum::Text(&reference.schema));
+        row.push(Datum::Text(&reference.name));
+        row.push(Datum::TimestampTz(source.references_at));
+        let length = i32::try_from(reference.columns.len()).unwrap_or(i32::MAX);
+        let dimensions = if length == 0 { Vec::new() } else { vec![(length, 1)] };
+        row.push_array(&dimensions, reference.columns.iter().map(|name| Datum::Text(name)));
+        rows.push(row.finish());
+    }
+}
+
+fn orphaned_slots(catalog: &Catalog) -> Vec<Row> {
+    catalog
+        .orphaned_slots()
+        .map(|slot| {
+            Row::pack([
+                Datum::Text(&slot.slot),
+                Datum::Text(&slot.source),
+                Datum::Text(&slot.host),
+                Datum::Int(i64::from(slot.port)),
+                Datum::Text(&slot.database),
+                Datum::TimestampTz(slot.dropped_at),
+                slot.error.as_deref().map_or(Datum::Null, Datum::Text),
+            ])
+        })
+        .collect()
 }
 
 fn postgres_source_tables(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {

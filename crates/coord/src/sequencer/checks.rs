@@ -87,6 +87,7 @@ pub(crate) fn rebased(
             CatalogChange::DropItem(id) => {
                 same(*id) && base.direct_dependants(*id).eq(current.direct_dependants(*id))
             }
+            CatalogChange::RenameSchemas { .. } => false,
             _ => true,
         };
         if !fits {

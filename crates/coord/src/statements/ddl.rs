@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use tidemill_catalog::{Catalog, CatalogChange, Definition, Item, ItemKind, Secret};
+use tidemill_catalog::{Catalog, CatalogChange, Definition, Item, Secret};
 use tidemill_plan::physical::DataflowDescription;
 use tidemill_plan::relation::RelationType;
 use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::text::{TextSettings, format_into, parse_into};
 use tidemill_repr::{ColumnType, ObjectId, Row, RowBatch, RowBuilder, ScalarType, SqlError, Tick};
 use tidemill_sql::plan::{
-    AlterTypePlan, CreateSecretPlan, DropPlan, NewItem, RenamePlan, SecretValue,
+    AlterTypePlan, CreateSecretPlan, DropPlan, NewItem, RenamePlan, RenameSchemasPlan, SecretValue,
 };
 
 use super::write::{PendingWrites, UnnamedParts};
@@ -18,6 +18,7 @@ use super::{Execution, temporary};
 use crate::read::{self, Way};
 use crate::response::{Notice, Response};
 use crate::session::{Session, Transaction};
+use crate::slots;
 
 /// Commits changes of the catalog at once, or leaves them to the transaction block.
 pub(crate) async fn commit(
@@ -186,7 +187,7 @@ pub(crate) async fn create_schema(
     Ok(Response::Tag("CREATE SCHEMA".to_owned()))
 }
 
-fn seal(session: &Session, value: &SecretValue) -> Result<Definition, SqlError> {
+pub(crate) fn seal(session: &Session, value: &SecretValue) -> Result<Definition, SqlError> {
     let sealed = session.shared.secrets.encrypt(&value.0);
     let ciphertext = sealed.map_err(|error| crate::ledger_error(&error))?;
     Ok(Definition::Secret(Secret { ciphertext }))
@@ -280,20 +281,15 @@ pub(crate) async fn drop(
     plan: &DropPlan,
 ) -> Result<Response, SqlError> {
     let catalog = session.catalog(&execution.snapshot);
-    let mut slots = Vec::new();
-    let mut kept = false;
+    let mut orphans = Vec::new();
     for id in &plan.items {
         if let Some(item) = catalog.item(*id)
             && let Definition::Source(source) = &item.definition
         {
-            // A source whose secret is broken must go, too.
-            let connection =
-                crate::sources::upstream_connection(&session.shared, &catalog, source.connection);
-            slots.push((item.name.item.clone(), connection, source.slot.clone()));
+            orphans.push(slots::orphan(&session.shared, &catalog, item, source));
         }
-        kept |= catalog.item(*id).is_some_and(|item| item.kind() == ItemKind::Source);
     }
-    if kept && !matches!(session.transaction, Transaction::Idle) {
+    if !orphans.is_empty() && !matches!(session.transaction, Transaction::Idle) {
         return Err(super::source::not_in_block("DROP SOURCE"));
     }
     let mut changes: Vec<CatalogChange> = plan
@@ -310,28 +306,51 @@ pub(crate) async fn drop(
     changes.extend(
         plan.databases.iter().map(|name| CatalogChange::DropDatabase { name: name.clone() }),
     );
+    // With the source goes the knowledge of its slot: what is left upstream is kept.
+    changes.extend(orphans.iter().flatten().cloned().map(CatalogChange::PutOrphanedSlot));
     if !changes.is_empty() {
         commit(session, execution, changes).await?;
     }
     for id in &plan.items {
         session.temporary.drop(*id);
     }
-    for (name, connection, slot) in slots {
-        let dropped = match connection {
-            Ok(connection) => super::source::drop_slot(&session.shared, connection, &slot).await,
-            Err(error) => Err(error),
+    for orphan in orphans {
+        let dropped = match orphan {
+            Ok(orphan) => {
+                let dropped = slots::drop_orphan(&session.shared, &orphan).await;
+                dropped.map_err(|error| (orphan.source, orphan.slot, error))
+            }
+            Err((source, slot, error)) => Err((source, slot, error)),
         };
-        if let Err(error) = dropped {
+        if let Err((source, slot, error)) = dropped {
             let warning = SqlError::new(
                 tidemill_repr::SqlState::WARNING,
-                format!("the replication slot \"{slot}\" of source \"{name}\" was left behind"),
+                format!("the replication slot \"{slot}\" of source \"{source}\" was left behind"),
             )
             .with_detail(error.message)
-            .with_hint(format!("Drop it upstream: SELECT pg_drop_replication_slot('{slot}');"));
+            .with_hint(format!(
+                "It is tried again (see mz_internal.mz_postgres_orphaned_slots). By hand: SELECT \
+                 pg_drop_replication_slot('{slot}') on the upstream database."
+            ));
             session.notice(Notice::warning(warning));
         }
     }
     Ok(Response::Tag(plan.tag.to_owned()))
+}
+
+/// Executes ALTER SCHEMA .. RENAME TO and ALTER SCHEMA .. SWAP WITH.
+pub(crate) async fn rename_schemas(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &RenameSchemasPlan,
+) -> Result<Response, SqlError> {
+    let change = CatalogChange::RenameSchemas {
+        database: plan.database.clone(),
+        names: plan.names.clone(),
+        items: plan.items.clone(),
+    };
+    commit(session, execution, vec![change]).await?;
+    Ok(Response::Tag("ALTER SCHEMA".to_owned()))
 }
 
 /// The value of a constant, as one of a type: what EXECUTE hands to a statement.

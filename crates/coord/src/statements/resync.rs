@@ -10,9 +10,10 @@ use tidemill_sql::sources::{self, Upstream};
 
 use super::Execution;
 use super::ddl::{commit, item_of};
-use super::source::{check_unchanged, drop_slot, not_in_block};
+use super::source::{check_unchanged, not_in_block};
 use crate::response::Response;
 use crate::session::{Session, Transaction};
+use crate::slots::drop_slot;
 use crate::sources::upstream_connection;
 use crate::upstream::to_catalog;
 
@@ -100,9 +101,8 @@ async fn resync_source(
     }
     commit(session, execution, changes).await?;
     // The task lets go of the old slot in a moment.
-    let shared = Arc::clone(&session.shared);
     tokio::spawn(async move {
-        if let Err(error) = drop_slot(&shared, connection, &old_slot).await {
+        if let Err(error) = drop_slot(&connection, &old_slot).await {
             tracing::warn!(%error, slot = old_slot, "a replication slot was left behind");
         }
     });

@@ -8,12 +8,13 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 use tidemill_repr::{SqlError, SqlState};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::NoTls;
 
 use super::replication::ReplicationSession;
 use super::tls;
+use crate::ssh::{Duplex, SshTunnel};
 
 /// How long connecting may take, name look-up and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -69,7 +70,8 @@ pub enum SslMode {
 }
 
 /// How to reach an upstream. Shown (`Debug` included) without its secrets.
-#[derive(Clone, PartialEq, Eq)]
+/// What is serialized holds them: it must be encrypted before it is kept anywhere.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostgresConnection {
     /// Host name or address; a path is the directory of a Unix socket.
     pub host: String,
@@ -87,6 +89,8 @@ pub struct PostgresConnection {
     pub ssl_root_certificate: Option<String>,
     /// Our own certificate and its key, as PEM.
     pub ssl_client_identity: Option<(String, String)>,
+    /// The SSH server through which the upstream is reached.
+    pub ssh_tunnel: Option<SshTunnel>,
 }
 
 impl PostgresConnection {
@@ -106,6 +110,7 @@ impl PostgresConnection {
             ssl_mode: SslMode::Disable,
             ssl_root_certificate: None,
             ssl_client_identity: None,
+            ssh_tunnel: None,
         }
     }
 }
@@ -121,11 +126,6 @@ impl fmt::Debug for PostgresConnection {
         write!(f, "PostgresConnection({self}, {:?})", self.ssl_mode)
     }
 }
-
-/// Bytes to and from an upstream, encrypted or not.
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 impl PostgresConnection {
     fn failed(&self, code: SqlState, why: impl fmt::Display) -> SqlError {
@@ -149,6 +149,10 @@ impl PostgresConnection {
             let path = format!("{}/.s.PGSQL.{}", self.host, self.port);
             let stream = UnixStream::connect(path).await.map_err(|error| self.io_error(&error))?;
             return Ok(Box::new(stream));
+        }
+        if let Some(tunnel) = &self.ssh_tunnel {
+            let stream = tunnel.open(&self.host, self.port).await?;
+            return self.secure(stream).await;
         }
         let addresses = tokio::net::lookup_host((self.host.as_str(), self.port))
             .await
@@ -184,7 +188,10 @@ impl PostgresConnection {
     }
 
     /// Asks for TLS, if it is wanted, and shakes hands.
-    async fn secure(&self, mut stream: TcpStream) -> Result<Box<dyn Duplex>, SqlError> {
+    async fn secure<S: Duplex + 'static>(
+        &self,
+        mut stream: S,
+    ) -> Result<Box<dyn Duplex>, SqlError> {
         if self.ssl_mode == SslMode::Disable {
             return Ok(Box::new(stream));
         }

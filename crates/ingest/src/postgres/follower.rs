@@ -13,7 +13,7 @@ use tidemill_repr::{ColumnType, Lsn, ObjectId, Oid, SqlError, SqlState};
 use crate::sink::{IngestCommit, IngestSink, SourceStatistics, SourceStatus, TableStatistics};
 
 use super::catching::{Catching, CaughtUp};
-use super::connection::{Next, SourceError};
+use super::connection::{Next, PostgresConnection, SourceError};
 use super::pgoutput::{self, Message, Relation};
 use super::source::{TableConfig, TableSnapshot};
 use super::streamed::Streamed;
@@ -100,6 +100,11 @@ impl Follower {
             statistics: SourceStatistics::default(),
             told: SourceStatistics::default(),
         }
+    }
+
+    /// Looks into the upstream's catalog by another way from now on.
+    pub(crate) fn connect(&mut self, connection: &PostgresConnection) {
+        self.watch.connect(connection.clone());
     }
 
     /// Forgets what belongs to the session that ended.

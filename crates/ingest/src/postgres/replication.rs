@@ -27,8 +27,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::connection::{Duplex, PostgresConnection};
+use super::connection::PostgresConnection;
 use super::describe::always_quote;
+use crate::ssh::Duplex;
 
 type Reader = BufReader<ReadHalf<Box<dyn Duplex>>>;
 type Writer = WriteHalf<Box<dyn Duplex>>;

@@ -106,6 +106,8 @@ pub(crate) enum SourceCommand {
     AddTable(Box<TableConfig>),
     /// Forget a table.
     DropTable(ObjectId),
+    /// Reach the upstream in another way from now on.
+    Connect(Box<PostgresConnection>),
 }
 
 impl SourceHandle {
@@ -119,6 +121,11 @@ impl SourceHandle {
     /// changes of the table.
     pub fn drop_table(&self, id: ObjectId) {
         let _ = self.commands.send(SourceCommand::DropTable(id));
+    }
+
+    /// Reaches the upstream in another way. A task that has failed tries again.
+    pub fn connect(&self, connection: PostgresConnection) {
+        let _ = self.commands.send(SourceCommand::Connect(Box::new(connection)));
     }
 
     /// Stops the task; the slot stays. Returns when nothing more will be committed.
@@ -227,7 +234,12 @@ impl Task {
                     tracing::error!(source = %self.config.source, error = %failed.error, "source");
                 }
                 self.sink.status(self.config.source, SourceStatus::Failed { error });
-                return;
+                // What is lost stays lost; for the rest the way to the upstream may be corrected.
+                if next == Next::Lost || !self.reconnected(None).await {
+                    return;
+                }
+                failures = 0;
+                continue;
             }
             // A session that went well for a while makes old failures forgotten.
             if started.elapsed() > Duration::from_secs(10) {
@@ -237,7 +249,30 @@ impl Task {
             failures += 1;
             tracing::warn!(source = %self.config.source, %error, ?retry_in, "source stalled");
             self.sink.status(self.config.source, SourceStatus::Stalled { error, retry_in });
-            tokio::time::sleep(retry_in).await;
+            if !self.reconnected(Some(retry_in)).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits for another connection, or for as long as is said. False: nobody holds the handle.
+    async fn reconnected(&mut self, most: Option<Duration>) -> bool {
+        let until = most.map(|most| tokio::time::Instant::now() + most);
+        loop {
+            let command = match until {
+                None => self.commands.recv().await,
+                Some(until) => match tokio::time::timeout_at(until, self.commands.recv()).await {
+                    Ok(command) => command,
+                    Err(_) => return true,
+                },
+            };
+            let Some(command) = command else { return false };
+            let connects = matches!(command, SourceCommand::Connect(_));
+            self.follower.begin_session();
+            self.command(command);
+            if connects {
+                return true;
+            }
         }
     }
 
@@ -379,6 +414,10 @@ impl Task {
         match command {
             SourceCommand::AddTable(table) => self.follower.add_table(*table),
             SourceCommand::DropTable(id) => self.follower.drop_table(id),
+            SourceCommand::Connect(connection) => {
+                self.follower.connect(&connection);
+                self.config.connection = *connection;
+            }
         }
     }
 
@@ -446,7 +485,11 @@ impl Task {
                 // Not amid a transaction, of which a table would miss a part.
                 command = self.commands.recv(), if !self.follower.in_transaction() => {
                     let Some(command) = command else { return Ok(SessionEnd::Closed) };
+                    let connects = matches!(command, SourceCommand::Connect(_));
                     self.command(command);
+                    if connects {
+                        return Ok(SessionEnd::Again);
+                    }
                     if binary && !self.follower.takes_binary() {
                         return Ok(SessionEnd::Again);
                     }

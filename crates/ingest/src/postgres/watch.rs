@@ -56,6 +56,12 @@ impl Watch {
         Watch { connection, publication, session: None, partitions: HashMap::new() }
     }
 
+    /// Looks by another way from now on.
+    pub(crate) fn connect(&mut self, connection: PostgresConnection) {
+        self.connection = connection;
+        self.session = None;
+    }
+
     async fn session(&mut self) -> Result<(&Client, u32), SqlError> {
         if self.session.as_ref().is_none_or(|(client, _)| client.is_closed()) {
             let client = self.connection.connect().await?;

@@ -6,11 +6,12 @@ use sqlparser::ast::{Expr, Ident, Query};
 use tidemill_catalog::name::quote_literal;
 
 use super::{
-    Alter, AlterAction, AsOf, ConnectionKind, Copy, CopySource, CreateConnection, CreateIndex,
-    CreateNamespace, CreateSecret, CreateSource, CreateTable, CreateTableFromSource, CreateView,
-    Declare, DropObjects, Execute, Explain, ExplainStage, Explainee, Fetch, FetchCount,
-    NamedOption, ObjectKind, OnCommit, OptionValue, Prepare, QueryStatement, SequenceOption,
-    SequenceStatement, SetScope, SetTransaction, SetValue, SetVariable, Show, ShowFilter, ShowKind,
+    Alter, AlterAction, AlterConnection, AlterSource, AsOf, ConnectionKind, ConnectionString, Copy,
+    CopySource, CreateConnection, CreateIndex, CreateNamespace, CreateSecret, CreateSource,
+    CreateTable, CreateTableFromSource, CreateView, CreateViewsFromSource, Declare, DropObjects,
+    Execute, Explain, ExplainStage, Explainee, Fetch, FetchCount, NamedOption, ObjectKind,
+    OnCommit, OptionValue, Prepare, QueryStatement, SequenceOption, SequenceStatement, SetScope,
+    SetTransaction, SetValue, SetVariable, Show, ShowFilter, ShowKind, SourceConnection,
     SourceTableName, SourceTables, Statement, Subscribe, SubscribeTarget,
 };
 use crate::parse::{restore, unmark, with_exclusions};
@@ -52,6 +53,7 @@ impl Display for Statement {
             Statement::CreateSecret(statement) => statement.fmt(f),
             Statement::CreateConnection(statement) => statement.fmt(f),
             Statement::CreateSource(statement) => statement.fmt(f),
+            Statement::CreateViewsFromSource(statement) => statement.fmt(f),
             Statement::CreateTable(statement) => statement.fmt(f),
             Statement::CreateTableFromSource(statement) => statement.fmt(f),
             Statement::CreateView(statement) => statement.fmt(f),
@@ -139,6 +141,9 @@ impl fmt::Debug for AlterAction {
             AlterAction::SecretValue(_) => f.write_str("SecretValue(..)"),
             AlterAction::Resync => f.write_str("Resync"),
             AlterAction::Relation(actions) => f.debug_tuple("Relation").field(actions).finish(),
+            AlterAction::Source(action) => f.debug_tuple("Source").field(action).finish(),
+            AlterAction::Connection(action) => f.debug_tuple("Connection").field(action).finish(),
+            AlterAction::Swap(name) => f.debug_tuple("Swap").field(name).finish(),
             AlterAction::Other(words) => f.debug_tuple("Other").field(words).finish(),
         }
     }
@@ -176,6 +181,70 @@ impl Display for CreateSource {
             write!(f, " EXPOSE PROGRESS AS {progress}")?;
         }
         with_options(f, &self.with)
+    }
+}
+
+impl Display for SourceConnection {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            SourceConnection::Name(name) => name.fmt(f),
+            SourceConnection::Text(text) => f.write_str(&quote_literal(&text.0)),
+        }
+    }
+}
+
+impl fmt::Debug for ConnectionString {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("ConnectionString(..)")
+    }
+}
+
+impl Display for CreateViewsFromSource {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let exists = flag(self.if_not_exists, "IF NOT EXISTS ");
+        write!(f, "CREATE VIEWS {exists}FROM SOURCE {}", self.source)?;
+        self.tables.as_ref().map_or(Ok(()), |tables| write!(f, " ({})", list(tables)))
+    }
+}
+
+impl Display for AlterSource {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            AlterSource::AddSubsources { if_not_exists, tables, with } => {
+                let exists = flag(*if_not_exists, "IF NOT EXISTS ");
+                write!(f, "ADD SUBSOURCE {exists}{}", list(tables))?;
+                with_options(f, with)
+            }
+            AlterSource::DropSubsources { if_exists, names, cascade } => {
+                let exists = flag(*if_exists, "IF EXISTS ");
+                write!(f, "DROP SUBSOURCE {exists}{}", list(names))?;
+                f.write_str(match cascade {
+                    Some(true) => " CASCADE",
+                    Some(false) => " RESTRICT",
+                    None => "",
+                })
+            }
+            AlterSource::RefreshReferences => f.write_str("REFRESH REFERENCES"),
+            AlterSource::Set(options) => write!(f, "SET ({})", list(options)),
+            AlterSource::Reset(names) => write!(f, "RESET ({})", list(names)),
+        }
+    }
+}
+
+impl Display for AlterConnection {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let AlterConnection::Options { set, drop, with } = self else {
+            return f.write_str("ROTATE KEYS");
+        };
+        let mut parts = Vec::new();
+        if !set.is_empty() {
+            parts.push(format!("SET ({})", list(set)));
+        }
+        if !drop.is_empty() {
+            parts.push(format!("DROP ({})", list(drop)));
+        }
+        f.write_str(&parts.join(", "))?;
+        with_options(f, with)
     }
 }
 
@@ -350,6 +419,9 @@ impl Display for Alter {
             AlterAction::SecretValue(value) => write!(f, "AS {value}"),
             AlterAction::Resync => f.write_str("RESYNC"),
             AlterAction::Relation(actions) => f.write_str(&list(actions)),
+            AlterAction::Source(action) => action.fmt(f),
+            AlterAction::Connection(action) => action.fmt(f),
+            AlterAction::Swap(name) => write!(f, "SWAP WITH {name}"),
             AlterAction::Other(words) => f.write_str(words),
         }
     }

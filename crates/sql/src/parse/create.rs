@@ -7,10 +7,9 @@ use super::StatementParser;
 use super::failure::Failure;
 use crate::ast::{
     Alter, AlterAction, AlterType, ConnectionKind, CreateConnection, CreateIndex, CreateNamespace,
-    CreateSecret, CreateSource, CreateTable, CreateTableFromSource, CreateView, DropObjects,
-    NamedOption, ObjectKind, OnCommit, OptionValue, SourceTableName, SourceTables, Statement,
+    CreateSecret, CreateTable, CreateTableFromSource, CreateView, DropObjects, NamedOption,
+    ObjectKind, OnCommit, OptionValue, Statement,
 };
-use tidemill_repr::SqlError;
 
 impl StatementParser<'_> {
     pub(super) fn create(&mut self) -> Result<Statement, Failure> {
@@ -19,6 +18,9 @@ impl StatementParser<'_> {
         let temporary = self.word("temporary") || self.word("temp");
         if self.word("view") {
             return self.create_view(or_replace, temporary, false);
+        }
+        if self.words(&["materialized", "views"]) {
+            return self.create_views();
         }
         if self.words(&["materialized", "view"]) {
             return self.create_view(or_replace, temporary, true);
@@ -53,11 +55,12 @@ impl StatementParser<'_> {
             "unique" => self.unsupported("CREATE UNIQUE INDEX"),
             "type" => self.create_type(),
             "domain" => self.create_domain(),
-            "views" | "unlogged" | "role" | "user" | "group" | "cluster" | "function"
-            | "procedure" | "trigger" | "extension" | "sink" | "rule" | "policy" | "aggregate"
-            | "operator" | "cast" | "collation" | "server" | "foreign" | "publication"
-            | "subscription" | "statistics" | "event" | "text" | "language" | "tablespace"
-            | "access" | "conversion" | "transform" | "network" => {
+            "views" => self.create_views(),
+            "unlogged" | "role" | "user" | "group" | "cluster" | "function" | "procedure"
+            | "trigger" | "extension" | "sink" | "rule" | "policy" | "aggregate" | "operator"
+            | "cast" | "collation" | "server" | "foreign" | "publication" | "subscription"
+            | "statistics" | "event" | "text" | "language" | "tablespace" | "access"
+            | "conversion" | "transform" | "network" => {
                 self.unsupported(format_args!("CREATE {}", kind.to_uppercase()))
             }
             _ => {
@@ -125,74 +128,8 @@ impl StatementParser<'_> {
         Ok(ConnectionKind::Other(words.value.to_uppercase()))
     }
 
-    fn create_source(&mut self) -> Result<Statement, Failure> {
-        let if_not_exists = self.if_not_exists();
-        let name = self.object_name()?;
-        let cluster = self.in_cluster()?;
-        self.expect_word("from")?;
-        if !self.word("postgres") {
-            let kind = self.identifier()?.value.to_uppercase();
-            return self.unsupported(format_args!("CREATE SOURCE .. FROM {kind}"));
-        }
-        self.expect_word("connection")?;
-        if matches!(self.parser.peek_token_ref().token, Token::SingleQuotedString(_)) {
-            return Err(SqlError::unsupported("CREATE SOURCE with a connection string")
-                .with_hint("Use CREATE CONNECTION, and name the connection here.")
-                .into());
-        }
-        let connection = self.object_name()?;
-        let options = if self.peek_token(&Token::LParen) {
-            self.option_list()?
-        } else if self.peek_word("publication") {
-            vec![self.named_option()?]
-        } else {
-            Vec::new()
-        };
-        let tables = self.source_tables()?;
-        let progress = if self.words(&["expose", "progress", "as"]) {
-            Some(self.object_name()?)
-        } else {
-            None
-        };
-        let with = self.with_options()?;
-        Ok(Statement::CreateSource(CreateSource {
-            if_not_exists,
-            name,
-            cluster,
-            connection,
-            options,
-            tables,
-            progress,
-            with,
-        }))
-    }
-
     pub(super) fn in_cluster(&mut self) -> Result<Option<sqlparser::ast::Ident>, Failure> {
         if self.words(&["in", "cluster"]) { Ok(Some(self.identifier()?)) } else { Ok(None) }
-    }
-
-    fn source_tables(&mut self) -> Result<Option<SourceTables>, Failure> {
-        if !self.word("for") {
-            return Ok(None);
-        }
-        if self.words(&["all", "tables"]) {
-            return Ok(Some(SourceTables::All));
-        }
-        if self.word("schemas") {
-            let schemas = self.parenthesized(|parser| parser.comma_separated(Self::identifier))?;
-            return Ok(Some(SourceTables::Schemas(schemas)));
-        }
-        self.expect_word("tables")?;
-        let tables =
-            self.parenthesized(|parser| parser.comma_separated(Self::source_table_name))?;
-        Ok(Some(SourceTables::Tables(tables)))
-    }
-
-    fn source_table_name(&mut self) -> Result<SourceTableName, Failure> {
-        let reference = self.object_name()?;
-        let alias =
-            if self.word("as") || self.word("into") { Some(self.object_name()?) } else { None };
-        Ok(SourceTableName { reference, alias })
     }
 
     fn create_table(&mut self, temporary: bool) -> Result<Statement, Failure> {
@@ -447,6 +384,8 @@ impl StatementParser<'_> {
         } else if matches!(kind, ObjectKind::Table | ObjectKind::Source) && self.word("resync") {
             AlterAction::Resync
         } else if let Some(action) = self.relation_action(kind)? {
+            action
+        } else if let Some(action) = self.source_action(kind)? {
             action
         } else {
             self.other_action()?

@@ -49,7 +49,7 @@ impl StatementParser<'_> {
         Ok(NamedOption { name, value })
     }
 
-    fn option_name(&mut self) -> Result<String, Failure> {
+    pub(super) fn option_name(&mut self) -> Result<String, Failure> {
         for words in LONG_NAMES {
             if self.words(words) {
                 return Ok(words.join(" ").to_uppercase());

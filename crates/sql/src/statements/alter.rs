@@ -1,6 +1,10 @@
-//! ALTER: renaming, new values of secrets, and RESYNC.
+//! ALTER: renaming, new values of secrets, and RESYNC. What is done to sources and connections
+//! alone is beside their CREATE.
 
 mod rename;
+mod schema;
+
+pub(super) use rename::single;
 
 use tidemill_catalog::{Item, ItemKind, QualifiedName};
 use tidemill_repr::{SqlError, SqlState};
@@ -13,6 +17,9 @@ use crate::plan::{Plan, Planned, RenamePlan};
 
 impl Planning<'_> {
     pub(super) fn alter(&self, statement: &Alter) -> Result<Planned, SqlError> {
+        if statement.kind == ObjectKind::Schema {
+            return self.alter_schema(statement);
+        }
         let Some((kind, _)) = item_kind(statement.kind) else {
             return Err(SqlError::unsupported(format_args!("ALTER {}", statement.kind)));
         };
@@ -51,7 +58,9 @@ impl Planning<'_> {
             }
             AlterAction::Rename(name) => self.rename(item, &name.value, tag),
             AlterAction::Relation(actions) => self.alter_relation(item, actions, tag),
-            AlterAction::Other(_) => Err(SqlError::internal("ALTER")),
+            AlterAction::Source(action) => self.alter_source(item, action),
+            AlterAction::Connection(action) => self.alter_connection(item, action),
+            AlterAction::Swap(_) | AlterAction::Other(_) => Err(SqlError::internal("ALTER")),
         }
     }
 
@@ -101,7 +110,7 @@ fn alter_tag(kind: ItemKind) -> &'static str {
 
 /// The statement that makes an object, with another name.
 fn renamed(create_sql: &str, name: &QualifiedName) -> Result<String, SqlError> {
-    let mut statement = rename::single(create_sql)?;
+    let mut statement = single(create_sql)?;
     let full = names::object_name(name);
     match &mut statement {
         Statement::CreateSecret(create) => create.name = full,
@@ -110,6 +119,7 @@ fn renamed(create_sql: &str, name: &QualifiedName) -> Result<String, SqlError> {
         Statement::CreateTable(create) => create.name = full,
         Statement::CreateTableFromSource(create) => create.name = full,
         Statement::CreateView(create) => create.name = full,
+        Statement::Sequence(create) => create.name = full,
         Statement::CreateIndex(create) => create.name = Some(names::ident(&name.item)),
         _ => return Err(SqlError::internal("a definition that is no CREATE statement")),
     }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use tidemill_catalog::snapshot::SYSTEM_SCHEMAS;
-use tidemill_catalog::{Catalog, Definition, Generation, Item, ItemKind};
+use tidemill_catalog::{
+    Catalog, Connection, Definition, Generation, Item, ItemKind, QualifiedName,
+};
 use tidemill_repr::{ObjectId, SqlError, SqlState};
 
 use super::{Planning, command};
@@ -34,7 +36,7 @@ impl Planning<'_> {
         let mut named = Vec::new();
         let mut notices = Vec::new();
         for name in &statement.names {
-            match self.item(name, &[kind]) {
+            match self.droppable(name, kind) {
                 Ok(item) if item.is_system() => {
                     return Err(SqlError::new(
                         SqlState::INSUFFICIENT_PRIVILEGE,
@@ -56,12 +58,86 @@ impl Planning<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let catalog = self.planner.catalog;
-        let cascade = statement.cascade == Some(true);
-        let items = with_dependants(catalog, &named, cascade, &mut notices)?;
+        self.dropped(&named, statement.cascade == Some(true), tag, notices)
+    }
+
+    fn dropped(
+        &self,
+        named: &[ObjectId],
+        cascade: bool,
+        tag: &'static str,
+        mut notices: Vec<Notice>,
+    ) -> Result<Planned, SqlError> {
+        let items = with_dependants(self.planner.catalog, named, cascade, &mut notices)?;
         let mut planned = command(Plan::Drop(DropPlan { items, tag, ..DropPlan::default() }));
         planned.notices = notices;
         Ok(planned)
+    }
+
+    /// The object that DROP means. A subsource is dropped as a source too, and so is the
+    /// progress relation.
+    fn droppable(
+        &self,
+        name: &sqlparser::ast::ObjectName,
+        kind: ItemKind,
+    ) -> Result<&Item, SqlError> {
+        let found = self.item(name, &[kind]);
+        if found.is_err()
+            && kind == ItemKind::Source
+            && let Ok(table) = self.item(name, &[ItemKind::Table])
+            && table.table().and_then(|table| table.source.as_ref()).is_some_and(|s| s.subsource)
+        {
+            return Ok(table);
+        }
+        found
+    }
+
+    /// ALTER SOURCE .. DROP SUBSOURCE.
+    pub(super) fn drop_subsources(
+        &self,
+        source: &Item,
+        names: &[sqlparser::ast::ObjectName],
+        if_exists: bool,
+        cascade: Option<bool>,
+    ) -> Result<Planned, SqlError> {
+        let mut named = Vec::new();
+        let mut notices = Vec::new();
+        for name in names {
+            // A name without schema is first looked for beside the source.
+            let beside = match names::parts(name)?.as_slice() {
+                [item] => {
+                    let name = QualifiedName { item: item.clone(), ..source.name.clone() };
+                    self.planner.catalog.item_by_name(&name).map(AsRef::as_ref)
+                }
+                _ => None,
+            };
+            let found = match beside {
+                Some(item) => Ok(item),
+                None => self.item(name, &[ItemKind::Table]),
+            };
+            let item = match found {
+                Ok(item) => item,
+                Err(error) if if_exists && is_missing(&error) => {
+                    let parts = names::parts(name)?.join(".");
+                    let message = format!("subsource \"{parts}\" does not exist, skipping");
+                    notices.push(Notice::new(SqlState("00000"), message));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let follows = item.table().and_then(|table| table.source.as_ref());
+            if follows.is_none_or(|follows| follows.source != source.id) {
+                return Err(SqlError::new(
+                    SqlState::WRONG_OBJECT_TYPE,
+                    format!(
+                        "\"{}\" is not a table of source \"{}\"",
+                        item.name.item, source.name.item
+                    ),
+                ));
+            }
+            named.push(item.id);
+        }
+        self.dropped(&named, cascade == Some(true), "ALTER SOURCE", notices)
     }
 
     fn drop_schemas(&self, statement: &DropObjects) -> Result<Planned, SqlError> {
@@ -217,7 +293,10 @@ fn with_dependants(
     cascade: bool,
     notices: &mut Vec<Notice>,
 ) -> Result<Vec<ObjectId>, SqlError> {
+    let named = &with_made(catalog, named);
     let roots: BTreeSet<ObjectId> = named.iter().copied().collect();
+    let subsources: BTreeSet<ObjectId> =
+        named.iter().flat_map(|root| belonging(catalog, *root)).collect();
     let mut seen = BTreeSet::new();
     let mut order = Vec::new();
     let mut refused = Vec::new();
@@ -225,7 +304,6 @@ fn with_dependants(
     let mut cascaded = 0;
     for root in named {
         let Some(owner) = catalog.item(*root) else { continue };
-        let subsources = belonging(catalog, *root);
         for id in catalog.dependants(*root).into_iter().chain([*root]) {
             let Some(item) = catalog.item(id) else { continue };
             let belongs = matches!(item.kind(), ItemKind::Index | ItemKind::Sequence)
@@ -308,14 +386,45 @@ fn refuse_needed(catalog: &Catalog, item: &Item) -> Result<(), SqlError> {
     }
 }
 
-/// The tables that were made together with a source.
+/// The objects, and the connections and passwords that were made from the connection strings of
+/// sources among them, unless others have come to use those.
+fn with_made(catalog: &Catalog, named: &[ObjectId]) -> Vec<ObjectId> {
+    let mut all = named.to_vec();
+    for id in named {
+        let Some(Definition::Source(source)) = catalog.item(*id).map(|item| &item.definition)
+        else {
+            continue;
+        };
+        let Some(Definition::Connection(Connection::Postgres(options))) =
+            catalog.item(source.connection).map(|item| &item.definition)
+        else {
+            continue;
+        };
+        let alone = |id: ObjectId, user: ObjectId| {
+            catalog.direct_dependants(id).all(|dependant| dependant == user)
+        };
+        if !options.made_for_source || !alone(source.connection, *id) {
+            continue;
+        }
+        all.push(source.connection);
+        all.extend(options.password.filter(|password| alone(*password, source.connection)));
+    }
+    all
+}
+
+/// The tables that were made together with a source, and its progress relation.
 fn belonging(catalog: &Catalog, source: ObjectId) -> BTreeSet<ObjectId> {
+    if catalog.item(source).is_none_or(|item| item.kind() != ItemKind::Source) {
+        return BTreeSet::new();
+    }
     catalog
         .direct_dependants(source)
         .filter_map(|id| catalog.item(id))
         .filter(|item| {
             let table = item.table().and_then(|table| table.source.as_ref());
-            table.is_some_and(|table| table.subsource && table.source == source)
+            // Nothing but its progress relation is a view that depends on a source.
+            matches!(item.definition, Definition::View(_))
+                || table.is_some_and(|table| table.subsource && table.source == source)
         })
         .map(|item| item.id)
         .collect()

@@ -6,7 +6,7 @@ use sqlparser::ast::{ObjectName, Query, TableAlias, TableFactor, VisitMut, Visit
 use tidemill_catalog::{Catalog, CatalogChange, Definition, Item, QualifiedName};
 use tidemill_repr::SqlError;
 
-use crate::ast::Statement;
+use crate::ast::{OptionValue, SourceConnection, Statement};
 use crate::names;
 use crate::parse::parse;
 use crate::rebuild::rebuild;
@@ -86,14 +86,50 @@ fn retold(
             materialized.view.query_sql = visit(&mut create.query);
         }
         (Statement::CreateIndex(create), Definition::Index(_)) => create.on = renamer.new,
+        (statement, Definition::Table(_) | Definition::Source(_) | Definition::Connection(_)) => {
+            let from = names::parts(&renamer.old)?;
+            let put = |name: &mut ObjectName| {
+                if names::parts(name).is_ok_and(|parts| parts == from) {
+                    *name = renamer.new.clone();
+                }
+            };
+            if !each_used_name(statement, put) {
+                return Ok(None);
+            }
+        }
         _ => return Ok(None),
     }
     result.create_sql = statement.to_string();
     Ok(Some(result))
 }
 
+/// Visits the names of objects that a connection, a source or a table of a source uses; false for
+/// other statements.
+pub(super) fn each_used_name(
+    statement: &mut Statement,
+    mut put: impl FnMut(&mut ObjectName),
+) -> bool {
+    match statement {
+        Statement::CreateTableFromSource(create) => put(&mut create.source),
+        Statement::CreateSource(create) => match &mut create.connection {
+            SourceConnection::Name(name) => put(name),
+            SourceConnection::Text(_) => return false,
+        },
+        Statement::CreateConnection(create) => {
+            for option in &mut create.options {
+                match &mut option.value {
+                    OptionValue::Secret(name) | OptionValue::Name(name) => put(name),
+                    _ => {}
+                }
+            }
+        }
+        _ => return false,
+    }
+    true
+}
+
 /// The one statement of a definition.
-pub(super) fn single(text: &str) -> Result<Statement, SqlError> {
+pub(in crate::statements) fn single(text: &str) -> Result<Statement, SqlError> {
     let mut parsed = parse(text)?;
     match (parsed.pop(), parsed.pop()) {
         (Some(only), None) => Ok(only.statement),
