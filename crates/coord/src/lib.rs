@@ -25,6 +25,7 @@ pub mod finish;
 pub mod gauges;
 pub mod holds;
 pub mod hydrate;
+mod inbox;
 pub mod lookup;
 pub mod read;
 pub mod response;

@@ -102,6 +102,8 @@ pub(crate) struct Cursor {
     pub response: RowsResponse,
     /// Whether it outlives the transaction.
     pub hold: bool,
+    /// Whether the transaction that declared it has committed.
+    pub kept: bool,
 }
 
 /// Cancels what a session runs.
@@ -156,7 +158,8 @@ pub struct Session {
     /// Objects that only this session has.
     pub(crate) temporary: Temporary,
     pub(crate) cursors: HashMap<String, Cursor>,
-    pub(crate) statements: BTreeMap<String, Prepared>,
+    /// Those of PREPARE and those of the protocol: they share their names.
+    pub(crate) statements: BTreeMap<String, Arc<Prepared>>,
     /// Numbers that it took of sequences.
     pub(crate) numbers: NumbersTaken,
     /// Types of the parameters of the statement that runs, to plan it again.
@@ -417,7 +420,7 @@ impl Session {
         cache: Option<Arc<arc_swap::ArcSwapOption<crate::read::CachedRead>>>,
     ) -> Result<Response, SqlError> {
         let cancel = Arc::clone(&self.cancel);
-        let timeout = self.settings.milliseconds("statement_timeout").map(Duration::from_millis);
+        let timeout = self.statement_timeout();
         let execution = statements::execute(self, snapshot, plan, statement, parameters, cache);
         let cancelled = async {
             let notified = cancel.notify.notified();
@@ -437,7 +440,7 @@ impl Session {
             biased;
             result = execution => result,
             () = cancelled => Err(cancelled_error("user request")),
-            () = timed_out => Err(cancelled_error("statement timeout")),
+            () = timed_out => Err(timed_out_error()),
         }
     }
 
@@ -469,6 +472,28 @@ impl Session {
         self.cursors.get(name).map(|cursor| &cursor.response.desc)
     }
 
+    /// How long a statement may take, its streamed rows included.
+    pub fn statement_timeout(&self) -> Option<Duration> {
+        self.settings.milliseconds("statement_timeout").map(Duration::from_millis)
+    }
+
+    /// How long the client may be silent between statements, and what it is told then.
+    pub fn idle_limit(&self) -> Option<(Duration, SqlError)> {
+        let (setting, code, what) = match self.transaction {
+            Transaction::Idle => {
+                ("idle_session_timeout", SqlState::IDLE_SESSION_TIMEOUT, "idle-session")
+            }
+            _ => (
+                "idle_in_transaction_session_timeout",
+                SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                "idle-in-transaction",
+            ),
+        };
+        let limit = Duration::from_millis(self.settings.milliseconds(setting)?);
+        let message = format!("terminating connection due to {what} timeout");
+        Some((limit, SqlError::new(code, message)))
+    }
+
     /// Whether the client has asked to cancel.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel.requested.load(Ordering::SeqCst)
@@ -489,7 +514,7 @@ impl Session {
     pub fn fail(&mut self) {
         match std::mem::replace(&mut self.transaction, Transaction::Idle) {
             Transaction::Open(open) if open.implicit => {
-                self.cursors.retain(|_, cursor| cursor.hold);
+                self.cursors.retain(|_, cursor| cursor.kept);
                 self.undo(open.before.unwrap_or_default());
             }
             Transaction::Open(mut open) => {
@@ -497,7 +522,7 @@ impl Session {
                     // Nothing of it will be seen again.
                     open.writes = PendingWrites::default();
                     open.read = None;
-                    self.cursors.retain(|_, cursor| cursor.hold);
+                    self.cursors.retain(|_, cursor| cursor.kept);
                 }
                 self.transaction = Transaction::Failed(open);
             }
@@ -544,6 +569,11 @@ fn ends_transaction(plan: &Plan) -> bool {
 
 fn cancelled_error(why: &str) -> SqlError {
     SqlError::new(SqlState::QUERY_CANCELED, format!("canceling statement due to {why}"))
+}
+
+/// The error of a statement that takes longer than `statement_timeout`.
+pub fn timed_out_error() -> SqlError {
+    cancelled_error("statement timeout")
 }
 
 fn failed_transaction() -> SqlError {

@@ -57,6 +57,9 @@ const fn reported(
 /// PostgreSQL's `server_version` that clients see.
 pub const SERVER_VERSION: &str = "17.0";
 
+/// The version that clients made for Materialize ask for: they compare the number.
+pub const MZ_VERSION: &str = concat!("v0.147.0 (Tidemill ", env!("CARGO_PKG_VERSION"), ")");
+
 const SETTINGS: &[Setting] = &[
     reported("application_name", "", Kind::Text, "The name of the client."),
     setting("bytea_output", "hex", Kind::Fixed(&["hex"]), "How bytea is shown."),
@@ -75,7 +78,19 @@ const SETTINGS: &[Setting] = &[
         ]),
         "The least severity of messages sent.",
     ),
+    setting(
+        "auto_route_catalog_queries",
+        "on",
+        Kind::Bool,
+        "Accepted; catalog queries need no cluster of their own.",
+    ),
     setting("cluster", "quickstart", Kind::Text, "The cluster that answers queries."),
+    setting(
+        "current_object_missing_warnings",
+        "on",
+        Kind::Bool,
+        "Accepted; there are no such warnings.",
+    ),
     reported(
         "datestyle",
         "ISO, MDY",
@@ -94,11 +109,23 @@ const SETTINGS: &[Setting] = &[
         Kind::Milliseconds,
         "How long a transaction may be idle.",
     ),
+    setting(
+        "idle_session_timeout",
+        "0",
+        Kind::Milliseconds,
+        "How long a session may be idle outside a transaction; 0 is for ever.",
+    ),
     reported("integer_datetimes", "on", Kind::ReadOnly, "Always on."),
     reported("intervalstyle", "postgres", Kind::Fixed(&["postgres"]), "How intervals are shown."),
     setting("is_superuser", "off", Kind::ReadOnly, "Whether the user is a superuser."),
     setting("lock_timeout", "0", Kind::Milliseconds, "Accepted; there are no locks to wait for."),
     setting("max_identifier_length", "255", Kind::ReadOnly, "Bytes of the longest name."),
+    reported(
+        "mz_version",
+        MZ_VERSION,
+        Kind::ReadOnly,
+        "The version whose behaviour clients may assume.",
+    ),
     setting("search_path", "public", Kind::Names, "Where names without schema are looked up."),
     reported("server_encoding", "UTF8", Kind::ReadOnly, "The server's character set."),
     reported(
@@ -117,6 +144,7 @@ const SETTINGS: &[Setting] = &[
     ),
     setting("synchronous_commit", "on", Kind::Fixed(&["on"]), "Always on."),
     reported("timezone", "UTC", Kind::TimeZone, "The session's time zone."),
+    setting("welcome_message", "on", Kind::Bool, "Accepted; there is no such message."),
     setting(
         "transaction_isolation",
         "strict serializable",

@@ -8,6 +8,7 @@ use tidemill_repr::{Datum, Diff, Numeric, ObjectId, Row, RowBuilder, SqlError, T
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
+use crate::inbox::Inbox;
 use crate::shared::{Shared, shutting_down};
 
 /// How a subscription's rows look.
@@ -21,7 +22,7 @@ pub struct SubscriptionStyle {
 pub struct Subscription {
     shared: Arc<Shared>,
     dataflow: ObjectId,
-    batches: UnboundedReceiver<SubscribeBatch>,
+    batches: Inbox,
     readable: watch::Receiver<Tick>,
     style: SubscriptionStyle,
     /// The base collections whose changes move its dataflow.
@@ -68,7 +69,7 @@ impl Subscription {
         let mut subscription = Subscription {
             shared,
             dataflow: source.dataflow,
-            batches: source.batches,
+            batches: Inbox::new(source.batches, source.as_of),
             readable,
             style,
             bases,
@@ -94,10 +95,16 @@ impl Subscription {
     /// The relation has an error.
     pub async fn next_rows(&mut self, limit: usize) -> Result<Option<Vec<Row>>, SqlError> {
         loop {
-            self.collect()?;
+            // What is counted as waiting is not taken before the client has what it was given.
+            if self.pending.is_empty() {
+                self.collect()?;
+            }
             if !self.pending.is_empty() {
                 let count = limit.min(self.pending.len());
                 return Ok(Some(self.pending.drain(..count).collect()));
+            }
+            if let Some(error) = self.batches.failure().filter(|_| self.ended) {
+                return Err(error);
             }
             if self.ended && self.waiting.is_empty() {
                 let upper = self.upper.max(self.told);
@@ -125,7 +132,7 @@ impl Subscription {
 
     /// Turns the batches that are durable into rows.
     fn collect(&mut self) -> Result<(), SqlError> {
-        while let Ok(batch) = self.batches.try_recv() {
+        while let Some(batch) = self.batches.try_recv() {
             self.waiting.push_back(batch);
         }
         let readable = *self.readable.borrow_and_update();

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
-use tidemill_coord::{Coordinator, Prepared, Session, TransactionStatus};
+use bytes::BytesMut;
+use tidemill_coord::{Coordinator, Session, TransactionStatus};
 use tidemill_repr::{SqlError, SqlState};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
@@ -35,9 +37,12 @@ pub struct Context {
 pub(crate) struct Connection<S> {
     pub client: Client<S>,
     pub session: Session,
-    pub statements: HashMap<String, Arc<Prepared>>,
     pub portals: HashMap<String, Portal>,
     pub metrics: Arc<Metrics>,
+    /// When the statement that runs takes too long.
+    pub deadline: Option<Instant>,
+    /// Whether the last packet is served and the next one is awaited.
+    idle: bool,
     /// After an error messages are passed over until Sync.
     skipping: bool,
 }
@@ -60,9 +65,10 @@ pub async fn serve_client<S: AsyncRead + AsyncWrite + Unpin>(stream: S, context:
     let mut connection = Connection {
         client,
         session: context.coordinator.session(options),
-        statements: HashMap::new(),
         portals: HashMap::new(),
         metrics: context.metrics,
+        deadline: None,
+        idle: false,
         skipping: false,
     };
     if let Err(failure) = connection.run().await {
@@ -80,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         backend::backend_key_data(out, self.session.cancel_key());
         self.ready().await?;
         loop {
-            let (kind, body) = self.client.next_message().await?;
+            let (kind, body) = self.await_message().await?;
             if kind == b'X' {
                 return Ok(());
             }
@@ -90,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match self.serve(kind, &body).await {
                 Err(Failure::Error(error)) => {
                     self.error(&error);
-                    if kind == b'Q' {
+                    if matches!(kind, b'Q' | b'F') {
                         self.ready().await?;
                     } else {
                         self.skipping = kind != b'S';
@@ -99,6 +105,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 other => other?,
             }
+        }
+    }
+
+    /// The next message; a client that is silent for too long is sent away.
+    async fn await_message(&mut self) -> Outcome<(u8, BytesMut)> {
+        let limit = if self.idle { self.session.idle_limit() } else { None };
+        self.idle = false;
+        let next = self.client.next_message();
+        match limit {
+            Some((limit, error)) => {
+                tokio::time::timeout(limit, next).await.unwrap_or(Err(Failure::Fatal(error)))
+            }
+            None => next.await,
         }
     }
 
@@ -113,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.client.flush_if_full().await
             }
             Message::Bind(bind) => {
-                self.bind(&bind)?;
+                self.bind(&bind).await?;
                 self.client.flush_if_full().await
             }
             Message::Describe(target, name) => self.describe(target, name),
@@ -128,6 +147,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.ready().await
             }
             Message::Terminate | Message::Copy => Ok(()),
+            Message::Unexpected(b'F') => {
+                let error = SqlError::unsupported("the function call protocol");
+                Err(error.with_hint("Call the function with SELECT.").into())
+            }
             Message::Unexpected(kind) => Err(Failure::Fatal(SqlError::new(
                 SqlState::PROTOCOL_VIOLATION,
                 format!("unexpected message of type \"{}\"", char::from(kind)),
@@ -162,6 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.tell();
         backend::ready_for_query(&mut self.client.output, status);
+        self.idle = true;
         self.client.flush().await
     }
 }

@@ -1,16 +1,17 @@
 //! The extended protocol: prepared statements and portals.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidemill_coord::{Prepared, Session};
-use tidemill_repr::{Oid, Row, ScalarType, SqlError, SqlState};
+use tidemill_coord::{Prepared, Response, Session};
+use tidemill_repr::{Datum, Oid, Row, ScalarType, SqlError, SqlState};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend;
 use crate::client::Outcome;
 use crate::connection::Connection;
-use crate::frontend::{Bind, Target};
+use crate::frontend::{Bind, Target, utf8};
 use crate::rows::Answer;
 use crate::values::{column_formats, read_parameters};
 
@@ -25,14 +26,14 @@ pub(crate) struct Portal {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Plans a statement and keeps it under a name.
     pub fn parse(&mut self, name: &str, query: &str, oids: &[u32]) -> Outcome<()> {
-        if !name.is_empty() && self.statements.contains_key(name) {
+        if !name.is_empty() && self.session.prepared(name).is_some() {
             return Err(SqlError::new(
                 SqlState::DUPLICATE_PREPARED_STATEMENT,
                 format!("prepared statement \"{name}\" already exists"),
             )
             .into());
         }
-        self.statements.remove(name);
+        self.session.forget_prepared(name);
         let known = oids.iter().map(|oid| parameter_type(&self.session, *oid));
         let types = known.collect::<Result<Vec<_>, _>>()?;
         let mut statements = self.session.parse(query)?;
@@ -44,13 +45,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .into());
         }
         let prepared = self.session.prepare(statements.pop(), &types)?;
-        self.statements.insert(name.to_owned(), Arc::new(prepared));
+        self.session.keep_prepared(name, prepared);
         backend::empty(&mut self.client.output, b'1');
         Ok(())
     }
 
     /// Makes a portal of a statement and values.
-    pub fn bind(&mut self, bind: &Bind<'_>) -> Outcome<()> {
+    pub async fn bind(&mut self, bind: &Bind<'_>) -> Outcome<()> {
         let prepared = Arc::clone(self.statement(bind.statement)?);
         if !bind.portal.is_empty() && self.portals.contains_key(bind.portal) {
             return Err(SqlError::new(
@@ -59,10 +60,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             )
             .into());
         }
+        let resolved = self.resolve_names(&prepared, bind).await?;
+        let values: Vec<Option<&[u8]>> = resolved.iter().map(Option::as_deref).collect();
         let parameters = read_parameters(
             &prepared.parameters,
             &bind.parameter_formats,
-            &bind.parameters,
+            &values,
             bind.statement,
             &self.session.text_settings(),
         )?;
@@ -74,6 +77,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.portals.insert(bind.portal.to_owned(), portal);
         backend::empty(&mut self.client.output, b'2');
         Ok(())
+    }
+
+    /// The parameters, with the oids of names that are given for relations and types: only the
+    /// catalog knows these.
+    async fn resolve_names<'a>(
+        &mut self,
+        prepared: &Prepared,
+        bind: &Bind<'a>,
+    ) -> Outcome<Vec<Option<Cow<'a, [u8]>>>> {
+        let mut resolved = Vec::with_capacity(bind.parameters.len());
+        for (position, value) in bind.parameters.iter().enumerate() {
+            let typ = prepared.parameters.get(position);
+            let format = match bind.parameter_formats[..] {
+                [one] => Some(one),
+                _ => bind.parameter_formats.get(position).copied(),
+            };
+            let name = match (typ, value, format) {
+                (
+                    Some(ScalarType::Regclass | ScalarType::Regtype),
+                    Some(text),
+                    None | Some(false),
+                ) if !text.iter().all(u8::is_ascii_digit) => Some(utf8(text)?),
+                _ => None,
+            };
+            resolved.push(match (name, typ) {
+                (Some(name), Some(typ)) => {
+                    let query = format!("SELECT '{}'::{typ}::oid", name.replace('\'', "''"));
+                    let statement = self.session.parse(&query)?.pop();
+                    let lookup = self.session.prepare(statement, &[])?;
+                    let response = self.session.execute(&lookup, &[]).await?;
+                    let mut oid = 0;
+                    if let Response::Rows(mut rows) = response
+                        && let Some(found) = rows.next(1).await?
+                        && let Some(Some(Datum::Int(number))) = found.first().map(Row::first)
+                    {
+                        oid = number;
+                    }
+                    Some(Cow::Owned(oid.to_string().into_bytes()))
+                }
+                _ => value.map(Cow::Borrowed),
+            });
+        }
+        Ok(resolved)
     }
 
     /// Tells the parameters and columns of a statement, or the columns of a portal.
@@ -111,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub async fn execute(&mut self, name: &str, max_rows: usize) -> Outcome<()> {
         let (key, mut portal) = self.portals.remove_entry(name).ok_or_else(|| no_portal(name))?;
         let started = Instant::now();
+        self.deadline = self.session.statement_timeout().map(|limit| started + limit);
         let mut answer = match portal.answer.take() {
             Some(answer) => answer,
             None => {
@@ -137,14 +184,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Forgets a statement or a portal; one that is not there is no error.
     pub fn close(&mut self, target: Target, name: &str) {
         match target {
-            Target::Statement => drop(self.statements.remove(name)),
+            Target::Statement => self.session.forget_prepared(name),
             Target::Portal => drop(self.portals.remove(name)),
         }
         backend::empty(&mut self.client.output, b'3');
     }
 
     fn statement(&self, name: &str) -> Result<&Arc<Prepared>, SqlError> {
-        self.statements.get(name).ok_or_else(|| {
+        self.session.prepared(name).ok_or_else(|| {
             let message = if name.is_empty() {
                 "unnamed prepared statement does not exist".to_owned()
             } else {

@@ -1,5 +1,6 @@
 //! A response of `coord` on its way to the client, whole or piece by piece.
 
+use tidemill_coord::session::timed_out_error;
 use tidemill_coord::{Response, RowsResponse};
 use tidemill_repr::SqlError;
 use tidemill_repr::text::TextSettings;
@@ -125,10 +126,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.client.flush().await?;
         let session = &self.session;
+        let deadline = self.deadline;
+        let timed_out = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         let next = async {
             tokio::select! {
                 biased;
                 error = session.cancelled() => Err(error),
+                () = timed_out => Err(timed_out_error()),
                 next = rows.next(limit) => next,
             }
         };

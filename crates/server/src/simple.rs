@@ -18,7 +18,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs the statements of a text; the first error ends it.
     pub async fn simple_query(&mut self, text: &str) -> Outcome<()> {
         // As PostgreSQL: a simple query ends the unnamed ones.
-        self.statements.remove("");
+        self.session.forget_prepared("");
         self.portals.remove("");
         let statements = self.session.parse(text)?;
         if statements.is_empty() {
@@ -58,6 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.session.begin_implicit_block();
             }
             let started = Instant::now();
+            self.deadline = self.session.statement_timeout().map(|limit| started + limit);
             let prepared = self.session.prepare(Some(statement.clone()), &[])?;
             let executed = self.session.execute(&prepared, &[]);
             let response = self.client.wait_for(executed).await??;

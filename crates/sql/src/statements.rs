@@ -115,6 +115,8 @@ impl<'a> Planning<'a> {
             | Standard::Rollback { .. }
             | Standard::Savepoint { .. }
             | Standard::ReleaseSavepoint { .. } => transaction::plan(statement),
+            // Nothing is ever listened to (LISTEN is refused), so there is nothing to end.
+            Standard::UNLISTEN { .. } => Ok(command(Plan::Nothing { tag: "UNLISTEN" })),
             Standard::Discard { object_type } => {
                 Ok(command(Plan::Discard(setting::discard(object_type)?)))
             }

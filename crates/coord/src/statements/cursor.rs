@@ -1,5 +1,6 @@
 //! DECLARE, FETCH, CLOSE; PREPARE, EXECUTE, DEALLOCATE.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidemill_repr::{Row, SqlError, SqlState};
@@ -10,7 +11,7 @@ use super::Execution;
 use super::select::rows;
 use super::subscribe::subscribe;
 use crate::response::{Response, RowsResponse};
-use crate::session::{Cursor, Session, Transaction};
+use crate::session::{Cursor, Prepared, Session, Transaction};
 
 /// Rows that FETCH ALL takes at once from what never ends.
 const FETCH_PIECE: usize = 10_000;
@@ -39,7 +40,9 @@ pub(crate) async fn declare(
         Plan::Subscribe(plan) => subscribe(session, execution, plan).await?,
         _ => return Err(SqlError::unsupported("DECLARE CURSOR for this statement")),
     };
-    session.cursors.insert(plan.name.clone(), Cursor { response, hold: plan.hold });
+    // Outside a block the statement commits by itself.
+    let kept = plan.hold && matches!(session.transaction, Transaction::Idle);
+    session.cursors.insert(plan.name.clone(), Cursor { response, hold: plan.hold, kept });
     Ok(Response::Tag("DECLARE CURSOR".to_owned()))
 }
 
@@ -107,6 +110,24 @@ pub(crate) fn close(session: &mut Session, name: Option<&str>) -> Result<Respons
     }
 }
 
+impl Session {
+    /// The statement with a name, of PREPARE or of the protocol; the protocol's unnamed one is
+    /// the empty name's.
+    pub fn prepared(&self, name: &str) -> Option<&Arc<Prepared>> {
+        self.statements.get(name)
+    }
+
+    /// Keeps a statement under a name.
+    pub fn keep_prepared(&mut self, name: &str, prepared: Prepared) {
+        self.statements.insert(name.to_owned(), Arc::new(prepared));
+    }
+
+    /// Forgets a statement, if it is there.
+    pub fn forget_prepared(&mut self, name: &str) {
+        self.statements.remove(name);
+    }
+}
+
 /// Executes PREPARE.
 pub(crate) fn prepare(session: &mut Session, plan: &PreparePlan) -> Result<Response, SqlError> {
     if session.statements.contains_key(&plan.name) {
@@ -116,7 +137,7 @@ pub(crate) fn prepare(session: &mut Session, plan: &PreparePlan) -> Result<Respo
         ));
     }
     let prepared = session.prepare(Some(plan.statement.clone()), &plan.types)?;
-    session.statements.insert(plan.name.clone(), prepared);
+    session.keep_prepared(&plan.name, prepared);
     Ok(Response::Tag("PREPARE".to_owned()))
 }
 
@@ -151,9 +172,9 @@ pub(crate) async fn execute(
     let snapshot = session.shared.snapshot();
     let types: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
     let plan = if session.is_current(&prepared, &snapshot) {
-        std::sync::Arc::clone(inner)
+        Arc::clone(inner)
     } else {
-        std::sync::Arc::new(session.plan(&snapshot, statement, &types)?.plan)
+        Arc::new(session.plan(&snapshot, statement, &types)?.plan)
     };
     Box::pin(super::execute(session, snapshot, plan, statement, &parameters, None)).await
 }

@@ -49,10 +49,12 @@ pub(crate) fn set(session: &mut Session, plan: &SetVariablePlan) -> Result<Respo
 
 /// Settings that clients of PostgreSQL set and that change nothing here.
 const WITHOUT_EFFECT: &[&str] = &[
+    "auto_route_catalog_queries",
     "client_min_messages",
+    "current_object_missing_warnings",
     "extra_float_digits",
-    "idle_in_transaction_session_timeout",
     "lock_timeout",
+    "welcome_message",
 ];
 
 /// Executes RESET.

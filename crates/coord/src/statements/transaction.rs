@@ -86,7 +86,6 @@ pub(crate) async fn commit_implicit(session: &mut Session) -> Result<(), SqlErro
 /// Everything the block wrote becomes one commit. `warn` if there is no block of BEGIN's.
 async fn end_block(session: &mut Session, chain: bool, warn: bool) -> Result<Response, SqlError> {
     let transaction = std::mem::replace(&mut session.transaction, Transaction::Idle);
-    session.cursors.retain(|_, cursor| cursor.hold);
     let mut read_only = false;
     let tag = match transaction {
         Transaction::Idle => {
@@ -95,6 +94,7 @@ async fn end_block(session: &mut Session, chain: bool, warn: bool) -> Result<Res
         }
         Transaction::Failed(open) => {
             read_only = open.read_only;
+            session.cursors.retain(|_, cursor| cursor.kept);
             session.undo(open.before.unwrap_or_default());
             "ROLLBACK"
         }
@@ -109,6 +109,7 @@ async fn end_block(session: &mut Session, chain: bool, warn: bool) -> Result<Res
                     open.writes.depend_on(hold.tick(), open.tables_read);
                 }
                 if let Err(error) = open.writes.commit(session).await {
+                    session.cursors.retain(|_, cursor| cursor.kept);
                     session.undo(open.before.unwrap_or_default());
                     session.settings.end_transaction();
                     return Err(error);
@@ -118,6 +119,8 @@ async fn end_block(session: &mut Session, chain: bool, warn: bool) -> Result<Res
             "COMMIT"
         }
     };
+    session.cursors.retain(|_, cursor| cursor.hold);
+    session.cursors.values_mut().for_each(|cursor| cursor.kept = true);
     session.settings.end_transaction();
     if chain {
         session.open_transaction(read_only, false);
@@ -137,7 +140,7 @@ pub(crate) fn rollback(session: &mut Session, chain: bool) -> Result<Response, S
         read_only = open.read_only;
         session.undo(open.before.unwrap_or_default());
     }
-    session.cursors.retain(|_, cursor| cursor.hold);
+    session.cursors.retain(|_, cursor| cursor.kept);
     session.settings.end_transaction();
     if chain {
         session.open_transaction(read_only, false);

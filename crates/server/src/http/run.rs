@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::time::Instant;
 
+use tidemill_coord::session::timed_out_error;
 use tidemill_coord::{Prepared, Response, RowsResponse, Session, TransactionStatus};
 use tidemill_repr::{RelationDesc, Row, SqlError, SqlState};
 
@@ -200,12 +201,21 @@ async fn stream<O: Output>(
     }
     output.starting(Some(&rows.desc), live).await?;
     let mut count = 0;
+    let timeout = session.statement_timeout();
+    let deadline = timeout.map(|timeout| tokio::time::Instant::now() + timeout);
     loop {
         let piece = if live {
+            let timed_out = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
             let next = async {
                 tokio::select! {
                     biased;
                     error = session.cancelled() => Err(error),
+                    () = timed_out => Err(timed_out_error()),
                     next = rows.next(PIECE) => next,
                 }
             };

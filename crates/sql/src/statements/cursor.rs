@@ -17,8 +17,8 @@ impl Planning<'_> {
             Statement::Subscribe(subscribe) => self.subscribe(subscribe)?,
             _ => return Err(SqlError::internal("a cursor for another statement")),
         };
-        if statement.hold {
-            return Err(SqlError::unsupported("a cursor WITH HOLD"));
+        if statement.hold && matches!(&*statement.statement, Statement::Subscribe(_)) {
+            return Err(SqlError::unsupported("a cursor WITH HOLD for SUBSCRIBE"));
         }
         let parameters = source.parameters.clone();
         let plan = DeclarePlan {
