@@ -260,8 +260,12 @@ impl<'a> FileRun<'a> {
         let open = self.sessions.get(peer).is_some_and(|session| !session.is_closed());
         if !open {
             let session = match (peer, &self.servers.tidemill) {
-                (Peer::Tidemill(_), Some(server)) => {
-                    server.lock().await.session(&self.database).await
+                (Peer::Tidemill(name), Some(server)) => {
+                    let server = server.lock().await;
+                    match name.strip_prefix("user:") {
+                        Some(user) => server.session_of(user, &self.database).await,
+                        None => server.session(&self.database).await,
+                    }
                 }
                 _ => self.servers.postgres.session(&self.database).await,
             };

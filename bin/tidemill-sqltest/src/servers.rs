@@ -86,15 +86,17 @@ pub struct Tidemill {
     child: Child,
     /// Where it speaks SQL.
     pub port: u16,
+    internal_port: u16,
 }
 
 impl Tidemill {
     /// Starts one on an empty directory.
     pub async fn start(program: &Path) -> Result<Tidemill> {
         let directory = tempfile::Builder::new().prefix("tidemill-sqltest-").tempdir()?;
-        let port = free_port()?;
-        let child = spawn(program, directory.path(), port)?;
-        let mut server = Tidemill { program: program.to_owned(), directory, child, port };
+        let (port, internal_port) = (free_port()?, free_port()?);
+        let child = spawn(program, directory.path(), port, internal_port)?;
+        let program = program.to_owned();
+        let mut server = Tidemill { program, directory, child, port, internal_port };
         server.ready().await?;
         Ok(server)
     }
@@ -111,7 +113,7 @@ impl Tidemill {
         }
         self.child.kill()?;
         self.child.wait()?;
-        self.child = spawn(&self.program, self.directory.path(), self.port)?;
+        self.child = spawn(&self.program, self.directory.path(), self.port, self.internal_port)?;
         self.ready().await
     }
 
@@ -136,6 +138,12 @@ impl Tidemill {
     /// A session in a database.
     pub async fn session(&self, database: &str) -> Result<Session> {
         Session::open(self.port, TIDEMILL_USER, database).await
+    }
+
+    /// Connects as another user; system users at the internal port.
+    pub async fn session_of(&self, user: &str, database: &str) -> Result<Session> {
+        let port = if user.starts_with("mz_") { self.internal_port } else { self.port };
+        Session::open(port, user, database).await
     }
 
     /// How it ended, with the last lines of its log, if it did.
@@ -178,7 +186,7 @@ impl Drop for Tidemill {
     }
 }
 
-fn spawn(program: &Path, directory: &Path, port: u16) -> Result<Child> {
+fn spawn(program: &Path, directory: &Path, port: u16, internal_port: u16) -> Result<Child> {
     let log =
         std::fs::OpenOptions::new().create(true).append(true).open(directory.join("server.log"))?;
     let mut command = Command::new(program);
@@ -187,7 +195,9 @@ fn spawn(program: &Path, directory: &Path, port: u16) -> Result<Child> {
         .arg(directory.join("data"))
         .arg("--sql-listen")
         .arg(format!("127.0.0.1:{port}"))
-        .args(["--internal-sql-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"])
+        .arg("--internal-sql-listen")
+        .arg(format!("127.0.0.1:{internal_port}"))
+        .args(["--http-listen", "127.0.0.1:0"])
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Parser;
 use tidemill_coord::{Coordinator, Options};
-use tidemill_server::{Metrics, ServerOptions, http, serve};
+use tidemill_server::{Authentication, Metrics, ServerOptions, Tls, http, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,56 @@ struct Arguments {
     /// How many sessions there may be at once.
     #[arg(long, env = "TIDEMILL_MAX_CONNECTIONS", default_value_t = 1000)]
     max_connections: u32,
+
+    /// How SQL clients show who they are: `trust` believes them, `password` asks for the role's.
+    #[arg(long, env = "TIDEMILL_AUTHENTICATION", value_enum, default_value = "trust")]
+    authentication: AuthenticationKind,
+
+    /// The certificate of the SQL port, in PEM, with those that lead to its authority.
+    #[arg(long, env = "TIDEMILL_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of the certificate, in PEM.
+    #[arg(long, env = "TIDEMILL_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// The authority of clients' certificates, in PEM: every client must have one then.
+    #[arg(long, env = "TIDEMILL_TLS_CA", value_name = "FILE", requires = "tls_cert")]
+    tls_ca: Option<PathBuf>,
+
+    /// Whether SQL connections may or must be encrypted; `allow` where there is a certificate.
+    #[arg(long, env = "TIDEMILL_TLS_MODE", value_enum)]
+    tls_mode: Option<TlsMode>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum AuthenticationKind {
+    Trust,
+    Password,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TlsMode {
+    Disable,
+    Allow,
+    Require,
+}
+
+/// How the SQL port speaks TLS.
+fn tls(arguments: &Arguments) -> anyhow::Result<Option<Tls>> {
+    let mode = arguments.tls_mode;
+    let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else {
+        if matches!(mode, Some(TlsMode::Allow | TlsMode::Require)) {
+            bail!("--tls-mode needs --tls-cert and --tls-key");
+        }
+        return Ok(None);
+    };
+    if mode == Some(TlsMode::Disable) {
+        return Ok(None);
+    }
+    let authority = arguments.tls_ca.as_deref();
+    let required = mode == Some(TlsMode::Require);
+    Tls::read(certificate, key, authority, required).context("TLS").map(Some)
 }
 
 fn main() -> ExitCode {
@@ -87,9 +137,14 @@ fn start_logging() {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let data_dir = data_dir(&arguments.data_dir)?;
-    let sql = listen(arguments.sql_listen, "--sql-listen").await?;
-    let internal_sql = listen(arguments.internal_sql_listen, "--internal-sql-listen").await?;
-    let http_listener = listen(arguments.http_listen, "--http-listen").await?;
+    let tls = tls(&arguments)?;
+    let trusts = arguments.authentication == AuthenticationKind::Trust;
+    if !arguments.internal_sql_listen.ip().is_loopback() {
+        bail!("--internal-sql-listen must be a loopback address: who connects there is trusted");
+    }
+    let sql = listen(arguments.sql_listen, "--sql-listen", trusts).await?;
+    let internal_sql = listen(arguments.internal_sql_listen, "--internal-sql-listen", true).await?;
+    let http_listener = listen(arguments.http_listen, "--http-listen", true).await?;
     let workers = arguments.workers.map_or_else(default_workers, usize::from);
 
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
@@ -113,8 +168,15 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let options = ServerOptions {
         max_connections: usize::try_from(arguments.max_connections)?,
         internal: false,
+        authentication: if trusts { Authentication::Trust } else { Authentication::Password },
+        tls,
     };
-    let internal_options = ServerOptions { internal: true, ..options.clone() };
+    let internal_options = ServerOptions {
+        internal: true,
+        authentication: Authentication::Trust,
+        tls: None,
+        ..options.clone()
+    };
     let servers = [(sql, options), (internal_sql, internal_options)].map(|(listener, options)| {
         let coordinator = Arc::clone(&coordinator);
         let metrics = Arc::clone(&metrics);
@@ -125,6 +187,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Arc::clone(&coordinator),
         metrics,
         usize::try_from(arguments.max_connections)?,
+        if trusts { Authentication::Trust } else { Authentication::Password },
         shutdown.clone(),
     ));
     tracing::info!(address = %http_address, "listening for HTTP");
@@ -162,8 +225,8 @@ fn data_dir(argument: &str) -> anyhow::Result<PathBuf> {
     Ok(PathBuf::from(argument))
 }
 
-async fn listen(address: SocketAddr, argument: &str) -> anyhow::Result<TcpListener> {
-    if !address.ip().is_loopback() {
+async fn listen(address: SocketAddr, argument: &str, trusts: bool) -> anyhow::Result<TcpListener> {
+    if trusts && !address.ip().is_loopback() {
         tracing::warn!(
             %address,
             "{argument} is open to the network, and everybody who connects is trusted"

@@ -166,6 +166,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
     mz_catalog::RELATIONS
         .iter()
         .chain(mz_internal::RELATIONS)
+        .chain(roles::RELATIONS)
         .chain(pg_catalog::all())
         .chain(information_schema::all())
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tidemill_repr::{ObjectId, Oid};
 
 use crate::item::Item;
+use crate::role::{AclItem, DefaultPrivilege, Membership, NetworkPolicy, Role, Securable};
 
 /// A replication slot that a dropped source left upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,5 +83,45 @@ pub enum CatalogChange {
     DropDatabase {
         /// Its name.
         name: String,
+    },
+    /// A new role, or another of the same name.
+    PutRole(Box<Role>),
+    /// The role is gone, and its memberships with it.
+    DropRole(String),
+    /// A role is a member of another.
+    PutMember(Membership),
+    /// It is no more.
+    DropMember {
+        /// The role whose privileges it had.
+        role: String,
+        /// The member.
+        member: String,
+    },
+    /// Something has another access list.
+    SetPrivileges {
+        /// What.
+        on: Securable,
+        /// All of the list.
+        acl: Vec<AclItem>,
+    },
+    /// Something has another owner.
+    SetOwner {
+        /// What.
+        on: Securable,
+        /// The owner.
+        owner: String,
+    },
+    /// What is granted on objects as they are made: all of it.
+    SetDefaultPrivileges(Vec<DefaultPrivilege>),
+    /// A new network policy, or another of the same name.
+    PutNetworkPolicy(NetworkPolicy),
+    /// The network policy is gone.
+    DropNetworkPolicy(String),
+    /// `ALTER SYSTEM`
+    SetSystemSetting {
+        /// The setting.
+        name: String,
+        /// Its values; None: what it is by default.
+        values: Option<Vec<String>>,
     },
 }

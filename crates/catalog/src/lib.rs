@@ -14,6 +14,7 @@ pub mod change;
 pub mod constraint;
 pub mod item;
 pub mod name;
+pub mod role;
 pub mod snapshot;
 
 pub use change::{CatalogChange, OrphanedSlot};
@@ -24,4 +25,5 @@ pub use item::{
     SshKey, SshTunnelOptions, Table, UpstreamColumn, UpstreamTable, UserType, View,
 };
 pub use name::QualifiedName;
+pub use role::{Privilege, Role, Securable};
 pub use snapshot::{Catalog, Database, Schema};

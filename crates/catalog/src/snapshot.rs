@@ -1,5 +1,7 @@
 //! The snapshot: all objects by identity and by name.
 
+mod security;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use tidemill_repr::{ObjectId, Oid, ScalarType, SqlError, SqlState};
 use crate::change::{CatalogChange, OrphanedSlot};
 use crate::item::{Definition, Item, ItemKind};
 use crate::name::QualifiedName;
+use crate::role::Securable;
 
 /// The schemas that are in every database, in the order names are looked up in them.
 pub const SYSTEM_SCHEMAS: &[&str] =
@@ -56,6 +59,7 @@ pub struct Catalog {
     dependants: OrdMap<ObjectId, BTreeSet<ObjectId>>,
     /// The next number no user object, database or schema has had.
     next_number: u64,
+    security: security::Security,
 }
 
 /// Oids below are PostgreSQL's own.
@@ -64,7 +68,8 @@ const FIRST_OID: u32 = 20_000;
 impl Catalog {
     /// A catalog with the system schemas and nothing in them.
     pub fn empty() -> Catalog {
-        let mut catalog = Catalog { next_number: 1, ..Catalog::default() };
+        let security = security::Security::builtin();
+        let mut catalog = Catalog { next_number: 1, security, ..Catalog::default() };
         let oids = [11, 19_001, 19_002, 19_003];
         for ((name, oid), id) in SYSTEM_SCHEMAS.iter().zip(oids).zip(1..) {
             let schema = Schema { id, oid: Oid(oid), owner: "mz_system".to_owned() };
@@ -97,6 +102,7 @@ impl Catalog {
                 let database = Database { id: *id, oid: *oid, owner: owner.clone() };
                 self.databases.insert(name.clone(), database);
                 self.next_number = self.next_number.max(id + 1);
+                self.grant_defaults(&Securable::Database(name.clone()));
             }
             CatalogChange::CreateSchema { id, oid, database, name, owner } => {
                 let key = (Some(database.clone()), name.clone());
@@ -106,13 +112,16 @@ impl Catalog {
                         format!("schema \"{name}\" already exists"),
                     ));
                 }
+                let on = Securable::Schema(key.0.clone(), key.1.clone());
                 self.schemas.insert(key, Schema { id: *id, oid: *oid, owner: owner.clone() });
                 self.next_number = self.next_number.max(id + 1);
+                self.grant_defaults(&on);
             }
             CatalogChange::PutItem(item) => self.put_item(Arc::new((**item).clone()))?,
             CatalogChange::DropItem(id) => self.drop_item(*id)?,
             CatalogChange::DropSchema { database, name } => {
                 self.schemas.remove(&(Some(database.clone()), name.clone()));
+                self.security.forget(&Securable::Schema(Some(database.clone()), name.clone()));
             }
             CatalogChange::RenameSchemas { database, names, items } => {
                 self.rename_schemas(database, names, items)?;
@@ -125,7 +134,9 @@ impl Catalog {
             }
             CatalogChange::DropDatabase { name } => {
                 self.databases.remove(name);
+                self.security.forget(&Securable::Database(name.clone()));
             }
+            other => self.apply_security(other)?,
         }
         Ok(())
     }
@@ -200,7 +211,11 @@ impl Catalog {
             self.next_number = self.next_number.max(number + 1);
         }
         self.names.insert(item.name.clone(), item.id);
-        self.items.insert(item.id, item);
+        let (id, system) = (item.id, item.is_system());
+        let new = self.items.insert(id, item).is_none();
+        if new && !system {
+            self.grant_defaults(&Securable::Item(id));
+        }
         Ok(())
     }
 
@@ -209,6 +224,7 @@ impl Catalog {
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("no object {id}")));
         };
         self.names.remove(&item.name);
+        self.security.forget(&Securable::Item(id));
         self.dependants.remove(&id);
         for dependency in &item.depends_on {
             if let Some(set) = self.dependants.get_mut(dependency) {

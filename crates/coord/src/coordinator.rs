@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use parking_lot::Mutex;
+use tidemill_catalog::role::Verifier;
 use tidemill_catalog::{Catalog, CatalogChange, Definition, builtin};
 use tidemill_compute::Replica;
 use tidemill_ledger::{Ledger, Recovered};
@@ -133,6 +134,43 @@ impl Coordinator {
     /// Whether there is a database with this name.
     pub fn has_database(&self, name: &str) -> bool {
         self.shared.snapshot().catalog.database(name).is_some()
+    }
+
+    /// Whether a client may connect as a role from an address (None: one that is trusted).
+    ///
+    /// # Errors
+    /// There is no such role, it may not log in, or not from there (`28000`).
+    pub fn login(&self, user: &str, address: Option<std::net::IpAddr>) -> Result<(), SqlError> {
+        let refused = |message: String| SqlError::new(SqlState::INVALID_AUTHORIZATION, message);
+        let snapshot = self.shared.snapshot();
+        let catalog = &snapshot.catalog;
+        if let (Some(address), Some([name])) = (address, catalog.system_setting("network_policy"))
+            && let Some(policy) = catalog.network_policy(name)
+            && !policy.allows(address)
+        {
+            return Err(refused("session denied".to_owned())
+                .with_detail(format!("Access denied for address {address}.")));
+        }
+        let role =
+            catalog.role(user).ok_or_else(|| refused(format!("role \"{user}\" does not exist")))?;
+        if !role.login {
+            return Err(refused(format!("role \"{user}\" is not permitted to log in")));
+        }
+        Ok(())
+    }
+
+    /// What the password of a role is checked with, if it has one.
+    pub fn verifier(&self, user: &str) -> Option<Verifier> {
+        self.shared.snapshot().catalog.role(user)?.password.clone()
+    }
+
+    /// Whether one more session is one too many, by the setting `max_connections`.
+    pub fn is_full(&self, user: &str) -> bool {
+        let snapshot = self.shared.snapshot();
+        let limit = snapshot.catalog.system_setting("max_connections");
+        let limit = limit.and_then(|values| values.first()?.parse::<usize>().ok());
+        let alive = || self.cancels.lock().values().filter(|handle| handle.is_alive()).count();
+        limit.is_some_and(|limit| !snapshot.catalog.is_superuser(user) && alive() >= limit)
     }
 
     /// Cancels what a session runs, if the key is the session's.

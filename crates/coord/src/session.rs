@@ -59,6 +59,8 @@ pub struct Prepared {
     /// The plan, and the catalog it was made on.
     pub(crate) plan: Option<Arc<Plan>>,
     pub(crate) planned_at: Tick,
+    /// Whose privileges it was checked for.
+    pub(crate) planned_for: String,
     /// Types of its parameters.
     pub parameters: Vec<ScalarType>,
     /// The columns of its rows, if it gives rows.
@@ -151,7 +153,6 @@ pub struct Session {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: i32,
     secret: i32,
-    pub(crate) user: String,
     pub(crate) database: String,
     pub(crate) settings: Settings,
     pub(crate) transaction: Transaction,
@@ -176,7 +177,6 @@ impl Session {
             shared,
             id,
             secret: rand::random(),
-            user: options.user,
             database: options.database,
             settings: Settings::default(),
             transaction: Transaction::Idle,
@@ -190,13 +190,87 @@ impl Session {
             reports: Vec::new(),
             cancel: Arc::default(),
         };
+        session.begin_as(&options.user);
         for (name, value) in options.settings {
             // PostgreSQL refuses unknown parameters; drivers send some of other servers.
-            if let Err(error) = session.settings.set(&name, &[value], false) {
+            if let Err(error) = session.set(&name, &[value], false) {
                 session.notices.push(Notice::warning(error));
             }
         }
         session
+    }
+
+    /// Puts in what sessions of a user begin with.
+    fn begin_as(&mut self, user: &str) {
+        let user = if user.is_empty() { tidemill_catalog::role::DEFAULT } else { user };
+        let snapshot = self.shared.snapshot();
+        let catalog = &snapshot.catalog;
+        for (name, values) in catalog.system_settings() {
+            self.settings.put_default(name, values);
+        }
+        if let Some(role) = catalog.role(user) {
+            for (name, values) in &role.settings {
+                self.settings.put_default(name, values);
+            }
+        }
+        self.settings.put_identity(user, catalog.is_superuser(user));
+    }
+
+    /// Who the session acts as: `current_user`.
+    pub fn current_user(&self) -> String {
+        match self.settings.get("role") {
+            Ok(role) if role != "none" => role.to_owned(),
+            _ => self.session_user().to_owned(),
+        }
+    }
+
+    /// `session_user`
+    pub fn session_user(&self) -> &str {
+        self.settings.get("session_authorization").unwrap_or_default()
+    }
+
+    /// Sets a setting; one that says who the session is only if that is allowed.
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        values: &[String],
+        local: bool,
+    ) -> Result<Option<(&'static str, String)>, SqlError> {
+        if let ([value], true) = (values, Settings::is_identity(name)) {
+            self.may_become(name, value)?;
+            if name.eq_ignore_ascii_case("session_authorization") {
+                self.settings.reset_identity();
+            }
+        }
+        self.settings.set(name, values, local)
+    }
+
+    fn may_become(&self, setting: &str, role: &str) -> Result<(), SqlError> {
+        let snapshot = self.shared.snapshot();
+        let catalog = self.catalog(&snapshot);
+        let sets_role = setting.eq_ignore_ascii_case("role");
+        if sets_role && role == "none" {
+            return Ok(());
+        }
+        if catalog.role(role).is_none() {
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                format!("role \"{role}\" does not exist"),
+            ));
+        }
+        let (allowed, what) = if sets_role {
+            (catalog.is_member(self.session_user(), role), format!("role \"{role}\""))
+        } else {
+            let first = self.settings.first_user();
+            (first == role || catalog.is_superuser(first), "session authorization".to_owned())
+        };
+        if allowed {
+            return Ok(());
+        }
+        Err(SqlError::new(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("permission denied to set {what}"),
+        ))
     }
 
     /// The number that `pg_backend_pid()` gives, and the key that cancel requests must have.
@@ -281,6 +355,7 @@ impl Session {
                 statement: None,
                 plan: None,
                 planned_at: Tick::MIN,
+                planned_for: String::new(),
                 parameters: Vec::new(),
                 desc: None,
                 read: Arc::default(),
@@ -309,6 +384,7 @@ impl Session {
             plan: Some(Arc::new(planned.plan)),
             // What a block made that is not committed yet may never be there.
             planned_at: if self.has_private_catalog() { Tick::MIN } else { snapshot.catalog_tick },
+            planned_for: self.current_user(),
             parameters: planned.parameters,
             desc: planned.desc,
             read: Arc::default(),
@@ -322,10 +398,12 @@ impl Session {
         parameter_types: &[Option<ScalarType>],
     ) -> Result<tidemill_sql::Planned, SqlError> {
         let search_path = self.settings.search_path();
+        let user = self.current_user();
         let view = tidemill_sql::SessionView {
             database: &self.database,
             search_path: &search_path,
-            user: &self.user,
+            user: &user,
+            session_user: self.session_user(),
             time_zone: self.settings.get("timezone").unwrap_or("UTC"),
             cluster: self.settings.get("cluster").unwrap_or("quickstart"),
             now: wall_timestamp(),
@@ -388,7 +466,9 @@ impl Session {
 
     /// Whether a plan was made on the catalog that the session sees now.
     pub(crate) fn is_current(&self, prepared: &Prepared, snapshot: &Snapshot) -> bool {
-        snapshot.catalog_tick == prepared.planned_at && !self.has_private_catalog()
+        snapshot.catalog_tick == prepared.planned_at
+            && !self.has_private_catalog()
+            && prepared.planned_for == self.current_user()
     }
 
     /// The catalog changed since: names may mean something else now.

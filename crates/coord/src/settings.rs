@@ -24,6 +24,10 @@ enum Kind {
     Fixed(&'static [&'static str]),
     /// Cannot be set.
     ReadOnly,
+    /// Set for the whole server, by ALTER SYSTEM.
+    System(&'static Kind),
+    /// Who the session is: set by statements of its own, which ask first.
+    Identity,
 }
 
 /// A setting.
@@ -175,6 +179,20 @@ const SETTINGS: &[Setting] = &[
         Kind::Bool,
         "Whether new transactions refuse writes.",
     ),
+    setting("role", "none", Kind::Identity, "The role that the session acts as."),
+    setting("session_authorization", "", Kind::Identity, "The user of the session."),
+    setting(
+        "max_connections",
+        "1000",
+        Kind::System(&Kind::Integer(1, 1_000_000)),
+        "How many sessions there may be at once.",
+    ),
+    setting(
+        "network_policy",
+        "default",
+        Kind::System(&Kind::Text),
+        "The network policy that says who may connect from where; default: all may.",
+    ),
 ];
 
 /// The settings of one session.
@@ -182,6 +200,8 @@ const SETTINGS: &[Setting] = &[
 pub struct Settings {
     session: BTreeMap<&'static str, String>,
     local: BTreeMap<&'static str, String>,
+    /// What the session began with, where that is not the usual value.
+    defaults: BTreeMap<&'static str, String>,
 }
 
 fn find(name: &str) -> Result<&'static Setting, SqlError> {
@@ -213,6 +233,7 @@ impl Settings {
         self.local
             .get(setting.name)
             .or_else(|| self.session.get(setting.name))
+            .or_else(|| self.defaults.get(setting.name))
             .map_or(setting.default, String::as_str)
     }
 
@@ -250,13 +271,68 @@ impl Settings {
         Ok(self.report(setting))
     }
 
+    /// Sets what a session begins with: what its role or the server is set to. What cannot be
+    /// set so is passed over.
+    pub fn put_default(&mut self, name: &str, values: &[String]) {
+        let Ok(setting) = find(name) else { return };
+        if !matches!(setting.kind, Kind::Identity | Kind::ReadOnly)
+            && let Ok(value) = check_as(setting, whole_kind(setting), values)
+        {
+            self.defaults.insert(setting.name, value);
+        }
+    }
+
+    /// Sets who the session is at first.
+    pub fn put_identity(&mut self, user: &str, superuser: bool) {
+        let superuser = if superuser { "on" } else { "off" };
+        self.defaults.insert("session_authorization", user.to_owned());
+        self.defaults.insert("is_superuser", superuser.to_owned());
+    }
+
+    /// The user that connected.
+    pub fn first_user(&self) -> &str {
+        self.defaults.get("session_authorization").map_or("", String::as_str)
+    }
+
+    /// Whether a setting says who the session is.
+    pub fn is_identity(name: &str) -> bool {
+        find(name).is_ok_and(|setting| matches!(setting.kind, Kind::Identity))
+    }
+
+    /// Whether a setting is one of the whole server.
+    pub fn is_system(name: &str) -> bool {
+        find(name).is_ok_and(|setting| matches!(setting.kind, Kind::System(_)))
+    }
+
+    /// Whether ALTER SYSTEM may set something.
+    ///
+    /// # Errors
+    /// There is no such setting, it cannot be set, or not to this value.
+    pub fn check_system(name: &str, values: &[String]) -> Result<(), SqlError> {
+        Settings::check_system_name(name)?;
+        let setting = find(name)?;
+        check_as(setting, whole_kind(setting), values).map(|_| ())
+    }
+
+    /// Whether ALTER SYSTEM may set anything of this name.
+    ///
+    /// # Errors
+    /// There is no such setting, or it cannot be set.
+    pub fn check_system_name(name: &str) -> Result<(), SqlError> {
+        let setting = find(name)?;
+        match setting.kind {
+            Kind::Identity | Kind::ReadOnly => Err(read_only(setting)),
+            _ => Ok(()),
+        }
+    }
+
     /// Puts the default back.
     ///
     /// # Errors
     /// There is no such setting, or it cannot be set.
     pub fn reset(&mut self, name: &str) -> Result<Option<(&'static str, String)>, SqlError> {
         let setting = find(name)?;
-        if matches!(setting.kind, Kind::ReadOnly) {
+        if matches!(setting.kind, Kind::ReadOnly | Kind::System(_)) {
             return Err(read_only(setting));
         }
         self.session.remove(setting.name);
@@ -264,10 +340,17 @@ impl Settings {
         Ok(self.report(setting))
     }
 
-    /// Puts all defaults back.
+    /// Puts all defaults back; who the session is stays.
     pub fn reset_all(&mut self) {
-        self.session.clear();
-        self.local.clear();
+        let identity = |name: &&'static str| Settings::is_identity(name);
+        self.session.retain(|name, _| identity(name));
+        self.local.retain(|name, _| identity(name));
+    }
+
+    /// Makes the session who it was at first.
+    pub fn reset_identity(&mut self) {
+        self.session.retain(|name, _| !Settings::is_identity(name));
+        self.local.retain(|name, _| !Settings::is_identity(name));
     }
 
     /// Ends what was set for a transaction.
@@ -314,7 +397,19 @@ fn read_only(setting: &Setting) -> SqlError {
     )
 }
 
+/// The kind of a setting for ALTER SYSTEM.
+fn whole_kind(setting: &Setting) -> &Kind {
+    match &setting.kind {
+        Kind::System(kind) => kind,
+        kind => kind,
+    }
+}
+
 fn check(setting: &Setting, values: &[String]) -> Result<String, SqlError> {
+    check_as(setting, &setting.kind, values)
+}
+
+fn check_as(setting: &Setting, kind: &Kind, values: &[String]) -> Result<String, SqlError> {
     let joined = values.join(", ");
     let invalid = || {
         SqlError::new(
@@ -325,7 +420,7 @@ fn check(setting: &Setting, values: &[String]) -> Result<String, SqlError> {
             ),
         )
     };
-    match &setting.kind {
+    match kind {
         Kind::Names => {
             let quoted = values.iter().map(|name| tidemill_catalog::name::quote_identifier(name));
             Ok(if values.len() == 1 && joined.contains(',') {
@@ -334,11 +429,11 @@ fn check(setting: &Setting, values: &[String]) -> Result<String, SqlError> {
                 quoted.collect::<Vec<_>>().join(", ")
             })
         }
-        _ if values.len() != 1 && !matches!(setting.kind, Kind::Fixed(_)) => Err(SqlError::new(
+        _ if values.len() != 1 && !matches!(kind, Kind::Fixed(_)) => Err(SqlError::new(
             SqlState::INVALID_PARAMETER_VALUE,
             format!("SET {} takes only one argument", setting.name),
         )),
-        Kind::Text => Ok(joined),
+        Kind::Text | Kind::Identity => Ok(joined),
         Kind::Bool => match joined.to_ascii_lowercase().as_str() {
             "on" | "true" | "yes" | "1" | "t" => Ok("on".to_owned()),
             "off" | "false" | "no" | "0" | "f" => Ok("off".to_owned()),
@@ -376,6 +471,9 @@ fn check(setting: &Setting, values: &[String]) -> Result<String, SqlError> {
             }
         }
         Kind::ReadOnly => Err(read_only(setting)),
+        Kind::System(_) => {
+            Err(read_only(setting).with_hint(format!("Use ALTER SYSTEM SET {}.", setting.name)))
+        }
     }
 }
 

@@ -144,6 +144,7 @@ fn write_tag(plan: &Plan) -> Option<&'static str> {
         Plan::Drop(drop) => drop.tag,
         Plan::Rename(rename) => rename.tag,
         Plan::AlterTable(alter) => alter.tag,
+        Plan::ChangeCatalog(change) => change.tag,
         _ => return None,
     })
 }
@@ -237,6 +238,7 @@ async fn dispatch(
         Plan::Drop(drop) => ddl::drop(session, execution, drop).await,
         Plan::Rename(rename) => ddl::rename(session, execution, rename).await,
         Plan::AlterTable(alter) => alter_table::alter_table(session, execution, alter).await,
+        Plan::ChangeCatalog(plan) => ddl::change(session, execution, plan).await,
         Plan::Nothing { tag } => Ok(Response::Tag((*tag).to_owned())),
     }
 }

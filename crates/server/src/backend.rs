@@ -90,6 +90,23 @@ pub fn authentication_ok(out: &mut Vec<u8>) {
     message(out, b'R', |out| out.extend_from_slice(&[0; 4]));
 }
 
+/// The client is asked to authenticate by a mechanism of SASL.
+pub fn authentication_sasl(out: &mut Vec<u8>, mechanism: &str) {
+    message(out, b'R', |out| {
+        out.extend_from_slice(&10_i32.to_be_bytes());
+        string(out, mechanism);
+        out.push(0);
+    });
+}
+
+/// A step of it: 11 goes on, 12 is the last.
+pub fn authentication_step(out: &mut Vec<u8>, step: i32, data: &[u8]) {
+    message(out, b'R', |out| {
+        out.extend_from_slice(&step.to_be_bytes());
+        out.extend_from_slice(data);
+    });
+}
+
 /// A setting's value.
 pub fn parameter_status(out: &mut Vec<u8>, name: &str, value: &str) {
     message(out, b'S', |out| {

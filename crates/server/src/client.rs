@@ -109,6 +109,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
+    /// The body of a message with what a client knows. It must be short: nobody knows yet who
+    /// sends it.
+    pub async fn password_message(&mut self) -> Outcome<BytesMut> {
+        loop {
+            if let Some(length) = self.input.get(1..5) {
+                let length = length.iter().fold(0_usize, |all, byte| all << 8 | usize::from(*byte));
+                if self.input.first() != Some(&b'p') || length > frontend::MAX_STARTUP {
+                    return Err(Failure::Fatal(SqlError::new(
+                        SqlState::PROTOCOL_VIOLATION,
+                        "expected a password response",
+                    )));
+                }
+            }
+            if let Some((_, body)) =
+                frontend::take_message(&mut self.input).map_err(Failure::Fatal)?
+            {
+                return Ok(body);
+            }
+            self.fill().await?;
+        }
+    }
+
     /// Sends what was made.
     pub async fn flush(&mut self) -> Outcome<()> {
         if !self.output.is_empty() {

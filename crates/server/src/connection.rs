@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::authenticate::{Authentication, authenticate};
 use crate::backend::{self, Severity};
 use crate::client::{Client, Failure, Outcome};
 use crate::extended::Portal;
@@ -31,6 +32,16 @@ pub struct Context {
     pub shutdown: CancellationToken,
     /// Whether this is the listener of the system user.
     pub internal: bool,
+    /// How clients show who they are.
+    pub authentication: Authentication,
+    /// What stands in for the salts of roles that are not there.
+    pub secret: Arc<[u8; 32]>,
+    /// Whether connections must be encrypted.
+    pub tls_required: bool,
+    /// Whether this one is.
+    pub encrypted: bool,
+    /// Where the client is.
+    pub address: Option<std::net::IpAddr>,
 }
 
 /// A client with its session.
@@ -56,6 +67,9 @@ pub async fn serve_client<S: AsyncRead + AsyncWrite + Unpin>(stream: S, context:
         Ok(None) => return,
         Err(failure) => return client.end(failure).await,
     };
+    if let Err(failure) = authenticate(&mut client, &context, &options).await {
+        return client.end(failure).await;
+    }
     let Ok(_permit) = context.permits.try_acquire() else {
         let error =
             SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");

@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::authenticate::Authentication;
 use crate::metrics::Metrics;
 
 /// The longest body of a request, and the longest message of a WebSocket.
@@ -36,6 +37,8 @@ pub(crate) struct Web {
     /// One permit a session.
     permits: Arc<Semaphore>,
     shutdown: CancellationToken,
+    authentication: Authentication,
+    secret: Arc<[u8; 32]>,
 }
 
 /// Serves HTTP until `shutdown`. Begin when the server is ready for SQL.
@@ -47,10 +50,13 @@ pub async fn serve(
     coordinator: Arc<Coordinator>,
     metrics: Arc<Metrics>,
     max_sessions: usize,
+    authentication: Authentication,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let permits = Arc::new(Semaphore::new(max_sessions));
-    let web = Web { coordinator, metrics, permits, shutdown: shutdown.clone() };
+    let secret = Arc::new(rand::random());
+    let web =
+        Web { coordinator, metrics, permits, shutdown: shutdown.clone(), authentication, secret };
     let router = Router::new()
         .route("/api/livez", get(async || "live\n"))
         .route("/api/readyz", get(async || "ready\n"))

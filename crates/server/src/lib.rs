@@ -13,6 +13,7 @@
 //! The messages are decoded here and not by the crate `pgwire`: its decoders panic on short
 //! bodies and read on into the next message, and its handlers flush after each message.
 
+mod authenticate;
 pub mod backend;
 mod client;
 pub mod connection;
@@ -24,9 +25,13 @@ pub mod http;
 pub mod listener;
 pub mod metrics;
 mod rows;
+mod scram;
 mod simple;
 mod startup;
+mod tls;
 pub mod values;
 
+pub use authenticate::Authentication;
 pub use listener::{ServerOptions, serve};
 pub use metrics::Metrics;
+pub use tls::Tls;

@@ -9,8 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::authenticate::Authentication;
 use crate::connection::{Context, serve_client};
 use crate::metrics::Metrics;
+use crate::startup::PATIENCE;
+use crate::tls::{self, Stream, Tls};
 
 /// How long sessions may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(3);
@@ -22,11 +25,20 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// Whether this is the listener of the system user.
     pub internal: bool,
+    /// How clients show who they are.
+    pub authentication: Authentication,
+    /// How TLS is spoken; None: not at all.
+    pub tls: Option<Tls>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        ServerOptions { max_connections: 1000, internal: false }
+        ServerOptions {
+            max_connections: 1000,
+            internal: false,
+            authentication: Authentication::Trust,
+            tls: None,
+        }
     }
 }
 
@@ -44,6 +56,11 @@ pub async fn serve(
         permits: Arc::new(Semaphore::new(options.max_connections)),
         shutdown: shutdown.clone(),
         internal: options.internal,
+        authentication: options.authentication,
+        secret: Arc::new(rand::random()),
+        tls_required: options.tls.as_ref().is_some_and(|tls| tls.required),
+        encrypted: false,
+        address: None,
     };
     let mut tasks = JoinSet::new();
     loop {
@@ -51,7 +68,10 @@ pub async fn serve(
             () = shutdown.cancelled() => break,
             Some(ended) = tasks.join_next() => report(ended),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(tasks.spawn(serve_stream(stream, context.clone()))),
+                Ok((stream, _)) => drop({
+                    let (context, tls) = (context.clone(), options.tls.clone());
+                    tasks.spawn(serve_stream(stream, context, tls))
+                }),
                 Err(error) => {
                     // Too many open files, for one: it may pass.
                     tracing::warn!(%error, "a connection was not accepted");
@@ -72,11 +92,22 @@ pub async fn serve(
     tasks.shutdown().await;
 }
 
-async fn serve_stream(stream: TcpStream, context: Context) {
+async fn serve_stream(stream: TcpStream, mut context: Context, tls: Option<Tls>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection cannot be told to send at once");
     }
-    serve_client(stream, context).await;
+    context.address = stream.peer_addr().ok().map(|address| address.ip());
+    let encrypted = tls::encrypt(stream, tls.as_ref());
+    match tokio::time::timeout(PATIENCE, encrypted).await {
+        Ok(Ok(Stream::Plain(stream))) => serve_client(stream, context).await,
+        Ok(Ok(Stream::Encrypted(stream))) => {
+            context.encrypted = true;
+            serve_client(*stream, context).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "a connection was not encrypted"),
+        // As one that says nothing without TLS: it is left without a word.
+        Err(_) => {}
+    }
 }
 
 fn report(ended: Result<(), JoinError>) {

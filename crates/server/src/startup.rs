@@ -58,31 +58,21 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                     backend::negotiate_protocol_version(&mut client.output, &unknown);
                 }
                 let options = session_options(parameters, internal).map_err(Failure::Fatal)?;
-                check(coordinator, &options, internal).map_err(Failure::Fatal)?;
+                check_name(&options, internal).map_err(Failure::Fatal)?;
                 return Ok(Some(options));
             }
         }
     }
 }
 
-/// Whether a session may begin.
-pub fn check(
-    coordinator: &Coordinator,
-    options: &SessionOptions,
-    internal: bool,
-) -> Result<(), SqlError> {
+/// System users have a port of their own.
+pub fn check_name(options: &SessionOptions, internal: bool) -> Result<(), SqlError> {
     if !internal && options.user.starts_with("mz_") {
         return Err(SqlError::new(
             SqlState::INVALID_AUTHORIZATION,
             format!("unauthorized login to user \"{}\"", options.user),
         )
         .with_hint("System users connect to the internal SQL port."));
-    }
-    if !coordinator.has_database(&options.database) {
-        return Err(SqlError::new(
-            SqlState::INVALID_CATALOG_NAME,
-            format!("database \"{}\" does not exist", options.database),
-        ));
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ async fn server() -> Server {
     let port = listener.local_addr().unwrap().port();
     let shutdown = CancellationToken::new();
     let metrics = Arc::new(Metrics::new().unwrap());
-    let options = ServerOptions { max_connections: 4, internal: false };
+    let options = ServerOptions { max_connections: 4, ..ServerOptions::default() };
     tokio::spawn(serve(listener, coordinator, metrics, options, shutdown.clone()));
     Server { port, shutdown, _directory: directory }
 }

@@ -6,6 +6,7 @@
 
 mod created;
 mod display;
+pub mod role;
 
 pub use created::{
     AlterType, CreateDomain, CreateType, DomainConstraint, DomainDemand, TypeBody, TypeChange,
@@ -64,6 +65,8 @@ pub enum Statement {
     Alter(Alter),
     /// `VALIDATE CONNECTION`
     ValidateConnection(ObjectName),
+    /// What is about roles, privileges, network policies or settings of the server.
+    Role(Box<role::RoleStatement>),
     /// `SUBSCRIBE`
     Subscribe(Subscribe),
     /// `COPY`

@@ -15,6 +15,7 @@ mod failure;
 mod options;
 mod recursion;
 mod rewrite;
+mod role;
 mod show;
 mod source;
 mod table;
@@ -272,6 +273,9 @@ impl StatementParser<'_> {
             }
             return Err(self.unexpected());
         };
+        if let Some(statement) = self.role_statement()? {
+            return Ok(statement);
+        }
         match first.as_str() {
             "select" | "with" | "values" | "table" => self.query_statement().map(Statement::Query),
             "create" => self.create(),
@@ -291,14 +295,13 @@ impl StatementParser<'_> {
             "set" => self.set(),
             "reset" => self.reset(),
             "insert" | "update" | "delete" | "begin" | "start" | "commit" | "end" | "rollback"
-            | "abort" | "savepoint" | "release" | "discard" | "truncate" | "grant" | "revoke"
-            | "comment" | "merge" | "analyze" | "vacuum" | "lock" | "listen" | "unlisten"
-            | "notify" | "call" => {
+            | "abort" | "savepoint" | "release" | "discard" | "truncate" | "comment" | "merge"
+            | "analyze" | "vacuum" | "lock" | "listen" | "unlisten" | "notify" | "call" => {
                 let statement = self.parser.parse_statement()?;
                 Ok(Statement::Standard(Box::new(statement)))
             }
-            "do" | "reindex" | "cluster" | "checkpoint" | "reassign" | "security" | "refresh"
-            | "import" | "load" | "inspect" => self.unsupported(first.to_uppercase()),
+            "do" | "reindex" | "cluster" | "checkpoint" | "security" | "refresh" | "import"
+            | "load" | "inspect" => self.unsupported(first.to_uppercase()),
             _ => Err(self.unexpected()),
         }
     }

@@ -6,7 +6,7 @@ mod write;
 
 use std::fmt;
 
-use tidemill_catalog::{Definition, Item, QualifiedName, Sequence};
+use tidemill_catalog::{CatalogChange, Definition, Item, QualifiedName, Sequence};
 use tidemill_plan::explain::Annotations;
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::{ObjectId, RelationDesc, ScalarType, SqlError, SqlState, Tick};
@@ -189,6 +189,8 @@ pub enum Plan {
     Rename(RenamePlan),
     /// Changes columns and constraints.
     AlterTable(Box<AlterTablePlan>),
+    /// Changes the catalog, and nothing follows from it.
+    ChangeCatalog(ChangeCatalogPlan),
     /// Does nothing: `IF [NOT] EXISTS` had its way. The tag is what the client is told.
     Nothing {
         /// The command tag.
@@ -528,6 +530,15 @@ pub struct CreateTableFromSourcePlan {
     pub exclude_columns: Vec<String>,
 }
 
+/// Changes of the catalog.
+#[derive(Clone, Debug)]
+pub struct ChangeCatalogPlan {
+    /// The changes, one after the other.
+    pub changes: Vec<CatalogChange>,
+    /// The command tag.
+    pub tag: &'static str,
+}
+
 /// DROP: everything that goes, each object before those it depends on.
 #[derive(Clone, Debug, Default)]
 pub struct DropPlan {
@@ -537,6 +548,8 @@ pub struct DropPlan {
     pub schemas: Vec<(String, String)>,
     /// Databases, empty by then.
     pub databases: Vec<String>,
+    /// What else changes.
+    pub changes: Vec<CatalogChange>,
     /// The command tag.
     pub tag: &'static str,
 }

@@ -24,6 +24,7 @@ mod expr;
 mod from;
 mod literal;
 mod order;
+mod privilege_functions;
 mod scope;
 mod select;
 mod session_functions;
@@ -41,7 +42,7 @@ pub use created::{domain_condition, domain_program, with_field};
 pub use error::position;
 pub use scope::{Scope, table_scope};
 pub use values::InsertTarget;
-pub use walk::{bind_parameters, bind_scalar_parameters};
+pub use walk::{bind_parameters, bind_scalar_parameters, relations_read};
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -121,6 +122,11 @@ pub trait Relations {
         None
     }
 
+    /// The catalog itself, for questions about roles.
+    fn catalog(&self) -> Option<&tidemill_catalog::Catalog> {
+        None
+    }
+
     /// The oid of a schema.
     fn schema(&self, name: &str) -> Option<Oid> {
         let _ = name;
@@ -140,6 +146,8 @@ pub struct QueryContext<'a> {
     pub search_path: Vec<String>,
     /// `current_user`
     pub user: String,
+    /// `session_user`
+    pub session_user: String,
     /// `timezone`
     pub time_zone: String,
     /// `now()`: microseconds since 2000-01-01 00:00 UTC.
@@ -166,6 +174,7 @@ impl<'a> QueryContext<'a> {
             database: "materialize".to_owned(),
             search_path: vec!["public".to_owned()],
             user: "materialize".to_owned(),
+            session_user: "materialize".to_owned(),
             time_zone: "UTC".to_owned(),
             now: 0,
             backend_pid: 0,

@@ -19,6 +19,8 @@ pub struct SessionView<'a> {
     pub search_path: &'a [String],
     /// `current_user`
     pub user: &'a str,
+    /// `session_user`
+    pub session_user: &'a str,
     /// `timezone`
     pub time_zone: &'a str,
     /// `now()`: microseconds since 2000-01-01 00:00 UTC.
@@ -104,6 +106,10 @@ impl Relations for Planner<'_> {
         found
     }
 
+    fn catalog(&self) -> Option<&Catalog> {
+        Some(self.catalog)
+    }
+
     fn schema(&self, name: &str) -> Option<Oid> {
         Some(self.catalog.schema(self.session.database, name)?.oid)
     }
@@ -138,6 +144,7 @@ impl Planner<'_> {
             .cloned()
             .collect();
         context.user = session.user.to_owned();
+        context.session_user = session.session_user.to_owned();
         context.time_zone = session.time_zone.to_owned();
         context.now = session.now;
         context.backend_pid = session.backend_pid;

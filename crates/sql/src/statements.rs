@@ -5,6 +5,7 @@
 //! names that can be run again.
 
 mod alter;
+mod authorize;
 mod connection;
 mod constant;
 mod copy;
@@ -15,6 +16,7 @@ mod drop;
 mod explain;
 mod index;
 mod options;
+mod role;
 mod secret;
 mod select;
 mod setting;
@@ -52,7 +54,10 @@ pub fn plan(
     let planner = Planner { catalog, session };
     let planning =
         Planning { planner, text: &statement.whole, statement, parameters: parameter_types };
-    planning.plan(&statement.statement)
+    planning.authorize_named(&statement.statement)?;
+    let mut planned = planning.plan(&statement.statement)?;
+    planning.authorize(&statement.statement, &mut planned)?;
+    Ok(planned)
 }
 
 /// One statement on its way to a plan.
@@ -87,6 +92,7 @@ impl<'a> Planning<'a> {
             Statement::Drop(statement) => self.drop(statement),
             Statement::Alter(statement) => self.alter(statement),
             Statement::ValidateConnection(name) => self.validate_connection(name),
+            Statement::Role(statement) => self.role(statement),
             Statement::Subscribe(statement) => self.subscribe(statement),
             Statement::Copy(statement) => self.copy(statement),
             Statement::Declare(statement) => self.declare(statement),

@@ -71,6 +71,8 @@ pub(super) enum Value<'a> {
     Optional(Option<&'a str>),
     /// An array of integers or oids.
     Ints(Vec<i64>),
+    /// An array of texts, or NULL.
+    Texts(Option<Vec<String>>),
 }
 
 impl Value<'_> {
@@ -81,6 +83,12 @@ impl Value<'_> {
             Value::Float4(value) => row.push(Datum::Float4(*value)),
             Value::Text(text) | Value::Optional(Some(text)) => row.push(Datum::Text(text)),
             Value::Optional(None) => row.push(Datum::Null),
+            Value::Texts(None) => row.push(Datum::Null),
+            Value::Texts(Some(values)) => {
+                let length = i32::try_from(values.len()).unwrap_or(i32::MAX);
+                let dimensions = if values.is_empty() { Vec::new() } else { vec![(length, 1)] };
+                row.push_array(&dimensions, values.iter().map(|value| Datum::Text(value)));
+            }
             Value::Ints(values) => {
                 let length = i32::try_from(values.len()).unwrap_or(i32::MAX);
                 let dimensions = if values.is_empty() { Vec::new() } else { vec![(length, 1)] };

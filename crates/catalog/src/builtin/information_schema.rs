@@ -211,6 +211,48 @@ const RELATIONS: &[Builtin] = &[
         schema: "information_schema",
         name: "applicable_roles",
         columns: "grantee name, role_name name, is_grantable text",
-        content: Content::Empty,
+        content: Content::View(
+            "SELECT m.rolname AS grantee, r.rolname AS role_name, \
+             CASE WHEN a.admin_option THEN 'YES' ELSE 'NO' END AS is_grantable \
+             FROM pg_catalog.pg_auth_members a \
+             JOIN pg_catalog.pg_roles m ON m.oid = a.member \
+             JOIN pg_catalog.pg_roles r ON r.oid = a.roleid",
+        ),
+    },
+    Builtin {
+        number: 616,
+        schema: "information_schema",
+        name: "table_privileges",
+        columns: "grantor name?, grantee name?, table_catalog name?, table_schema name?, \
+                  table_name name?, privilege_type text?, is_grantable text?, \
+                  with_hierarchy text?, database_name name?",
+        content: Content::View(
+            "SELECT p.grantor::name AS grantor, p.grantee::name AS grantee, \
+             p.database::name AS table_catalog, p.schema::name AS table_schema, \
+             p.name::name AS table_name, p.privilege_type, 'NO' AS is_grantable, \
+             CASE p.privilege_type WHEN 'SELECT' THEN 'YES' ELSE 'NO' END AS with_hierarchy, \
+             p.database::name AS database_name \
+             FROM mz_internal.mz_object_privileges p \
+             JOIN pg_catalog.pg_class c ON c.oid = p.oid \
+             WHERE c.relkind IN ('r', 'v', 'm')",
+        ),
+    },
+    Builtin {
+        number: 620,
+        schema: "information_schema",
+        name: "role_table_grants",
+        columns: "grantor name?, grantee name?, table_catalog name?, table_schema name?, \
+                  table_name name?, privilege_type text?, is_grantable text?, \
+                  with_hierarchy text?, database_name name?",
+        content: Content::View(
+            "SELECT p.grantor::name AS grantor, p.grantee::name AS grantee, \
+             p.database::name AS table_catalog, p.schema::name AS table_schema, \
+             p.name::name AS table_name, p.privilege_type, 'NO' AS is_grantable, \
+             CASE p.privilege_type WHEN 'SELECT' THEN 'YES' ELSE 'NO' END AS with_hierarchy, \
+             p.database::name AS database_name \
+             FROM mz_internal.mz_object_privileges p \
+             JOIN pg_catalog.pg_class c ON c.oid = p.oid \
+             WHERE c.relkind IN ('r', 'v', 'm')",
+        ),
     },
 ];

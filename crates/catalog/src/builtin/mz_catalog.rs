@@ -4,6 +4,7 @@ use tidemill_repr::{Datum, ObjectId, Row};
 
 use super::{Builtin, Content};
 use crate::item::{Connection, Definition, Item};
+use crate::role::Securable;
 use crate::snapshot::Catalog;
 
 /// The relations of the schema.
@@ -12,14 +13,14 @@ pub const RELATIONS: &[Builtin] = &[
         number: 100,
         schema: "mz_catalog",
         name: "mz_databases",
-        columns: "id text, oid oid, name text, owner_id text",
+        columns: "id text, oid oid, name text, owner_id text, privileges text[]",
         content: Content::Catalog(databases),
     },
     Builtin {
         number: 101,
         schema: "mz_catalog",
         name: "mz_schemas",
-        columns: "id text, oid oid, database_id text?, name text, owner_id text",
+        columns: "id text, oid oid, database_id text?, name text, owner_id text, privileges text[]",
         content: Content::Catalog(schemas),
     },
     Builtin {
@@ -27,7 +28,7 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_catalog",
         name: "mz_objects",
         columns: "id text, oid oid, schema_id text, name text, type text, owner_id text, \
-                  cluster_id text?",
+                  cluster_id text?, privileges text[]",
         content: Content::Items(objects),
     },
     Builtin {
@@ -43,7 +44,7 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_catalog",
         name: "mz_tables",
         columns: "id text, oid oid, schema_id text, name text, owner_id text, create_sql text?, \
-                  source_id text?",
+                  source_id text?, privileges text[]",
         content: Content::Items(tables),
     },
     Builtin {
@@ -51,7 +52,7 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_catalog",
         name: "mz_views",
         columns: "id text, oid oid, schema_id text, name text, definition text, owner_id text, \
-                  create_sql text?",
+                  create_sql text?, privileges text[]",
         content: Content::Items(views),
     },
     Builtin {
@@ -59,7 +60,7 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_catalog",
         name: "mz_materialized_views",
         columns: "id text, oid oid, schema_id text, name text, cluster_id text?, \
-                  definition text, owner_id text, create_sql text?",
+                  definition text, owner_id text, create_sql text?, privileges text[]",
         content: Content::Items(materialized_views),
     },
     Builtin {
@@ -67,7 +68,7 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_catalog",
         name: "mz_indexes",
         columns: "id text, oid oid, schema_id text, name text, on_id text, cluster_id text?, \
-                  key text, owner_id text, create_sql text?",
+                  key text, owner_id text, create_sql text?, privileges text[]",
         content: Content::Items(indexes),
     },
     Builtin {
@@ -75,7 +76,7 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_catalog",
         name: "mz_sources",
         columns: "id text, oid oid, schema_id text, name text, type text, connection_id text?, \
-                  cluster_id text?, owner_id text, create_sql text?",
+                  cluster_id text?, owner_id text, create_sql text?, privileges text[]",
         content: Content::Items(sources),
     },
     Builtin {
@@ -83,21 +84,21 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_catalog",
         name: "mz_connections",
         columns: "id text, oid oid, schema_id text, name text, type text, owner_id text, \
-                  create_sql text?",
+                  create_sql text?, privileges text[]",
         content: Content::Items(connections),
     },
     Builtin {
         number: 110,
         schema: "mz_catalog",
         name: "mz_secrets",
-        columns: "id text, oid oid, schema_id text, name text, owner_id text",
+        columns: "id text, oid oid, schema_id text, name text, owner_id text, privileges text[]",
         content: Content::Items(secrets),
     },
     Builtin {
         number: 111,
         schema: "mz_catalog",
         name: "mz_clusters",
-        columns: "id text, name text, owner_id text",
+        columns: "id text, name text, owner_id text, privileges text[]",
         content: Content::Catalog(clusters),
     },
     Builtin {
@@ -119,9 +120,9 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_catalog",
         name: "mz_relations",
         columns: "id text, oid oid, schema_id text, name text, type text, owner_id text, \
-                  cluster_id text?",
+                  cluster_id text?, privileges text[]",
         content: Content::View(
-            "SELECT id, oid, schema_id, name, type, owner_id, cluster_id FROM mz_catalog.mz_objects \
+            "SELECT id, oid, schema_id, name, type, owner_id, cluster_id, privileges FROM mz_catalog.mz_objects \
              WHERE type IN ('table', 'view', 'materialized-view', 'source')",
         ),
     },
@@ -147,12 +148,15 @@ fn databases(catalog: &Catalog) -> Vec<Row> {
         .databases()
         .map(|(name, database)| {
             let id = scoped_id(false, database.id);
-            Row::pack([
+            let acl = super::roles::privileges(catalog, &Securable::Database(name.clone()));
+            let owner = catalog.role_id(&database.owner);
+            let datums = [
                 Datum::Text(&id),
                 Datum::Int(i64::from(database.oid.0)),
                 Datum::Text(name),
-                Datum::Text(&database.owner),
-            ])
+                Datum::Text(&owner),
+            ];
+            Row::pack(datums.into_iter().chain(acl.iter()))
         })
         .collect()
 }
@@ -162,17 +166,21 @@ fn schemas(catalog: &Catalog) -> Vec<Row> {
         .schemas()
         .map(|((database, name), schema)| {
             let id = scoped_id(database.is_none(), schema.id);
+            let on = Securable::Schema(database.clone(), name.clone());
+            let acl = super::roles::privileges(catalog, &on);
+            let owner = catalog.role_id(&schema.owner);
             let database = database
                 .as_ref()
                 .and_then(|name| catalog.database(name))
                 .map(|database| scoped_id(false, database.id));
-            Row::pack([
+            let datums = [
                 Datum::Text(&id),
                 Datum::Int(i64::from(schema.oid.0)),
                 optional(database.as_deref()),
                 Datum::Text(name),
-                Datum::Text(&schema.owner),
-            ])
+                Datum::Text(&owner),
+            ];
+            Row::pack(datums.into_iter().chain(acl.iter()))
         })
         .collect()
 }
@@ -193,7 +201,8 @@ fn item_row(
             Datum::Text(&schema),
             Datum::Text(&item.name.item),
         ];
-        rows.push(Row::pack(first.into_iter().chain(datums.iter().copied())));
+        let acl = super::roles::privileges(catalog, &Securable::Item(item.id));
+        rows.push(Row::pack(first.into_iter().chain(datums.iter().copied()).chain(acl.iter())));
     });
 }
 
@@ -201,7 +210,7 @@ fn objects(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     item_row(catalog, item, rows, |push| {
         push(&[
             Datum::Text(item.kind().catalog_name()),
-            Datum::Text(&item.owner),
+            Datum::Text(&catalog.role_id(&item.owner)),
             optional(item.cluster()),
         ]);
     });
@@ -230,7 +239,7 @@ fn tables(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         if let Some(table) = item.table() {
             let source = table.source.as_ref().map(|source| source.source.to_string());
             push(&[
-                Datum::Text(&item.owner),
+                Datum::Text(&catalog.role_id(&item.owner)),
                 Datum::Text(&item.create_sql),
                 optional(source.as_deref()),
             ]);
@@ -243,7 +252,7 @@ fn views(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         if let Definition::View(view) = &item.definition {
             push(&[
                 Datum::Text(&view.query_sql),
-                Datum::Text(&item.owner),
+                Datum::Text(&catalog.role_id(&item.owner)),
                 Datum::Text(&item.create_sql),
             ]);
         }
@@ -256,7 +265,7 @@ fn materialized_views(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
             push(&[
                 Datum::Text(&materialized.cluster),
                 Datum::Text(&materialized.view.query_sql),
-                Datum::Text(&item.owner),
+                Datum::Text(&catalog.role_id(&item.owner)),
                 Datum::Text(&item.create_sql),
             ]);
         }
@@ -270,7 +279,7 @@ fn indexes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
                 Datum::Text(&index.on.to_string()),
                 Datum::Text(&index.cluster),
                 Datum::Text(&index.key_sql.join(", ")),
-                Datum::Text(&item.owner),
+                Datum::Text(&catalog.role_id(&item.owner)),
                 Datum::Text(&item.create_sql),
             ]);
         }
@@ -284,7 +293,7 @@ fn sources(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
                 Datum::Text("postgres"),
                 Datum::Text(&source.connection.to_string()),
                 Datum::Text(&source.cluster),
-                Datum::Text(&item.owner),
+                Datum::Text(&catalog.role_id(&item.owner)),
                 Datum::Text(&item.create_sql),
             ]);
         }
@@ -294,8 +303,9 @@ fn sources(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
 fn connections(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     item_row(catalog, item, rows, |push| {
         if let Definition::Connection(connection) = &item.definition {
+            let owner = catalog.role_id(&item.owner);
             let kind = connection.type_name();
-            push(&[Datum::Text(kind), Datum::Text(&item.owner), Datum::Text(&item.create_sql)]);
+            push(&[Datum::Text(kind), Datum::Text(&owner), Datum::Text(&item.create_sql)]);
         }
     });
 }
@@ -321,7 +331,7 @@ fn aws_privatelink_connections(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
 fn secrets(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     item_row(catalog, item, rows, |push| {
         if matches!(item.definition, Definition::Secret(_)) {
-            push(&[Datum::Text(&item.owner)]);
+            push(&[Datum::Text(&catalog.role_id(&item.owner))]);
         }
     });
 }
@@ -329,10 +339,9 @@ fn secrets(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
 /// The one cluster there is.
 pub const DEFAULT_CLUSTER: &str = "quickstart";
 
-fn clusters(_: &Catalog) -> Vec<Row> {
-    vec![Row::pack([
-        Datum::Text(DEFAULT_CLUSTER),
-        Datum::Text(DEFAULT_CLUSTER),
-        Datum::Text("mz_system"),
-    ])]
+fn clusters(catalog: &Catalog) -> Vec<Row> {
+    let acl = super::roles::privileges(catalog, &Securable::Cluster(DEFAULT_CLUSTER.to_owned()));
+    let owner = catalog.role_id(super::roles::SYSTEM);
+    let datums = [Datum::Text(DEFAULT_CLUSTER), Datum::Text(DEFAULT_CLUSTER), Datum::Text(&owner)];
+    vec![Row::pack(datums.into_iter().chain(acl.iter()))]
 }

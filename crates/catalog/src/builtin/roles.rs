@@ -1,34 +1,302 @@
-//! Roles, as far as there are any: those that own objects.
+//! Roles and privileges: relations that show them.
 
-use std::collections::BTreeSet;
+use tidemill_repr::{Datum, Row, RowBuilder};
 
+use super::{Builtin, Content};
+use crate::item::Item;
+use crate::name::quote_identifier;
+use crate::role::{AclItem, PUBLIC, Securable};
+pub use crate::role::{DEFAULT, SYSTEM, oid};
 use crate::snapshot::Catalog;
 
-/// The role that owns what is built in.
-pub const SYSTEM: &str = "mz_system";
+/// The relations.
+pub const RELATIONS: &[Builtin] = &[
+    Builtin {
+        number: 120,
+        schema: "mz_catalog",
+        name: "mz_roles",
+        columns: "id text, oid oid, name text, inherit bool, rolcanlogin bool, rolsuper bool",
+        content: Content::Catalog(roles),
+    },
+    Builtin {
+        number: 121,
+        schema: "mz_catalog",
+        name: "mz_role_members",
+        columns: "role_id text, member text, grantor text",
+        content: Content::Catalog(members),
+    },
+    Builtin {
+        number: 122,
+        schema: "mz_catalog",
+        name: "mz_role_parameters",
+        columns: "role_id text, parameter_name text, parameter_value text",
+        content: Content::Catalog(parameters),
+    },
+    Builtin {
+        number: 123,
+        schema: "mz_catalog",
+        name: "mz_system_privileges",
+        columns: "privileges text",
+        content: Content::Catalog(system_privileges),
+    },
+    Builtin {
+        number: 124,
+        schema: "mz_catalog",
+        name: "mz_default_privileges",
+        columns: "role_id text, database_id text?, schema_id text?, object_type text, \
+                  grantee text, privileges text",
+        content: Content::Catalog(default_privileges),
+    },
+    Builtin {
+        number: 125,
+        schema: "mz_internal",
+        name: "mz_object_privileges",
+        columns: "oid oid, grantor text, grantee text, database text?, schema text?, name text, \
+                  object_type text, privilege_type text",
+        content: Content::Items(object_privileges),
+    },
+    Builtin {
+        number: 126,
+        schema: "mz_internal",
+        name: "mz_other_privileges",
+        columns: "oid oid, grantor text, grantee text, database text?, schema text?, name text?, \
+                  object_type text, privilege_type text",
+        content: Content::Catalog(other_privileges),
+    },
+    Builtin {
+        number: 127,
+        schema: "mz_internal",
+        name: "mz_show_all_privileges",
+        columns: "oid oid, grantor text, grantee text, database text?, schema text?, name text?, \
+                  object_type text, privilege_type text",
+        content: Content::View(
+            "SELECT * FROM mz_internal.mz_object_privileges \
+             UNION ALL SELECT * FROM mz_internal.mz_other_privileges",
+        ),
+    },
+    Builtin {
+        number: 128,
+        schema: "mz_internal",
+        name: "mz_network_policies",
+        columns: "id text, name text, owner_id text",
+        content: Content::Catalog(policies),
+    },
+    Builtin {
+        number: 129,
+        schema: "mz_internal",
+        name: "mz_network_policy_rules",
+        columns: "name text, policy_id text, action text, address text, direction text",
+        content: Content::Catalog(policy_rules),
+    },
+    Builtin {
+        number: 130,
+        schema: "mz_internal",
+        name: "mz_show_default_privileges",
+        columns: "object_owner text, database text?, schema text?, object_type text, \
+                  grantee text, privilege_type text",
+        content: Content::Catalog(shown_default_privileges),
+    },
+];
 
-/// The role that users are by default.
-pub const DEFAULT: &str = "materialize";
+fn shown_default_privileges(catalog: &Catalog) -> Vec<Row> {
+    let rows = catalog.default_privileges().iter().flat_map(|default| {
+        default.set().iter().map(|privilege| {
+            Row::pack([
+                Datum::Text(&default.role),
+                default.database.as_deref().map_or(Datum::Null, Datum::Text),
+                default.schema.as_deref().map_or(Datum::Null, Datum::Text),
+                Datum::Text(default.kind.word()),
+                Datum::Text(&default.grantee),
+                Datum::Text(privilege.word()),
+            ])
+        })
+    });
+    rows.collect()
+}
 
-/// The oid of a role: fixed for those that are always there, made from the name for others.
-pub fn oid(name: &str) -> i64 {
-    match name {
-        SYSTEM => 10,
-        DEFAULT => 15_001,
-        // FNV, so that it is the same on every start, in the upper half of all oids.
-        other => {
-            let hash = other.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-            });
-            i64::from(hash | 0x8000_0000)
+fn roles(catalog: &Catalog) -> Vec<Row> {
+    let rows = catalog.roles().map(|role| {
+        Row::pack([
+            Datum::Text(&role.id_text()),
+            Datum::Int(oid(&role.name)),
+            Datum::Text(&role.name),
+            Datum::Bool(role.inherit),
+            Datum::Bool(role.login),
+            Datum::Bool(role.superuser),
+        ])
+    });
+    rows.collect()
+}
+
+fn members(catalog: &Catalog) -> Vec<Row> {
+    let rows = catalog.memberships().map(|membership| {
+        Row::pack([
+            Datum::Text(&catalog.role_id(&membership.role)),
+            Datum::Text(&catalog.role_id(&membership.member)),
+            Datum::Text(&catalog.role_id(&membership.grantor)),
+        ])
+    });
+    rows.collect()
+}
+
+fn parameters(catalog: &Catalog) -> Vec<Row> {
+    let rows = catalog.roles().flat_map(|role| {
+        role.settings.iter().map(|(name, values)| {
+            Row::pack([
+                Datum::Text(&role.id_text()),
+                Datum::Text(name),
+                Datum::Text(&values.join(", ")),
+            ])
+        })
+    });
+    rows.collect()
+}
+
+/// An access list entry with the identities of roles, as `mz_aclitem` is shown.
+fn by_id(catalog: &Catalog, item: &AclItem) -> String {
+    let grantee =
+        if item.grantee == PUBLIC { String::new() } else { catalog.role_id(&item.grantee) };
+    format!("{grantee}={}/{}", item.privileges, catalog.role_id(&item.grantor))
+}
+
+/// An access list entry with the names of roles, as PostgreSQL shows it.
+fn by_name(item: &AclItem) -> String {
+    let grantee =
+        if item.grantee == PUBLIC { String::new() } else { quote_identifier(&item.grantee) };
+    format!("{grantee}={}/{}", item.privileges, quote_identifier(&item.grantor))
+}
+
+/// The access list of something, with the identities of roles, as a row of one array.
+pub(super) fn privileges(catalog: &Catalog, on: &Securable) -> Row {
+    let texts: Vec<String> = catalog.acl(on).iter().map(|item| by_id(catalog, item)).collect();
+    let mut row = RowBuilder::new();
+    let length = i32::try_from(texts.len()).unwrap_or(i32::MAX);
+    let dimensions = if texts.is_empty() { Vec::new() } else { vec![(length, 1)] };
+    row.push_array(&dimensions, texts.iter().map(|text| Datum::Text(text)));
+    row.finish()
+}
+
+/// The access list as PostgreSQL shows it: NULL where nothing was granted or revoked.
+pub(super) fn postgres_acl(catalog: &Catalog, on: &Securable) -> Option<Vec<String>> {
+    catalog.has_own_acl(on).then(|| catalog.acl(on).iter().map(by_name).collect())
+}
+
+fn system_privileges(catalog: &Catalog) -> Vec<Row> {
+    let acl = catalog.acl(&Securable::System);
+    acl.iter().map(|item| Row::pack([Datum::Text(&by_id(catalog, item))])).collect()
+}
+
+fn default_privileges(catalog: &Catalog) -> Vec<Row> {
+    let id = |name: &str| if name == PUBLIC { "p".to_owned() } else { catalog.role_id(name) };
+    let rows = catalog.default_privileges().iter().map(|default| {
+        let database = default.database.as_deref().and_then(|name| catalog.database(name));
+        let schema = match (&default.database, &default.schema) {
+            (Some(database), Some(schema)) => catalog.schema(database, schema),
+            _ => None,
+        };
+        let database = database.map(|database| format!("u{}", database.id));
+        let schema = schema.map(|schema| format!("u{}", schema.id));
+        Row::pack([
+            Datum::Text(&id(&default.role)),
+            database.as_deref().map_or(Datum::Null, Datum::Text),
+            schema.as_deref().map_or(Datum::Null, Datum::Text),
+            Datum::Text(default.kind.word()),
+            Datum::Text(&id(&default.grantee)),
+            Datum::Text(&default.set().to_string()),
+        ])
+    });
+    rows.collect()
+}
+
+/// What is shown of where something is.
+struct Place<'a> {
+    oid: u32,
+    database: Option<&'a str>,
+    schema: Option<&'a str>,
+    name: Option<&'a str>,
+}
+
+fn privilege_rows(catalog: &Catalog, on: &Securable, place: &Place<'_>, rows: &mut Vec<Row>) {
+    for item in catalog.acl(on) {
+        for privilege in item.privileges.iter() {
+            rows.push(Row::pack([
+                Datum::Int(i64::from(place.oid)),
+                Datum::Text(&item.grantor),
+                Datum::Text(&item.grantee),
+                place.database.map_or(Datum::Null, Datum::Text),
+                place.schema.map_or(Datum::Null, Datum::Text),
+                place.name.map_or(Datum::Null, Datum::Text),
+                Datum::Text(catalog.securable_kind(on).word()),
+                Datum::Text(privilege.word()),
+            ]));
         }
     }
 }
 
-/// The names of all roles.
-pub(super) fn names(catalog: &Catalog) -> BTreeSet<&str> {
-    let owners = catalog.items().map(|item| item.owner.as_str());
-    let schemas = catalog.schemas().map(|(_, schema)| schema.owner.as_str());
-    let databases = catalog.databases().map(|(_, database)| database.owner.as_str());
-    owners.chain(schemas).chain(databases).chain([SYSTEM, DEFAULT]).collect()
+fn object_privileges(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    let place = Place {
+        oid: item.oid.0,
+        database: item.name.database.as_deref(),
+        schema: Some(&item.name.schema),
+        name: Some(&item.name.item),
+    };
+    privilege_rows(catalog, &Securable::Item(item.id), &place, rows);
+}
+
+fn other_privileges(catalog: &Catalog) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (name, database) in catalog.databases() {
+        let place = Place { oid: database.oid.0, database: None, schema: None, name: Some(name) };
+        privilege_rows(catalog, &Securable::Database(name.clone()), &place, &mut rows);
+    }
+    for ((database, name), schema) in catalog.schemas() {
+        let place = Place {
+            oid: schema.oid.0,
+            database: database.as_deref(),
+            schema: None,
+            name: Some(name),
+        };
+        let on = Securable::Schema(database.clone(), name.clone());
+        privilege_rows(catalog, &on, &place, &mut rows);
+    }
+    let mut clusters = vec![super::mz_catalog::DEFAULT_CLUSTER];
+    clusters.extend(catalog.own_acls().filter_map(|(on, _)| match on {
+        Securable::Cluster(name) => Some(name.as_str()),
+        _ => None,
+    }));
+    clusters.sort_unstable();
+    clusters.dedup();
+    for name in clusters {
+        let place = Place { oid: 0, database: None, schema: None, name: Some(name) };
+        privilege_rows(catalog, &Securable::Cluster(name.to_owned()), &place, &mut rows);
+    }
+    let place = Place { oid: 0, database: None, schema: None, name: None };
+    privilege_rows(catalog, &Securable::System, &place, &mut rows);
+    rows
+}
+
+fn policies(catalog: &Catalog) -> Vec<Row> {
+    let rows = catalog.network_policies().map(|policy| {
+        Row::pack([
+            Datum::Text(&format!("u{}", policy.id)),
+            Datum::Text(&policy.name),
+            Datum::Text(&catalog.role_id(&policy.owner)),
+        ])
+    });
+    rows.collect()
+}
+
+fn policy_rules(catalog: &Catalog) -> Vec<Row> {
+    let rows = catalog.network_policies().flat_map(|policy| {
+        policy.rules.iter().map(|rule| {
+            Row::pack([
+                Datum::Text(&rule.name),
+                Datum::Text(&format!("u{}", policy.id)),
+                Datum::Text("allow"),
+                Datum::Text(&rule.address),
+                Datum::Text("ingress"),
+            ])
+        })
+    });
+    rows.collect()
 }

@@ -10,7 +10,8 @@ use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::text::{TextSettings, format_into, parse_into};
 use tidemill_repr::{ColumnType, ObjectId, Row, RowBatch, RowBuilder, ScalarType, SqlError, Tick};
 use tidemill_sql::plan::{
-    AlterTypePlan, CreateSecretPlan, DropPlan, NewItem, RenamePlan, RenameSchemasPlan, SecretValue,
+    AlterTypePlan, ChangeCatalogPlan, CreateSecretPlan, DropPlan, NewItem, RenamePlan,
+    RenameSchemasPlan, SecretValue,
 };
 
 use super::write::{PendingWrites, UnnamedParts};
@@ -18,6 +19,7 @@ use super::{Execution, temporary};
 use crate::read::{self, Way};
 use crate::response::{Notice, Response};
 use crate::session::{Session, Transaction};
+use crate::settings::Settings;
 use crate::slots;
 
 /// Commits changes of the catalog at once, or leaves them to the transaction block.
@@ -113,7 +115,7 @@ pub(crate) fn numbered_item(session: &Session, item: &NewItem, id: u64) -> Item 
         id: ObjectId::User(id),
         oid: Catalog::oid_for(id),
         name: item.name.clone(),
-        owner: session.user.clone(),
+        owner: session.current_user(),
         create_sql: item.create_sql.clone(),
         depends_on: item.depends_on.clone(),
         definition: item.definition.clone(),
@@ -148,7 +150,7 @@ pub(crate) async fn create_database(
     let catalog = session.catalog(&execution.snapshot);
     let number = session.shared.new_number(&catalog);
     let schema = session.shared.new_number(&catalog);
-    let owner = session.user.clone();
+    let owner = session.current_user();
     let changes = vec![
         CatalogChange::CreateDatabase {
             id: number,
@@ -181,7 +183,7 @@ pub(crate) async fn create_schema(
         oid: Catalog::oid_for(number),
         database: database.to_owned(),
         name: name.to_owned(),
-        owner: session.user.clone(),
+        owner: session.current_user(),
     };
     commit(session, execution, vec![change]).await?;
     Ok(Response::Tag("CREATE SCHEMA".to_owned()))
@@ -274,6 +276,34 @@ pub(crate) async fn rename(
     Ok(Response::Tag(plan.tag.to_owned()))
 }
 
+/// Executes what only changes the catalog.
+pub(crate) async fn change(
+    session: &mut Session,
+    execution: &Execution<'_>,
+    plan: &ChangeCatalogPlan,
+) -> Result<Response, SqlError> {
+    for change in &plan.changes {
+        match change {
+            CatalogChange::PutRole(role) => {
+                for (name, values) in &role.settings {
+                    Settings::default().set(name, values, false)?;
+                }
+            }
+            CatalogChange::SetSystemSetting { name, values: Some(values) } => {
+                Settings::check_system(name, values)?;
+            }
+            CatalogChange::SetSystemSetting { name, values: None } => {
+                Settings::check_system_name(name)?;
+            }
+            _ => {}
+        }
+    }
+    if !plan.changes.is_empty() {
+        commit(session, execution, plan.changes.clone()).await?;
+    }
+    Ok(Response::Tag(plan.tag.to_owned()))
+}
+
 /// Executes DROP. The slots of dropped sources are dropped upstream once the drop is durable.
 pub(crate) async fn drop(
     session: &mut Session,
@@ -308,6 +338,7 @@ pub(crate) async fn drop(
     );
     // With the source goes the knowledge of its slot: what is left upstream is kept.
     changes.extend(orphans.iter().flatten().cloned().map(CatalogChange::PutOrphanedSlot));
+    changes.extend(plan.changes.iter().cloned());
     if !changes.is_empty() {
         commit(session, execution, changes).await?;
     }

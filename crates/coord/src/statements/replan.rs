@@ -40,6 +40,7 @@ pub(crate) fn plan_again(catalog: Catalog, item: &Item) -> Result<Catalog, SqlEr
         database: item.name.database.as_deref().unwrap_or(DEFAULT_DATABASE),
         search_path: &search_path,
         user: &item.owner,
+        session_user: &item.owner,
         // That of texts that do not say in which they were written.
         time_zone: "UTC",
         now: 0,

@@ -30,7 +30,7 @@ pub(crate) fn set(session: &mut Session, plan: &SetVariablePlan) -> Result<Respo
                     }
                 })
                 .collect();
-            session.settings.set(&plan.name, &values, local)?
+            session.set(&plan.name, &values, local)?
         }
         None => session.settings.reset(&plan.name)?,
     };
@@ -71,7 +71,13 @@ pub(crate) fn reset(session: &mut Session, name: Option<&str>) -> Result<Respons
 
 /// Executes SHOW of a setting.
 pub(crate) fn show(session: &mut Session, name: &str) -> Result<Response, SqlError> {
-    let value = session.settings.get(name)?;
+    let snapshot = session.shared.snapshot();
+    let whole = snapshot.catalog.system_setting(name).filter(|_| Settings::is_system(name));
+    let whole = whole.map(|values| values.join(", "));
+    let value = match &whole {
+        Some(value) => value.as_str(),
+        None => session.settings.get(name)?,
+    };
     let column = Settings::canonical_name(name)?;
     let desc = RelationDesc::new([(column, ColumnType::new(ScalarType::Text).nullable(false))]);
     let row = Row::pack([Datum::Text(value)]);
@@ -103,6 +109,7 @@ pub(crate) fn discard(session: &mut Session, kind: DiscardKind) -> Result<Respon
                 ));
             }
             session.settings.reset_all();
+            session.settings.reset_identity();
             session.discard_sequences();
             session.cursors.clear();
             session.statements.clear();

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::request::{self, SqlRequest};
 use super::run::{self, Output, Stop};
 use super::{Web, json};
+use crate::authenticate::{Authentication, check_password};
 use crate::startup;
 
 /// The longest answer.
@@ -62,8 +63,11 @@ fn open(
         })?,
         None => BTreeMap::new(),
     };
-    let user = request::credentials(headers)?.map(|(user, _)| user).unwrap_or_default();
-    web.open(request::session_options(user, settings))
+    let (user, password) = match request::credentials(headers)? {
+        Some((user, password)) => (user, Some(password)),
+        None => (String::new(), None),
+    };
+    web.open(request::session_options(user, settings), password.as_deref())
 }
 
 impl Web {
@@ -71,9 +75,22 @@ impl Web {
     pub(super) fn open(
         &self,
         options: tidemill_coord::SessionOptions,
+        password: Option<&str>,
     ) -> Result<(Session, Counted), SqlError> {
         let options = startup::with_defaults(options, false);
-        startup::check(&self.coordinator, &options, false)?;
+        startup::check_name(&options, false)?;
+        let coordinator = &self.coordinator;
+        if self.authentication == Authentication::Password {
+            let password = password.unwrap_or_default();
+            check_password(coordinator, &options.user, password, &*self.secret)?;
+        }
+        // Where the client is may be known to a proxy only: a policy must let everybody in.
+        let anywhere = std::net::Ipv4Addr::UNSPECIFIED;
+        coordinator.login(&options.user, Some(anywhere.into()))?;
+        if !coordinator.has_database(&options.database) {
+            let message = format!("database \"{}\" does not exist", options.database);
+            return Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, message));
+        }
         let permit = self.permits.clone().try_acquire_owned().map_err(|_| {
             SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
         })?;

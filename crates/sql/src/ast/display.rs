@@ -70,6 +70,7 @@ impl Display for Statement {
             Statement::Drop(statement) => statement.fmt(f),
             Statement::Alter(statement) => statement.fmt(f),
             Statement::ValidateConnection(name) => write!(f, "VALIDATE CONNECTION {name}"),
+            Statement::Role(statement) => statement.fmt(f),
             Statement::Subscribe(statement) => statement.fmt(f),
             Statement::Copy(statement) => statement.fmt(f),
             Statement::Declare(statement) => statement.fmt(f),

@@ -73,7 +73,7 @@ impl StatementParser<'_> {
     }
 
     /// The name of a setting, also in its spelled-out forms.
-    fn setting_name(&mut self) -> Result<Ident, Failure> {
+    pub(super) fn setting_name(&mut self) -> Result<Ident, Failure> {
         if self.words(&["time", "zone"]) {
             return Ok(Ident::new("timezone"));
         }
@@ -104,18 +104,27 @@ impl StatementParser<'_> {
         let scope = if self.word("local") {
             SetScope::Local
         } else {
-            if self.peek_words(&["session", "authorization"]) {
-                return self.unsupported("SET SESSION AUTHORIZATION");
+            if self.words(&["session", "authorization"]) {
+                let name = Ident::new("session_authorization");
+                let values = self.set_values()?;
+                return Ok(Statement::Set(SetVariable { scope: SetScope::Session, name, values }));
             }
             let _ = self.word("session");
             SetScope::Session
         };
-        for (word, what) in [("role", "SET ROLE"), ("constraints", "SET CONSTRAINTS")] {
-            let assigns = matches!(self.parser.peek_nth_token_ref(1).token, Token::Eq)
-                || self.peek_word_at(1) == Some("to");
-            if self.peek_word(word) && !assigns {
-                return self.unsupported(what);
-            }
+        let assigns = matches!(self.parser.peek_nth_token_ref(1).token, Token::Eq)
+            || self.peek_word_at(1) == Some("to");
+        if self.peek_word("constraints") && !assigns {
+            return self.unsupported("SET CONSTRAINTS");
+        }
+        if !assigns && self.words(&["role"]) {
+            let values = self.set_values()?;
+            return Ok(Statement::Set(SetVariable { scope, name: Ident::new("role"), values }));
+        }
+        if scope == SetScope::Local && self.words(&["session", "authorization"]) {
+            let name = Ident::new("session_authorization");
+            let values = self.set_values()?;
+            return Ok(Statement::Set(SetVariable { scope, name, values }));
         }
         let spelled_out = [
             (&["time", "zone"][..], "timezone"),
@@ -140,7 +149,7 @@ impl StatementParser<'_> {
         Ok(Statement::Set(SetVariable { scope, name, values }))
     }
 
-    fn set_values(&mut self) -> Result<Option<Vec<SetValue>>, Failure> {
+    pub(super) fn set_values(&mut self) -> Result<Option<Vec<SetValue>>, Failure> {
         if self.word("default") {
             return Ok(None);
         }

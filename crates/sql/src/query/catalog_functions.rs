@@ -42,25 +42,18 @@ const SIZES: &[&str] = &[
     "pg_total_relation_size",
 ];
 
-/// Functions that say yes to everything: there are no privileges yet, and one schema for
-/// functions and types.
+/// Functions that say yes to everything: all may use functions and types, and there is one
+/// schema for them.
 const YES: &[&str] = &[
-    "has_any_column_privilege",
-    "has_column_privilege",
-    "has_database_privilege",
     "has_foreign_data_wrapper_privilege",
     "has_function_privilege",
     "has_language_privilege",
-    "has_schema_privilege",
-    "has_sequence_privilege",
     "has_server_privilege",
-    "has_table_privilege",
     "has_tablespace_privilege",
     "has_type_privilege",
     "pg_collation_is_visible",
     "pg_conversion_is_visible",
     "pg_function_is_visible",
-    "pg_has_role",
     "pg_opclass_is_visible",
     "pg_operator_is_visible",
     "pg_opfamily_is_visible",
@@ -152,6 +145,10 @@ impl ExprContext<'_> {
         name: &str,
         arguments: &[&Expr],
     ) -> Result<Option<TypedScalar>, SqlError> {
+        if let Some(known) = self.privilege_function(name, arguments)? {
+            self.require_session(name)?;
+            return Ok(Some(known));
+        }
         let constant = if SIZES.contains(&name) {
             literal::null(ScalarType::Int8)
         } else if NOTHING.contains(&name) {
@@ -267,7 +264,7 @@ impl ExprContext<'_> {
         Ok(TypedScalar { expr, typ: built_in.typ.nullable(true) })
     }
 
-    fn require_session(&self, name: &str) -> Result<(), SqlError> {
+    pub(super) fn require_session(&self, name: &str) -> Result<(), SqlError> {
         if self.ctx.maintained { Err(not_maintainable(name)) } else { Ok(()) }
     }
 
@@ -296,6 +293,28 @@ impl ExprContext<'_> {
         let at = position(&relation, value)?;
         let typ = relation.desc.columns[at].typ.clone().nullable(true);
         Ok(single(filtered, column(&relation, at).expr, typ))
+    }
+
+    /// True where a row of a built-in relation has this key, and in each of these columns one of
+    /// the texts; else NULL.
+    pub(super) fn exists_row(
+        &self,
+        name: [&str; 2],
+        key: (&str, TypedScalar),
+        one_of: &[(&str, Vec<&str>)],
+    ) -> Result<TypedScalar, SqlError> {
+        let (relation, mut rows) = self.row_of(name, &[key])?;
+        for (name, texts) in one_of {
+            let known = column(&relation, position(&relation, name)?);
+            let mut parts = vec![literal::boolean(false)];
+            for text in texts {
+                parts.push(binary(self.ctx, "=", known.clone(), literal::text(text))?.expr);
+            }
+            if let QueryExpr::Filter { predicates, .. } = &mut rows {
+                predicates.push(QueryScalar::Or(parts));
+            }
+        }
+        Ok(single(rows, literal::boolean(true), ColumnType::new(ScalarType::Bool)))
     }
 
     fn row_of(

@@ -76,8 +76,11 @@ impl ExprContext<'_> {
             ("localtime", _) => self.now_with(ScalarType::Time, arguments, span),
             ("current_time", _) => self.now_with(ScalarType::TimeTz, arguments, span),
             ("current_date", []) => self.now(ColumnType::new(ScalarType::Date)),
-            ("current_user" | "current_role" | "session_user" | "user", []) => {
+            ("current_user" | "current_role" | "user", []) => {
                 Ok(literal::literal(Datum::Text(&self.ctx.user), ScalarType::Name))
+            }
+            ("session_user", []) => {
+                Ok(literal::literal(Datum::Text(&self.ctx.session_user), ScalarType::Name))
             }
             ("current_database" | "current_catalog", []) => {
                 Ok(literal::literal(Datum::Text(&self.ctx.database), ScalarType::Name))

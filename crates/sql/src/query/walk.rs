@@ -3,11 +3,11 @@
 //! `depth` counts the rows between the place where the walk began and the expression at hand: a
 //! column whose level equals the depth is one of the starting row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidemill_plan::query::ColumnRef;
 use tidemill_plan::{Id, LocalId, QueryExpr, QueryScalar};
-use tidemill_repr::{ColumnType, Row, ScalarType};
+use tidemill_repr::{ColumnType, ObjectId, Row, ScalarType};
 
 use super::QueryContext;
 use super::subquery::bind_any;
@@ -92,6 +92,17 @@ pub(super) fn walk_query(query: &mut QueryExpr, depth: usize, visit: &mut Visit<
             }
         }
     }
+}
+
+/// The relations of the catalog that a query reads. The query stays as it is.
+pub fn relations_read(query: &mut QueryExpr) -> BTreeSet<ObjectId> {
+    let mut found = BTreeSet::new();
+    walk_relations(query, &mut |relation| {
+        if let QueryExpr::Get { id: Id::Global(id), .. } = relation {
+            found.insert(*id);
+        }
+    });
+    found
 }
 
 /// Visits the relation and all those within it, those of subqueries included.

@@ -287,7 +287,7 @@ fn refuse_content(
 
 /// The objects and all that depends on them, dependants first. Indexes and the tables made
 /// together with a source go with what they belong to; for others CASCADE is needed.
-fn with_dependants(
+pub(super) fn with_dependants(
     catalog: &Catalog,
     named: &[ObjectId],
     cascade: bool,

@@ -32,7 +32,7 @@ impl Planning<'_> {
     }
 
     /// Plans a query that is given as text.
-    fn sql(&self, text: &str) -> Result<Planned, SqlError> {
+    pub(super) fn sql(&self, text: &str) -> Result<Planned, SqlError> {
         let parsed = parse(text)?.pop();
         let Some(parsed) = parsed else { return Err(SqlError::internal("an empty query")) };
         let Statement::Query(query) = &parsed.statement else {

@@ -141,14 +141,6 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Empty,
     },
     Builtin {
-        number: 616,
-        schema: "information_schema",
-        name: "table_privileges",
-        columns: "grantor name?, grantee name?, table_catalog name?, table_schema name?, \
-         table_name name?, privilege_type text?, is_grantable text?, with_hierarchy text?",
-        content: Content::Empty,
-    },
-    Builtin {
         number: 617,
         schema: "information_schema",
         name: "column_privileges",
@@ -171,14 +163,6 @@ pub const RELATIONS: &[Builtin] = &[
         columns: "grantor name?, grantee name?, specific_catalog name?, specific_schema name?, \
          specific_name name?, routine_catalog name?, routine_schema name?, \
          routine_name name?, privilege_type text?, is_grantable text?",
-        content: Content::Empty,
-    },
-    Builtin {
-        number: 620,
-        schema: "information_schema",
-        name: "role_table_grants",
-        columns: "grantor name?, grantee name?, table_catalog name?, table_schema name?, \
-         table_name name?, privilege_type text?, is_grantable text?, with_hierarchy text?",
         content: Content::Empty,
     },
     Builtin {

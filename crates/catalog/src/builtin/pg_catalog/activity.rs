@@ -51,20 +51,6 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Empty,
     },
     Builtin {
-        number: 450,
-        schema: "pg_catalog",
-        name: "pg_auth_members",
-        columns: "roleid oid, member oid, grantor oid, admin_option bool",
-        content: Content::Empty,
-    },
-    Builtin {
-        number: 451,
-        schema: "pg_catalog",
-        name: "pg_default_acl",
-        columns: "oid oid, defaclrole oid, defaclnamespace oid, defaclobjtype char, defaclacl text[]",
-        content: Content::Empty,
-    },
-    Builtin {
         number: 452,
         schema: "pg_catalog",
         name: "pg_db_role_setting",

@@ -8,6 +8,7 @@ use super::super::fill::{Shape, Value, count, oid};
 use super::super::{Builtin, Content, DATABASE_COLUMN, roles};
 use crate::constraint::Generation;
 use crate::item::{Definition, Index, Item};
+use crate::role::Securable;
 use crate::snapshot::Catalog;
 
 const NAMESPACE: &str = "oid oid, nspname name, nspowner oid, nspacl text[]?, database_name name?";
@@ -94,6 +95,13 @@ fn namespaces(catalog: &Catalog) -> Vec<Row> {
             ("oid", oid(schema.oid)),
             ("nspname", Value::Text(name)),
             ("nspowner", Value::Int(roles::oid(&schema.owner))),
+            (
+                "nspacl",
+                Value::Texts(roles::postgres_acl(
+                    catalog,
+                    &Securable::Schema(database.clone(), name.clone()),
+                )),
+            ),
             (DATABASE_COLUMN, Value::Optional(database.as_deref())),
         ])
     });
@@ -133,6 +141,7 @@ fn classes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         ("relnamespace", oid(catalog.schema_oid(&item.name))),
         ("reltype", oid(row_type(item))),
         ("relowner", Value::Int(roles::oid(&item.owner))),
+        ("relacl", Value::Texts(roles::postgres_acl(catalog, &Securable::Item(item.id)))),
         ("relam", Value::Int(method)),
         ("reltuples", Value::Float4(-1.0)),
         // Clients ask for the indexes of a relation if this says so.
@@ -300,6 +309,10 @@ fn databases(catalog: &Catalog) -> Vec<Row> {
             ("oid", oid(database.oid)),
             ("datname", Value::Text(name)),
             ("datdba", Value::Int(roles::oid(&database.owner))),
+            (
+                "datacl",
+                Value::Texts(roles::postgres_acl(catalog, &Securable::Database(name.clone()))),
+            ),
             // UTF8
             ("encoding", Value::Int(6)),
             ("datlocprovider", Value::Text("c")),
