@@ -80,7 +80,7 @@ fn changes(
                 (None, ObjectId::User(number)) => Catalog::oid_for(number),
                 (None, _) => return Err(SqlError::internal("a new object without number")),
             },
-            owner: model.map_or_else(|| session.user.clone(), |model| model.owner.clone()),
+            owner: model.map_or_else(|| session.current_user(), |model| model.owner.clone()),
             name: new.name,
             create_sql: new.create_sql,
             depends_on: new.depends_on,

@@ -79,7 +79,7 @@ async fn converse(
             .with_hint("Send {\"user\": \"..\", \"password\": \"..\", \"options\": {..}} first.")
     })?;
     let options = request::session_options(hello.user, hello.options);
-    let (mut session, _counted) = web.open(options)?;
+    let (mut session, _counted) = web.open(options, hello.password.as_deref())?;
     for (name, value) in session.reported_settings() {
         socket.parameter(name, &value).await?;
     }

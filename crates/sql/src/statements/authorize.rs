@@ -97,6 +97,7 @@ impl Check<'_> {
                 crate::plan::Explained::Select(select) => self.reads(&mut select.query, None),
                 crate::plan::Explained::Relation(query, _) => self.reads(query, None),
                 crate::plan::Explained::Object(id) => self.usage_of_place(*id),
+                crate::plan::Explained::NewIndex(_) => Ok(()),
             },
             Plan::Insert(insert) => self.insert(insert),
             Plan::CopyFrom(copy) => self.insert(&mut copy.insert),
@@ -134,6 +135,7 @@ impl Check<'_> {
                 self.needs(&Securable::Database(database.clone()), Privilege::Create)
             }
             Plan::CreateSecret(secret) => self.creates_in(&secret.name),
+            Plan::CreateType { item, .. } => self.creates(item),
             Plan::CreateSource(source) => {
                 self.creates_in(&source.name)?;
                 self.creates_on(&source.cluster)?;
@@ -155,6 +157,10 @@ impl Check<'_> {
             | Plan::CreateView(item)
             | Plan::CreateMaterializedView(item)
             | Plan::CreateIndex(item) => self.creates(item),
+            Plan::AlterType(alter) => match alter.items.first() {
+                Some(item) => self.owns(&Securable::Item(item.id)),
+                None => Ok(()),
+            },
             Plan::AlterSequence(alter) => self.owns(&Securable::Item(alter.id)),
             Plan::ValidateConnection(id) => self.uses(*id),
             _ => Ok(()),
