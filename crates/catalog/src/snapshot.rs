@@ -166,6 +166,7 @@ impl Catalog {
                 ));
             }
         }
+        self.security.rename_schemas(database, names);
         for item in items {
             if let Some(old) = self.items.get(&item.id) {
                 self.names.remove(&old.name);

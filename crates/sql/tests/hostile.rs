@@ -174,6 +174,7 @@ impl Fuzzer {
             database: "materialize",
             search_path: &self.search_path,
             user: "materialize",
+            session_user: "materialize",
             time_zone: "UTC",
             now: 0,
             cluster: "quickstart",

@@ -12,35 +12,35 @@ use crate::snapshot::Catalog;
 /// The relations.
 pub const RELATIONS: &[Builtin] = &[
     Builtin {
-        number: 120,
+        number: 180,
         schema: "mz_catalog",
         name: "mz_roles",
         columns: "id text, oid oid, name text, inherit bool, rolcanlogin bool, rolsuper bool",
         content: Content::Catalog(roles),
     },
     Builtin {
-        number: 121,
+        number: 181,
         schema: "mz_catalog",
         name: "mz_role_members",
         columns: "role_id text, member text, grantor text",
         content: Content::Catalog(members),
     },
     Builtin {
-        number: 122,
+        number: 182,
         schema: "mz_catalog",
         name: "mz_role_parameters",
         columns: "role_id text, parameter_name text, parameter_value text",
         content: Content::Catalog(parameters),
     },
     Builtin {
-        number: 123,
+        number: 183,
         schema: "mz_catalog",
         name: "mz_system_privileges",
         columns: "privileges text",
         content: Content::Catalog(system_privileges),
     },
     Builtin {
-        number: 124,
+        number: 184,
         schema: "mz_catalog",
         name: "mz_default_privileges",
         columns: "role_id text, database_id text?, schema_id text?, object_type text, \
@@ -48,7 +48,7 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Catalog(default_privileges),
     },
     Builtin {
-        number: 125,
+        number: 185,
         schema: "mz_internal",
         name: "mz_object_privileges",
         columns: "oid oid, grantor text, grantee text, database text?, schema text?, name text, \
@@ -56,7 +56,7 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Items(object_privileges),
     },
     Builtin {
-        number: 126,
+        number: 186,
         schema: "mz_internal",
         name: "mz_other_privileges",
         columns: "oid oid, grantor text, grantee text, database text?, schema text?, name text?, \
@@ -64,7 +64,7 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Catalog(other_privileges),
     },
     Builtin {
-        number: 127,
+        number: 187,
         schema: "mz_internal",
         name: "mz_show_all_privileges",
         columns: "oid oid, grantor text, grantee text, database text?, schema text?, name text?, \
@@ -75,21 +75,21 @@ pub const RELATIONS: &[Builtin] = &[
         ),
     },
     Builtin {
-        number: 128,
+        number: 188,
         schema: "mz_internal",
         name: "mz_network_policies",
         columns: "id text, name text, owner_id text",
         content: Content::Catalog(policies),
     },
     Builtin {
-        number: 129,
+        number: 189,
         schema: "mz_internal",
         name: "mz_network_policy_rules",
         columns: "name text, policy_id text, action text, address text, direction text",
         content: Content::Catalog(policy_rules),
     },
     Builtin {
-        number: 130,
+        number: 190,
         schema: "mz_internal",
         name: "mz_show_default_privileges",
         columns: "object_owner text, database text?, schema text?, object_type text, \

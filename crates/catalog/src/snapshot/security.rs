@@ -44,6 +44,27 @@ impl Security {
         security
     }
 
+    /// Lets what is said of schemas follow their new names.
+    pub(super) fn rename_schemas(&mut self, database: &str, names: &[(String, String)]) {
+        let key = |name: &String| Securable::Schema(Some(database.to_owned()), name.clone());
+        let moved: Vec<_> =
+            names.iter().map(|(from, to)| (key(to), self.acls.remove(&key(from)))).collect();
+        for (to, acl) in moved {
+            if let Some(acl) = acl {
+                self.acls.insert(to, acl);
+            }
+        }
+        let mut defaults = Vec::clone(&self.defaults);
+        for default in &mut defaults {
+            let inside = default.database.as_deref() == Some(database);
+            let new = names.iter().find(|(from, _)| default.schema.as_ref() == Some(from));
+            if let (true, Some((_, to))) = (inside, new) {
+                default.schema = Some(to.clone());
+            }
+        }
+        self.defaults = Arc::new(defaults);
+    }
+
     /// What is said of something is forgotten with it.
     pub(super) fn forget(&mut self, on: &Securable) {
         self.acls.remove(on);

@@ -53,6 +53,13 @@ impl Planning<'_> {
             Statement::Alter(alter) => (alter.kind, std::slice::from_ref(&alter.name)),
             _ => return Ok(()),
         };
+        if let Statement::Alter(Alter { action: AlterAction::Swap(other), .. }) = statement {
+            let database = Some(session.database.to_owned());
+            let other = Securable::Schema(database, other.value.clone());
+            if catalog.owner(&other).is_some() {
+                check.owns(&other)?;
+            }
+        }
         for name in named {
             let parts = names::parts(name)?;
             let on = match (kind, parts.as_slice()) {
@@ -139,7 +146,10 @@ impl Check<'_> {
             Plan::CreateSource(source) => {
                 self.creates_in(&source.name)?;
                 self.creates_on(&source.cluster)?;
-                self.uses(source.connection)
+                match &source.connection {
+                    crate::plan::SourceConnection::Existing(id) => self.uses(*id),
+                    crate::plan::SourceConnection::Made { .. } => Ok(()),
+                }
             }
             Plan::CreateTableFromSource(table) => {
                 self.creates_in(&table.name)?;
@@ -201,9 +211,7 @@ impl Check<'_> {
             Definition::View(_) => {
                 item.depends_on.iter().try_for_each(|id| self.usage_of_place(*id))
             }
-            Definition::Connection(_) => {
-                item.depends_on.iter().try_for_each(|id| self.uses(*id))
-            }
+            Definition::Connection(_) => item.depends_on.iter().try_for_each(|id| self.uses(*id)),
             _ => Ok(()),
         }
     }
