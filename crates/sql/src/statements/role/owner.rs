@@ -134,6 +134,7 @@ impl Planning<'_> {
         let mut named: Vec<ObjectId> = Vec::new();
         let mut changes = Vec::new();
         let mut dropped = Vec::new();
+        let mut names: Vec<String> = Vec::new();
         for role in roles {
             let role = self.single_role(role)?;
             self.require_member(&role)?;
@@ -163,30 +164,29 @@ impl Planning<'_> {
                 }
             }
             dropped.extend(owned);
-            for (on, acl) in catalog.own_acls() {
-                let mut left = acl.clone();
-                left.retain(|item| item.grantee != role);
-                if left != *acl && catalog.owner(on) != Some(&role) {
-                    changes.push(CatalogChange::SetPrivileges { on: on.clone(), acl: left });
-                }
+            names.push(role);
+        }
+        let named_role = |name: &String| names.contains(name);
+        for (on, acl) in catalog.own_acls().filter(|(on, _)| !dropped.contains(on)) {
+            let owner = catalog.owner(on);
+            let mut left = acl.clone();
+            left.retain(|item| !named_role(&item.grantee) || owner == Some(item.grantee.as_str()));
+            if left != *acl {
+                changes.push(CatalogChange::SetPrivileges { on: on.clone(), acl: left });
             }
-            let defaults = catalog.default_privileges();
-            let left: Vec<role::DefaultPrivilege> = defaults
-                .iter()
-                .filter(|default| default.role != role && default.grantee != role)
-                .cloned()
-                .collect();
-            if left.len() != defaults.len() {
-                changes.push(CatalogChange::SetDefaultPrivileges(left));
-            }
+        }
+        let defaults = catalog.default_privileges();
+        let left: Vec<role::DefaultPrivilege> = defaults
+            .iter()
+            .filter(|default| !named_role(&default.role) && !named_role(&default.grantee))
+            .cloned()
+            .collect();
+        if left.len() != defaults.len() {
+            changes.push(CatalogChange::SetDefaultPrivileges(left));
         }
         let mut notices = Vec::new();
         plan.items =
             crate::statements::drop::with_dependants(catalog, &named, cascade, &mut notices)?;
-        changes.retain(|change| match change {
-            CatalogChange::SetPrivileges { on, .. } => !dropped.contains(on),
-            _ => true,
-        });
         plan.changes = changes;
         let mut planned = command(Plan::Drop(plan));
         planned.notices = notices;
