@@ -301,8 +301,7 @@ impl Session {
 
     /// How values are shown.
     pub fn text_settings(&self) -> TextSettings {
-        let zone = self.settings.get("timezone").unwrap_or("UTC");
-        TextSettings { time_zone: zone.to_owned() }
+        self.settings.text_settings()
     }
 
     /// Whether a transaction block is open.
@@ -398,13 +397,14 @@ impl Session {
         parameter_types: &[Option<ScalarType>],
     ) -> Result<tidemill_sql::Planned, SqlError> {
         let search_path = self.settings.search_path();
+        let text_settings = self.text_settings().to_argument();
         let user = self.current_user();
         let view = tidemill_sql::SessionView {
             database: &self.database,
             search_path: &search_path,
             user: &user,
             session_user: self.session_user(),
-            time_zone: self.settings.get("timezone").unwrap_or("UTC"),
+            time_zone: &text_settings,
             cluster: self.settings.get("cluster").unwrap_or("quickstart"),
             now: wall_timestamp(),
             backend_pid: self.id,

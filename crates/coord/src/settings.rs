@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tidemill_repr::text::{DateOrder, DateStyle, IntervalStyle, TextSettings};
 use tidemill_repr::{SqlError, SqlState};
 
 /// How a setting's values are checked and shown.
@@ -18,6 +19,8 @@ enum Kind {
     Milliseconds,
     /// A time zone.
     TimeZone,
+    /// A style and an order of dates.
+    DateStyle,
     /// A list of names.
     Names,
     /// Only this value, whatever is set: clients expect to be able to set it.
@@ -66,7 +69,7 @@ pub const MZ_VERSION: &str = concat!("v0.147.0 (Tidemill ", env!("CARGO_PKG_VERS
 
 const SETTINGS: &[Setting] = &[
     reported("application_name", "", Kind::Text, "The name of the client."),
-    setting("bytea_output", "hex", Kind::Fixed(&["hex"]), "How bytea is shown."),
+    setting("bytea_output", "hex", Kind::Word(&["hex", "escape"]), "How bytea is shown."),
     reported(
         "client_encoding",
         "UTF8",
@@ -98,8 +101,8 @@ const SETTINGS: &[Setting] = &[
     reported(
         "datestyle",
         "ISO, MDY",
-        Kind::Fixed(&["ISO", "ISO, MDY", "iso, mdy", "iso", "MDY"]),
-        "How dates are shown.",
+        Kind::DateStyle,
+        "How dates are shown, and in which order their parts are read.",
     ),
     setting(
         "extra_float_digits",
@@ -120,7 +123,12 @@ const SETTINGS: &[Setting] = &[
         "How long a session may be idle outside a transaction; 0 is for ever.",
     ),
     reported("integer_datetimes", "on", Kind::ReadOnly, "Always on."),
-    reported("intervalstyle", "postgres", Kind::Fixed(&["postgres"]), "How intervals are shown."),
+    reported(
+        "intervalstyle",
+        "postgres",
+        Kind::Word(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
+        "How intervals are shown.",
+    ),
     setting("is_superuser", "off", Kind::ReadOnly, "Whether the user is a superuser."),
     setting("lock_timeout", "0", Kind::Milliseconds, "Accepted; there are no locks to wait for."),
     setting("max_identifier_length", "255", Kind::ReadOnly, "Bytes of the longest name."),
@@ -262,7 +270,7 @@ impl Settings {
         local: bool,
     ) -> Result<Option<(&'static str, String)>, SqlError> {
         let setting = find(name)?;
-        let value = check(setting, values)?;
+        let value = check(setting, values, self.value(setting))?;
         let map = if local { &mut self.local } else { &mut self.session };
         map.insert(setting.name, value.clone());
         if !local {
@@ -276,7 +284,7 @@ impl Settings {
     pub fn put_default(&mut self, name: &str, values: &[String]) {
         let Ok(setting) = find(name) else { return };
         if !matches!(setting.kind, Kind::Identity | Kind::ReadOnly)
-            && let Ok(value) = check_as(setting, whole_kind(setting), values)
+            && let Ok(value) = check_as(setting, whole_kind(setting), values, setting.default)
         {
             self.defaults.insert(setting.name, value);
         }
@@ -311,7 +319,7 @@ impl Settings {
     pub fn check_system(name: &str, values: &[String]) -> Result<(), SqlError> {
         Settings::check_system_name(name)?;
         let setting = find(name)?;
-        check_as(setting, whole_kind(setting), values).map(|_| ())
+        check_as(setting, whole_kind(setting), values, setting.default).map(|_| ())
     }
 
     /// Whether ALTER SYSTEM may set anything of this name.
@@ -383,6 +391,35 @@ impl Settings {
             .collect()
     }
 
+    /// How values are read and shown.
+    pub fn text_settings(&self) -> TextSettings {
+        let value = |name| self.get(name).unwrap_or_default();
+        let (style, order) = value("datestyle").split_once(", ").unwrap_or_default();
+        TextSettings {
+            time_zone: value("timezone").to_owned(),
+            date_style: match style {
+                "SQL" => DateStyle::Sql,
+                "Postgres" => DateStyle::Postgres,
+                "German" => DateStyle::German,
+                _ => DateStyle::Iso,
+            },
+            date_order: match order {
+                "DMY" => DateOrder::Dmy,
+                "YMD" => DateOrder::Ymd,
+                _ => DateOrder::Mdy,
+            },
+            interval_style: match value("intervalstyle") {
+                "postgres_verbose" => IntervalStyle::PostgresVerbose,
+                "sql_standard" => IntervalStyle::SqlStandard,
+                "iso_8601" => IntervalStyle::Iso8601,
+                _ => IntervalStyle::Postgres,
+            },
+            bytea_escape: value("bytea_output") == "escape",
+            extra_float_digits: value("extra_float_digits").parse().unwrap_or(1),
+            now: None,
+        }
+    }
+
     /// A time span in milliseconds; None where it is 0.
     pub fn milliseconds(&self, name: &str) -> Option<u64> {
         let text = self.get(name).ok()?;
@@ -405,11 +442,16 @@ fn whole_kind(setting: &Setting) -> &Kind {
     }
 }
 
-fn check(setting: &Setting, values: &[String]) -> Result<String, SqlError> {
-    check_as(setting, &setting.kind, values)
+fn check(setting: &Setting, values: &[String], current: &str) -> Result<String, SqlError> {
+    check_as(setting, &setting.kind, values, current)
 }
 
-fn check_as(setting: &Setting, kind: &Kind, values: &[String]) -> Result<String, SqlError> {
+fn check_as(
+    setting: &Setting,
+    kind: &Kind,
+    values: &[String],
+    current: &str,
+) -> Result<String, SqlError> {
     let joined = values.join(", ");
     let invalid = || {
         SqlError::new(
@@ -429,6 +471,7 @@ fn check_as(setting: &Setting, kind: &Kind, values: &[String]) -> Result<String,
                 quoted.collect::<Vec<_>>().join(", ")
             })
         }
+        Kind::DateStyle => date_style(&joined, current).ok_or_else(invalid),
         _ if values.len() != 1 && !matches!(kind, Kind::Fixed(_)) => Err(SqlError::new(
             SqlState::INVALID_PARAMETER_VALUE,
             format!("SET {} takes only one argument", setting.name),
@@ -475,6 +518,38 @@ fn check_as(setting: &Setting, kind: &Kind, values: &[String]) -> Result<String,
             Err(read_only(setting).with_hint(format!("Use ALTER SYSTEM SET {}.", setting.name)))
         }
     }
+}
+
+/// A style and an order as they are shown; what is not given stays as it is. None if a word is
+/// not known, or two contradict each other.
+fn date_style(text: &str, current: &str) -> Option<String> {
+    let (mut style, mut order) = (None, None);
+    for word in text.split(',').map(str::trim) {
+        let word = word.to_ascii_lowercase();
+        let place = match word.as_str() {
+            "iso" => (Some("ISO"), None),
+            "sql" => (Some("SQL"), None),
+            "german" => (Some("German"), None),
+            "ymd" => (None, Some("YMD")),
+            "dmy" => (None, Some("DMY")),
+            "mdy" | "us" => (None, Some("MDY")),
+            "default" => (Some("ISO"), Some("MDY")),
+            _ if word.starts_with("postgres") => (Some("Postgres"), None),
+            _ if word.starts_with("euro") => (None, Some("DMY")),
+            _ if word.starts_with("noneuro") => (None, Some("MDY")),
+            _ => return None,
+        };
+        for (known, given) in [(&mut style, place.0), (&mut order, place.1)] {
+            if known.is_some() && given.is_some() && *known != given {
+                return None;
+            }
+            *known = known.or(given);
+        }
+    }
+    // Germans write the day first.
+    let order = order.or((style == Some("German")).then_some("DMY"));
+    let (old_style, old_order) = current.split_once(", ").unwrap_or(("ISO", "MDY"));
+    Some(format!("{}, {}", style.unwrap_or(old_style), order.unwrap_or(old_order)))
 }
 
 /// The name of a time zone as it is kept: its own, where it is known.

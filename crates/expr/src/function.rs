@@ -71,7 +71,7 @@ pub struct Function {
     /// Whether a call may end in an error. False is sure.
     pub could_error: bool,
     /// Whether the session's time zone is given as one more text argument, last, which the
-    /// patterns leave out.
+    /// patterns leave out; of casts from and to text it is all settings of texts.
     pub needs_time_zone: bool,
     /// Whether the types of the arguments are given as one more text argument, before the time
     /// zone, which the patterns leave out too.
@@ -90,6 +90,13 @@ impl FunctionRef {
     /// The function with this id.
     pub fn by_id(id: &str) -> Option<FunctionRef> {
         crate::functions::by_id(id).map(FunctionRef)
+    }
+}
+
+impl FunctionRef {
+    /// Whether it reads or shows values of a type.
+    pub fn is_text_form(self) -> bool {
+        self.0.id.starts_with("text_to_") || self.0.id.ends_with("_to_text")
     }
 }
 

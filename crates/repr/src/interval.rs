@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub mod format;
 pub mod parse;
 
-pub use format::format_interval;
+pub use format::{format_interval, styled_interval};
 pub use parse::parse_interval;
 
 /// A span of time. Months and days have no fixed length, so the three parts stay apart.

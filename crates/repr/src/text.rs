@@ -4,21 +4,20 @@
 //! bytea and uuid in [`string`], arrays and records in [`composite`], each other family in a
 //! file of its own.
 
-use std::cell::RefCell;
 use std::fmt::Write;
 
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::id::Oid;
-use crate::interval::{format_interval, parse_interval};
+use crate::interval::{parse_interval, styled_interval};
 use crate::jsonb::{JsonbRef, parse_jsonb};
 use crate::jsonpath::parse_jsonpath;
 use crate::numeric::Numeric;
 use crate::row::RowBuilder;
 use crate::time::{
-    DAY, TimeTz, TimeZone, UNIX_EPOCH_DAYS, format_date, format_time, format_timestamp,
-    format_timestamptz, format_timetz, is_timestamp, parse_date, parse_time, parse_timestamp,
-    parse_timestamptz, parse_timetz, round_micros,
+    DAY, Reading, TimeTz, TimeZone, UNIX_EPOCH_DAYS, format_time, format_timetz, is_timestamp,
+    parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_timetz, round_micros,
+    styled_date, styled_timestamp,
 };
 use crate::types::{ColumnType, ScalarType};
 
@@ -30,41 +29,11 @@ pub mod network;
 pub mod number;
 mod range;
 mod record;
+pub mod settings;
 pub mod string;
 
+pub use settings::{DateOrder, DateStyle, IntervalStyle, TextSettings};
 pub(crate) use string::push_character;
-
-/// The settings of a session that change how values are read and shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TextSettings {
-    /// `timezone`, as an IANA name or a POSIX offset.
-    pub time_zone: String,
-}
-
-impl Default for TextSettings {
-    fn default() -> Self {
-        TextSettings { time_zone: "UTC".to_owned() }
-    }
-}
-
-thread_local! {
-    /// The zone that was asked for last: one session asks for the same again and again.
-    static LAST_ZONE: RefCell<(String, TimeZone)> =
-        RefCell::new(("UTC".to_owned(), TimeZone::utc()));
-}
-
-impl TextSettings {
-    /// Runs `with` with the session's time zone; UTC if its name is not known.
-    pub fn with_zone<T>(&self, with: impl FnOnce(&TimeZone) -> T) -> T {
-        LAST_ZONE.with_borrow_mut(|(name, zone)| {
-            if *name != self.time_zone {
-                *zone = TimeZone::parse(&self.time_zone).unwrap_or_else(|_| TimeZone::utc());
-                name.clone_from(&self.time_zone);
-            }
-            with(zone)
-        })
-    }
-}
 
 /// Reads one value of a type from its text and appends it to `row`, after applying the type's
 /// modifier as an assignment does. On an error nothing is appended.
@@ -106,11 +75,21 @@ pub(crate) fn parse_scalar_into(
             row.push(Datum::Bytes(&string::parse_bytea(text)?));
             return Ok(());
         }
-        ScalarType::Date => Datum::Date(parse_date(text)?),
-        ScalarType::Time => Datum::Time(round_micros(parse_time(text)?, typmod)),
-        ScalarType::Timestamp => Datum::Timestamp(round_micros(parse_timestamp(text)?, typmod)),
+        ScalarType::Date => {
+            Datum::Date(settings.with_zone(|zone| parse_date(text, &reading(settings, zone)))?)
+        }
+        ScalarType::Time => {
+            let micros = settings.with_zone(|zone| parse_time(text, &reading(settings, zone)))?;
+            Datum::Time(round_micros(micros, typmod))
+        }
+        ScalarType::Timestamp => {
+            let micros =
+                settings.with_zone(|zone| parse_timestamp(text, &reading(settings, zone)))?;
+            Datum::Timestamp(round_micros(micros, typmod))
+        }
         ScalarType::TimestampTz => {
-            let micros = settings.with_zone(|zone| parse_timestamptz(text, zone))?;
+            let micros =
+                settings.with_zone(|zone| parse_timestamptz(text, &reading(settings, zone)))?;
             Datum::TimestampTz(round_micros(micros, typmod))
         }
         ScalarType::Interval => Datum::Interval(apply_interval(parse_interval(text)?, typmod)),
@@ -147,6 +126,10 @@ pub(crate) fn parse_scalar_into(
     Ok(())
 }
 
+fn reading<'z>(settings: &TextSettings, zone: &'z TimeZone) -> Reading<'z> {
+    Reading { order: settings.date_order, now: settings.now, zone }
+}
+
 /// Types that are seldom met.
 fn parse_rare_into(
     typ: &ScalarType,
@@ -165,7 +148,7 @@ fn parse_rare_into(
             return Ok(());
         }
         ScalarType::TimeTz => {
-            let time = settings.with_zone(|zone| parse_timetz(text, zone))?;
+            let time = settings.with_zone(|zone| parse_timetz(text, &reading(settings, zone)))?;
             Datum::TimeTz(TimeTz { micros: round_micros(time.micros, typmod), ..time })
         }
         ScalarType::Money => Datum::Int(money::parse_money(text)?),
@@ -218,7 +201,7 @@ fn parse_registered(typ: &ScalarType, text: &str) -> Result<i64, SqlError> {
 fn parse_mz_timestamp(text: &str, settings: &TextSettings) -> Result<u64, SqlError> {
     let typ = ScalarType::MzTimestamp;
     number::parse_unsigned(&typ, text).or_else(|error| {
-        let micros = settings.with_zone(|zone| parse_timestamptz(text, zone));
+        let micros = settings.with_zone(|zone| parse_timestamptz(text, &reading(settings, zone)));
         let millis = micros.ok().and_then(timestamp_to_ticks);
         millis.ok_or(error)
     })
@@ -278,21 +261,35 @@ pub fn format_into(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings,
         Datum::Bool(value) => out.push(if *value { 't' } else { 'f' }),
         Datum::Int(value) if *typ == ScalarType::Money => money::format_money(*value, out),
         Datum::Int(value) => number::format_int(*value, out),
-        Datum::Float4(value) => number::format_float4(*value, out),
-        Datum::Float8(value) => number::format_float8(*value, out),
+        Datum::Float4(value) => {
+            number::format_float4_digits(*value, settings.extra_float_digits, out);
+        }
+        Datum::Float8(value) => {
+            number::format_float8_digits(*value, settings.extra_float_digits, out);
+        }
         Datum::Numeric(value) => {
             // Writing to a String cannot fail.
             let _ = write!(out, "{value}");
         }
         Datum::Text(text) => out.push_str(text),
+        Datum::Bytes(bytes) if settings.bytea_escape => string::escape_bytea(bytes, out),
         Datum::Bytes(bytes) => string::format_bytea(bytes, out),
-        Datum::Date(days) => format_date(*days, out),
-        Datum::Time(micros) => format_time(*micros, out),
-        Datum::Timestamp(micros) => format_timestamp(*micros, out),
-        Datum::TimestampTz(micros) => {
-            settings.with_zone(|zone| format_timestamptz(*micros, zone, out));
+        Datum::Date(days) => {
+            styled_date(*days, settings.date_style, settings.date_order, out);
         }
-        Datum::Interval(interval) => format_interval(interval, out),
+        Datum::Time(micros) => format_time(*micros, out),
+        Datum::Timestamp(micros) => {
+            styled_timestamp(*micros, None, settings.date_style, settings.date_order, out);
+        }
+        Datum::TimestampTz(micros) => {
+            settings.with_zone(|zone| {
+                let (style, order) = (settings.date_style, settings.date_order);
+                styled_timestamp(*micros, Some(zone), style, order, out);
+            });
+        }
+        Datum::Interval(interval) => {
+            styled_interval(interval, settings.interval_style, out);
+        }
         Datum::Uuid(uuid) => string::format_uuid(uuid, out),
         Datum::Jsonb(value) => value.to_text(out),
         Datum::Array(array) => match typ {

@@ -16,8 +16,13 @@ pub mod format;
 pub mod parse;
 pub mod timetz;
 
-pub use format::{format_date, format_time, format_timestamp, format_timestamptz, format_timetz};
-pub use parse::{parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_timetz};
+pub use format::{
+    format_date, format_time, format_timestamp, format_timestamptz, format_timetz, styled_date,
+    styled_timestamp,
+};
+pub use parse::{
+    Reading, parse_date, parse_time, parse_timestamp, parse_timestamptz, parse_timetz,
+};
 pub use timetz::TimeTz;
 
 /// Microseconds of a second.
@@ -198,6 +203,14 @@ impl TimeZone {
             Ok(moment) => self.zone.to_offset(moment).seconds(),
             Err(_) => 0,
         }
+    }
+
+    /// What people call its time at a moment, such as `CEST`; None if it has only an offset.
+    pub fn abbreviation_at(&self, utc: i64) -> Option<String> {
+        let seconds = utc.div_euclid(SECOND) + UNIX_EPOCH_DAYS * 86_400;
+        let moment = Timestamp::from_second(within_years(seconds)).ok()?;
+        let name = self.zone.to_offset_info(moment).abbreviation().to_owned();
+        (!name.is_empty()).then_some(name)
     }
 
     /// What clocks of the zone show at a moment.

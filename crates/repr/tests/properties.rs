@@ -146,7 +146,7 @@ proptest! {
     #[test]
     fn formats_read_what_they_wrote((typ, row) in values()) {
         let column = ColumnType::new(typ.clone());
-        let settings = TextSettings { time_zone: "America/New_York".to_owned() };
+        let settings = TextSettings::in_zone("America/New_York");
         let datum = row.first().unwrap();
         let text = format(&datum, &typ, &settings);
         let mut read = RowBuilder::new();

@@ -50,6 +50,7 @@ use std::rc::Rc;
 use sqlparser::ast::{DataType, Expr, Query, SelectItem, TableWithJoins};
 use tidemill_catalog::DomainRules;
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
+use tidemill_repr::text::TextSettings;
 use tidemill_repr::{
     ColumnType, DomainType, ObjectId, Oid, RelationDesc, ScalarType, SqlError, SqlState,
 };
@@ -150,6 +151,8 @@ pub struct QueryContext<'a> {
     pub session_user: String,
     /// `timezone`
     pub time_zone: String,
+    /// The settings that values are read and shown by, the time zone among them.
+    pub settings: TextSettings,
     /// `now()`: microseconds since 2000-01-01 00:00 UTC.
     pub now: i64,
     /// `pg_backend_pid()`
@@ -176,6 +179,7 @@ impl<'a> QueryContext<'a> {
             user: "materialize".to_owned(),
             session_user: "materialize".to_owned(),
             time_zone: "UTC".to_owned(),
+            settings: TextSettings::default(),
             now: 0,
             backend_pid: 0,
             maintained: false,

@@ -6,6 +6,7 @@ use sqlparser::ast::DataType;
 use tidemill_catalog::builtin::DATABASE_COLUMN;
 use tidemill_catalog::snapshot::SYSTEM_SCHEMAS;
 use tidemill_catalog::{Catalog, Definition, DomainRules};
+use tidemill_repr::text::TextSettings;
 use tidemill_repr::{ColumnType, DomainType, Oid, ScalarType, SqlError};
 
 use crate::query::{QueryContext, Relation, Relations, Visibility};
@@ -21,7 +22,8 @@ pub struct SessionView<'a> {
     pub user: &'a str,
     /// `session_user`
     pub session_user: &'a str,
-    /// `timezone`
+    /// `timezone` and what else says how values are read and shown, as
+    /// [`TextSettings::to_argument`] writes it.
     pub time_zone: &'a str,
     /// `now()`: microseconds since 2000-01-01 00:00 UTC.
     pub now: i64,
@@ -145,7 +147,9 @@ impl Planner<'_> {
             .collect();
         context.user = session.user.to_owned();
         context.session_user = session.session_user.to_owned();
-        context.time_zone = session.time_zone.to_owned();
+        context.settings = TextSettings::from_argument(session.time_zone);
+        context.settings.now = Some(session.now);
+        context.time_zone.clone_from(&context.settings.time_zone);
         context.now = session.now;
         context.backend_pid = session.backend_pid;
         context.parameters.replace(parameters.to_vec());
@@ -156,6 +160,9 @@ impl Planner<'_> {
     pub fn maintained_context<'b>(&'b self, text: &'b str) -> QueryContext<'b> {
         let mut context = self.query_context(text, &[]);
         context.maintained = true;
+        // What it was defined with must not matter later.
+        context.settings = TextSettings::default();
+        context.time_zone.clone_from(&context.settings.time_zone);
         context
     }
 }

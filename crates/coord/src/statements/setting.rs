@@ -52,7 +52,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "auto_route_catalog_queries",
     "client_min_messages",
     "current_object_missing_warnings",
-    "extra_float_digits",
     "lock_timeout",
     "welcome_message",
 ];

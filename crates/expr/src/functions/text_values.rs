@@ -95,7 +95,7 @@ pub(crate) fn datum_text(datum: &Datum<'_>, out: &mut String) {
 /// The settings with the zone that the planner gives as the last argument.
 fn settings(a: &[Datum<'_>]) -> Option<TextSettings> {
     match a.get(1) {
-        Some(Datum::Text(zone)) => Some(TextSettings { time_zone: (*zone).to_owned() }),
+        Some(Datum::Text(written)) => Some(TextSettings::from_argument(written)),
         _ => None,
     }
 }
@@ -142,15 +142,24 @@ macro_rules! values {
     };
 }
 
-/// Whether the text of a type depends on the session's time zone.
+/// Whether the text of a type depends on the session's settings.
 fn needs_zone(typ: &ScalarType) -> bool {
     matches!(
         typ,
         ScalarType::TimestampTz
             | ScalarType::TimeTz
             | ScalarType::MzTimestamp
-            | ScalarType::Range(RangeKind::TimestampTz)
-            | ScalarType::Multirange(RangeKind::TimestampTz)
+            | ScalarType::Date
+            | ScalarType::Time
+            | ScalarType::Timestamp
+            | ScalarType::Interval
+            | ScalarType::Bytea
+            | ScalarType::Float4
+            | ScalarType::Float8
+            | ScalarType::Range(RangeKind::TimestampTz | RangeKind::Timestamp | RangeKind::Date)
+            | ScalarType::Multirange(
+                RangeKind::TimestampTz | RangeKind::Timestamp | RangeKind::Date
+            )
     )
 }
 

@@ -210,6 +210,29 @@ pub fn format_float4(value: f32, out: &mut String) {
     }
 }
 
+/// Appends a `double precision` under `extra_float_digits`: above 0 the shortest exact text, else
+/// so many digits less than 15.
+pub fn format_float8_digits(value: f64, extra: i8, out: &mut String) {
+    if extra > 0 {
+        return format_float8(value, out);
+    }
+    if !push_special(value, out) {
+        let digits = (15 + i32::from(extra)).max(1);
+        push_shortest(&format!("{value:.*e}", digits as usize - 1), digits, out);
+    }
+}
+
+/// [`format_float8_digits`] for `real`, which has 6 digits.
+pub fn format_float4_digits(value: f32, extra: i8, out: &mut String) {
+    if extra > 0 {
+        return format_float4(value, out);
+    }
+    if !push_special(f64::from(value), out) {
+        let digits = (6 + i32::from(extra)).max(1);
+        push_shortest(&format!("{value:.*e}", digits as usize - 1), digits, out);
+    }
+}
+
 /// Whether a decimal lies halfway between a large float `mantissa * 2^exponent` and one of its
 /// neighbours: PostgreSQL does not trust readers to break that tie, and shows more digits.
 fn is_halfway(shortest: &str, (mantissa, exponent): (u64, i32)) -> bool {

@@ -140,6 +140,17 @@ pub fn format_bytea(bytes: &[u8], out: &mut String) {
     bytes.iter().for_each(|byte| push_hex(*byte, out));
 }
 
+/// Appends bytes as they were shown before `hex`: what is no printable ASCII as octal digits.
+pub fn escape_bytea(bytes: &[u8], out: &mut String) {
+    for byte in bytes {
+        match byte {
+            b'\\' => out.push_str("\\\\"),
+            b' '..=b'~' => out.push(char::from(*byte)),
+            _ => out.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+}
+
 /// Reads a uuid: hexadecimal digits, hyphens after any group of four, perhaps in braces.
 ///
 /// # Errors

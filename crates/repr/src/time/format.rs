@@ -1,6 +1,7 @@
 //! Dates and times as text, in PostgreSQL's ISO style.
 
 use super::{DAY, HOUR, MINUTE, SECOND, TimeTz, TimeZone, civil_from_days};
+use crate::text::settings::{DateOrder, DateStyle};
 
 /// Appends a number with at least `width` digits.
 pub(crate) fn push_padded(out: &mut String, value: u64, width: usize) {
@@ -115,4 +116,112 @@ pub fn format_timestamptz(micros: i64, zone: &TimeZone, out: &mut String) {
         let offset = zone.offset_at(micros);
         push_moment(micros.saturating_add(i64::from(offset) * SECOND), Some(offset), out);
     }
+}
+
+/// Names of months as they are shown.
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// Names of days as they are shown; 2000-01-01 was the first of these.
+const DAYS: [&str; 7] = ["Sat", "Sun", "Mon", "Tue", "Wed", "Thu", "Fri"];
+
+/// Appends the numbers of a day in a style; gives whether it is before Christ.
+fn push_styled_day(days: i64, style: DateStyle, order: DateOrder, out: &mut String) -> bool {
+    if style == DateStyle::Iso {
+        return push_day(days, out);
+    }
+    let (year, month, day) = civil_from_days(days);
+    let before_christ = year <= 0;
+    let shown = if before_christ { 1 - i64::from(year) } else { i64::from(year) };
+    let separator = match style {
+        DateStyle::Sql => '/',
+        DateStyle::German => '.',
+        _ => '-',
+    };
+    let day_first = style == DateStyle::German || order == DateOrder::Dmy;
+    let (first, second) = if day_first { (day, month) } else { (month, day) };
+    push_padded(out, u64::from(first), 2);
+    out.push(separator);
+    push_padded(out, u64::from(second), 2);
+    out.push(separator);
+    push_padded(out, shown.unsigned_abs(), 4);
+    before_christ
+}
+
+/// Appends a date in a style.
+pub fn styled_date(days: i32, style: DateStyle, order: DateOrder, out: &mut String) {
+    if style == DateStyle::Iso || matches!(days, i32::MAX | i32::MIN) {
+        return format_date(days, out);
+    }
+    if push_styled_day(i64::from(days), style, order, out) {
+        out.push_str(" BC");
+    }
+}
+
+/// Appends a timestamp in a style; with a zone as its clocks show it.
+pub fn styled_timestamp(
+    micros: i64,
+    zone: Option<&TimeZone>,
+    style: DateStyle,
+    order: DateOrder,
+    out: &mut String,
+) {
+    match (style, zone) {
+        (DateStyle::Iso, None) => return format_timestamp(micros, out),
+        (DateStyle::Iso, Some(zone)) => return format_timestamptz(micros, zone, out),
+        _ if push_infinity(micros, out) => return,
+        _ => {}
+    }
+    let offset = zone.map_or(0, |zone| zone.offset_at(micros));
+    let local = micros.saturating_add(i64::from(offset) * SECOND);
+    let (day, time) = (local.div_euclid(DAY), local.rem_euclid(DAY));
+    let before_christ = if style == DateStyle::Postgres {
+        push_spelled(day, time, order, out)
+    } else {
+        let before_christ = push_styled_day(day, style, order, out);
+        out.push(' ');
+        format_time(time, out);
+        before_christ
+    };
+    if let Some(zone) = zone {
+        match zone.abbreviation_at(micros) {
+            Some(abbreviation) => {
+                out.push(' ');
+                out.push_str(&abbreviation);
+            }
+            None => {
+                if style == DateStyle::Postgres {
+                    out.push(' ');
+                }
+                push_offset(offset, out);
+            }
+        }
+    }
+    if before_christ {
+        out.push_str(" BC");
+    }
+}
+
+/// Appends `Wed Dec 17 07:37:16 1997`; gives whether it is before Christ.
+fn push_spelled(days: i64, time: i64, order: DateOrder, out: &mut String) -> bool {
+    let (year, month, day) = civil_from_days(days);
+    let before_christ = year <= 0;
+    let shown = if before_christ { 1 - i64::from(year) } else { i64::from(year) };
+    let weekday = usize::try_from(days.rem_euclid(7)).unwrap_or(0);
+    let month = MONTHS.get(usize::from(month).saturating_sub(1)).copied().unwrap_or("");
+    out.push_str(DAYS.get(weekday).copied().unwrap_or(""));
+    out.push(' ');
+    if order == DateOrder::Dmy {
+        push_padded(out, u64::from(day), 2);
+        out.push(' ');
+        out.push_str(month);
+    } else {
+        out.push_str(month);
+        out.push(' ');
+        push_padded(out, u64::from(day), 2);
+    }
+    out.push(' ');
+    format_time(time, out);
+    out.push(' ');
+    push_padded(out, shown.unsigned_abs(), 4);
+    before_christ
 }

@@ -1,10 +1,33 @@
-//! Dates and times from text: what PostgreSQL reads with `DateStyle` ISO, MDY.
+//! Dates and times from text, in all the forms that PostgreSQL reads.
+
+use std::sync::LazyLock;
 
 use super::{
     DAY, END_DATE, HOUR, MIN_DATE, MINUTE, SECOND, TimeTz, TimeZone, UNIX_EPOCH_DAYS,
-    days_from_civil, days_in_month, is_timestamp,
+    civil_from_days, days_from_civil, days_in_month, is_timestamp,
 };
 use crate::error::{SqlError, SqlState};
+use crate::text::settings::DateOrder;
+
+/// What reading depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'z> {
+    /// Which of three numbers is the day.
+    pub order: DateOrder,
+    /// What `now` means, in microseconds since 2000-01-01 00:00 UTC; None where it must not be
+    /// read.
+    pub now: Option<i64>,
+    /// The zone of what has none.
+    pub zone: &'z TimeZone,
+}
+
+impl Reading<'static> {
+    /// As by default: month before day, UTC, and no time of now.
+    pub fn plain() -> Reading<'static> {
+        static UTC: LazyLock<TimeZone> = LazyLock::new(TimeZone::utc);
+        Reading { order: DateOrder::Mdy, now: None, zone: &UTC }
+    }
+}
 
 /// Why a text is no date or time.
 enum Fault {
@@ -12,8 +35,12 @@ enum Fault {
     Syntax,
     /// A field has a value that cannot be.
     Field,
+    /// A month that cannot be, which another order might read.
+    Order,
     /// It names a zone that is not known.
     Zone(SqlError),
+    /// It is relative to the time of now, which is not known.
+    Now(String),
 }
 
 type Parsed<T> = Result<T, Fault>;
@@ -45,7 +72,15 @@ impl Fault {
                 SqlState::DATETIME_FIELD_OVERFLOW,
                 format!("date/time field value out of range: \"{text}\""),
             ),
+            Fault::Order => SqlError::new(
+                SqlState::DATETIME_FIELD_OVERFLOW,
+                format!("date/time field value out of range: \"{text}\""),
+            )
+            .with_hint("Perhaps you need a different \"datestyle\" setting."),
             Fault::Zone(error) => error,
+            Fault::Now(word) => {
+                SqlError::unsupported(format_args!("the date/time value \"{word}\" in this place"))
+            }
         }
     }
 }
@@ -61,9 +96,9 @@ fn out_of_range(type_name: &str, text: &str) -> SqlError {
 ///
 /// # Errors
 /// No date (`22007`), or out of range (`22008`).
-pub fn parse_date(text: &str) -> Result<i32, SqlError> {
+pub fn parse_date(text: &str, reading: &Reading<'_>) -> Result<i32, SqlError> {
     let told = |fault: Fault| fault.told("date", text);
-    let moment = read(text).map_err(told)?;
+    let moment = read(text, reading).map_err(told)?;
     match moment.special {
         Some(Special::Infinity) => return Ok(i32::MAX),
         Some(Special::NegativeInfinity) => return Ok(i32::MIN),
@@ -82,32 +117,39 @@ pub fn parse_date(text: &str) -> Result<i32, SqlError> {
 ///
 /// # Errors
 /// No time (`22007`), or out of range (`22008`).
-pub fn parse_time(text: &str) -> Result<i64, SqlError> {
+pub fn parse_time(text: &str, reading: &Reading<'_>) -> Result<i64, SqlError> {
     let told = |fault: Fault| fault.told("time", text);
-    read(text).map_err(told)?.time.ok_or_else(|| told(Fault::Syntax))
+    // `040506`, which would be a date elsewhere.
+    let digits = text.trim().bytes().take_while(u8::is_ascii_digit).count();
+    let next = text.trim().as_bytes().get(digits);
+    if digits == 6 && matches!(next, None | Some(b'.' | b'+' | b'-')) {
+        let marked = format!("T{}", text.trim());
+        return read(&marked, reading).map_err(told)?.time.ok_or_else(|| told(Fault::Syntax));
+    }
+    read(text, reading).map_err(told)?.time.ok_or_else(|| told(Fault::Syntax))
 }
 
 /// Reads a timestamp without time zone; a zone is left out.
 ///
 /// # Errors
 /// No timestamp (`22007`), or out of range (`22008`).
-pub fn parse_timestamp(text: &str) -> Result<i64, SqlError> {
-    let moment = read(text).map_err(|fault| fault.told("timestamp", text))?;
+pub fn parse_timestamp(text: &str, reading: &Reading<'_>) -> Result<i64, SqlError> {
+    let moment = read(text, reading).map_err(|fault| fault.told("timestamp", text))?;
     local_micros(&moment, "timestamp", text).filter_range(text)
 }
 
-/// Reads a timestamp with time zone; without a zone it is of `zone`.
+/// Reads a timestamp with time zone; without a zone it is of the one of `reading`.
 ///
 /// # Errors
 /// No timestamp (`22007`), or out of range (`22008`).
-pub fn parse_timestamptz(text: &str, zone: &TimeZone) -> Result<i64, SqlError> {
+pub fn parse_timestamptz(text: &str, reading: &Reading<'_>) -> Result<i64, SqlError> {
     let name = "timestamp with time zone";
-    let moment = read(text).map_err(|fault| fault.told(name, text))?;
+    let moment = read(text, reading).map_err(|fault| fault.told(name, text))?;
     let local = local_micros(&moment, name, text)?;
     if moment.special.is_some() {
         return Ok(local);
     }
-    Ok(moment.zone.as_ref().unwrap_or(zone).to_utc(local)).filter_range(text)
+    Ok(moment.zone.as_ref().unwrap_or(reading.zone).to_utc(local)).filter_range(text)
 }
 
 trait FilterRange {
@@ -174,6 +216,7 @@ fn offset_seconds(digits: &str) -> Option<i32> {
 
 /// The text from left to right, and what it said so far.
 struct Reader<'a> {
+    reading: Reading<'a>,
     text: &'a str,
     at: usize,
     moment: Moment,
@@ -187,9 +230,10 @@ struct Reader<'a> {
     time_next: bool,
 }
 
-fn read(text: &str) -> Parsed<Moment> {
+fn read(text: &str, reading: &Reading<'_>) -> Parsed<Moment> {
     let trimmed = text.trim();
     let mut reader = Reader {
+        reading: *reading,
         text: trimmed,
         at: 0,
         moment: Moment::default(),
@@ -283,6 +327,14 @@ impl<'a> Reader<'a> {
                 let seconds = parse_offset(offset).ok_or(Fault::Syntax)?;
                 self.moment.zone = Some(TimeZone::fixed(seconds).ok_or(Fault::Field)?);
             }
+            // `Jan-08-1999`
+            Some(b'-' | b'/' | b'.')
+                if self.month.is_some()
+                    && self.moment.time.is_none()
+                    && self.peek_after().is_some_and(|byte| byte.is_ascii_digit()) =>
+            {
+                self.at += 1;
+            }
             Some(byte) if byte.is_ascii_alphabetic() => return self.word(),
             _ => return Err(Fault::Syntax),
         }
@@ -313,7 +365,7 @@ impl<'a> Reader<'a> {
             8 if self.moment.date.is_none() => {
                 self.set_date(value / 10_000, value / 100 % 100, value % 100)
             }
-            6 if self.moment.date.is_some() => {
+            6 if self.moment.date.is_some() || time_next => {
                 self.set_time(value / 10_000, value / 100 % 100, value % 100)
             }
             4 if time_next => self.set_time(value / 100, value % 100, 0),
@@ -332,6 +384,7 @@ impl<'a> Reader<'a> {
 
     /// A date with separators.
     fn date(&mut self) -> Parsed<()> {
+        let start = self.at;
         let (first, first_length) = self.number()?;
         let separator = self.peek();
         self.at += 1;
@@ -343,18 +396,75 @@ impl<'a> Reader<'a> {
             self.number()?.0
         };
         if self.peek() != separator {
+            // `1999.008`: a year and a day of it.
+            let digits = self.at.saturating_sub(start + first_length + 1);
+            if separator == Some(b'.') && !named && first_length > 2 && digits == 3 {
+                return self.set_day_of_year(first, second);
+            }
             return Err(Fault::Syntax);
         }
         self.at += 1;
         let (third, third_length) = self.number()?;
         let year = |value: i32, length: usize| if length <= 2 { century(value) } else { value };
+        let order = self.reading.order;
         if first_length > 2 {
             self.set_date(first, second, third)
+        } else if order == DateOrder::Ymd {
+            self.set_date(year(first, first_length), second, third)
         } else if named {
             self.set_date(year(third, third_length), second, first)
         } else {
-            self.set_date(year(third, third_length), first, second)
+            let (month, day) = match order {
+                DateOrder::Dmy => (second, first),
+                _ => (first, second),
+            };
+            if month > 12 && day <= 31 {
+                return Err(Fault::Order);
+            }
+            self.set_date(year(third, third_length), month, day)
         }
+    }
+
+    fn set_day_of_year(&mut self, year: i32, day: i32) -> Parsed<()> {
+        let last = if days_in_month(year, 2) == 29 { 366 } else { 365 };
+        if !(1..=last).contains(&day) {
+            return Err(Fault::Field);
+        }
+        self.set_day(days_from_civil(year, 1, 1) + i64::from(day) - 1)
+    }
+
+    fn set_day(&mut self, days: i64) -> Parsed<()> {
+        let (year, month, day) = civil_from_days(days);
+        if self.moment.date.is_some() {
+            return Err(Fault::Syntax);
+        }
+        // The year 0 is 1 BC here.
+        if year <= 0 {
+            self.before_christ = true;
+            self.moment.date = Some((1 - year, month, day));
+        } else {
+            self.moment.date = Some((year, month, day));
+        }
+        Ok(())
+    }
+
+    /// `now`, `today`, `yesterday`, `tomorrow`
+    fn relative(&mut self, word: &str) -> Parsed<()> {
+        let now = self.reading.now.ok_or_else(|| Fault::Now(word.to_owned()))?;
+        let local = self.reading.zone.to_local(now);
+        let offset = match word {
+            "yesterday" => -1,
+            "tomorrow" => 1,
+            _ => 0,
+        };
+        self.set_day(local.div_euclid(DAY) + offset)?;
+        if word == "now" {
+            if self.moment.time.is_some() {
+                return Err(Fault::Syntax);
+            }
+            self.moment.time = Some(local.rem_euclid(DAY));
+        }
+        Ok(())
     }
 
     fn set_date(&mut self, year: i32, month: i32, day: i32) -> Parsed<()> {
@@ -410,6 +520,24 @@ impl<'a> Reader<'a> {
             self.time_next = true;
             return Ok(());
         }
+        // `J2451187`, `y2001m02d04`
+        if matches!(self.peek(), Some(b'J' | b'j' | b'Y' | b'y'))
+            && self.peek_after().is_some_and(|byte| byte.is_ascii_digit())
+        {
+            return self.lettered();
+        }
+        let start = self.at;
+        let letters = self.take_while(|byte| byte.is_ascii_alphabetic());
+        if matches!(self.peek(), Some(b'-' | b'/' | b'.'))
+            && self.peek_after().is_some_and(|byte| byte.is_ascii_digit())
+            && let Some(month) = month_named(letters)
+        {
+            return match self.month.replace(month) {
+                Some(_) => Err(Fault::Syntax),
+                None => Ok(()),
+            };
+        }
+        self.at = start;
         let word = self
             .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/' | b'+' | b'-'));
         let is = |name: &str| word.eq_ignore_ascii_case(name);
@@ -423,6 +551,13 @@ impl<'a> Reader<'a> {
             self.afternoon = Some(is("pm"));
         } else if is("infinity") {
             self.moment.special = Some(Special::Infinity);
+        } else if is("now") || is("today") || is("yesterday") || is("tomorrow") {
+            self.relative(&word.to_ascii_lowercase())?;
+        } else if is("allballs") {
+            if self.moment.time.replace(0).is_some() {
+                return Err(Fault::Syntax);
+            }
+            self.moment.zone = Some(TimeZone::utc());
         } else if is("epoch") {
             self.moment.special = Some(Special::Epoch);
         } else if is("ad") || is("on") || WEEKDAYS.iter().any(|name| names(word, name)) {
@@ -435,12 +570,36 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Numbers with a letter before each.
+    fn lettered(&mut self) -> Parsed<()> {
+        /// The number of the day 2000-01-01.
+        const JULIAN: i64 = 2_451_545;
+        let julian = matches!(self.peek(), Some(b'J' | b'j'));
+        self.at += 1;
+        let (first, _) = self.number()?;
+        if julian {
+            return self.set_day(i64::from(first) - JULIAN);
+        }
+        let mut letter = |wanted: u8| {
+            let found = self.peek().is_some_and(|byte| byte.eq_ignore_ascii_case(&wanted));
+            self.at += usize::from(found);
+            if found { self.number() } else { Err(Fault::Syntax) }
+        };
+        let (month, _) = letter(b'm')?;
+        let (day, _) = letter(b'd')?;
+        self.set_date(first, month, day)
+    }
+
     fn finish(mut self) -> Parsed<Moment> {
         if let Some(month) = self.month {
             let [(a, a_length), (b, b_length)] = self.numbers;
             let (year, day) = match (self.count, a_length > 2) {
                 (2, true) => (a, b),
-                (2, false) => (if b_length <= 2 { century(b) } else { b }, a),
+                (2, false) if self.reading.order == DateOrder::Ymd && b_length <= 2 => {
+                    (century(a), b)
+                }
+                (2, false) if b_length <= 2 && !self.before_christ => (century(b), a),
+                (2, false) => (b, a),
                 _ => return Err(Fault::Syntax),
             };
             self.set_date(year, i32::from(month), day)?;
@@ -485,17 +644,17 @@ pub(crate) fn micros_of_fraction(digits: &str) -> i64 {
     micros + i64::from(bytes.next().is_some_and(|digit| digit >= b'5'))
 }
 
-/// Reads a time of day with its zone; without a zone it is of `zone`. A zone whose offset
+/// Reads a time of day with its zone; without a zone it is of the one of `reading`. A zone whose offset
 /// changes needs a date.
 ///
 /// # Errors
 /// No time (`22007`), or out of range (`22008`).
-pub fn parse_timetz(text: &str, zone: &TimeZone) -> Result<TimeTz, SqlError> {
+pub fn parse_timetz(text: &str, reading: &Reading<'_>) -> Result<TimeTz, SqlError> {
     let name = "time with time zone";
     let told = |fault: Fault| fault.told(name, text);
-    let moment = read(text).map_err(told)?;
+    let moment = read(text, reading).map_err(told)?;
     let micros = moment.time.ok_or_else(|| told(Fault::Syntax))?;
-    let of = moment.zone.as_ref().unwrap_or(zone);
+    let of = moment.zone.as_ref().unwrap_or(reading.zone);
     let offset = match moment.date {
         Some((year, month, day)) => {
             let local = days_from_civil(year, month, day)

@@ -1,8 +1,9 @@
 //! Values asked from PostgreSQL.
 
 use super::{
-    TimeZone, civil_from_days, days_from_civil, format_date, format_time, format_timestamp,
-    format_timestamptz, parse_date, parse_time, parse_timestamp, parse_timestamptz,
+    Reading, TimeZone, civil_from_days, days_from_civil, format_date, format_time,
+    format_timestamp, format_timestamptz, parse_date, parse_time, parse_timestamp,
+    parse_timestamptz,
 };
 
 #[test]
@@ -41,12 +42,12 @@ fn dates() {
         ("2024-02-29 10:00:00", "2024-02-29"),
     ] {
         let mut out = String::new();
-        format_date(parse_date(text).unwrap(), &mut out);
+        format_date(parse_date(text, &Reading::plain()).unwrap(), &mut out);
         assert_eq!(out, shown, "{text}");
     }
-    assert_eq!(parse_date("2023-02-29").unwrap_err().code.0, "22008");
-    assert_eq!(parse_date("abc").unwrap_err().code.0, "22007");
-    assert_eq!(parse_date("today").unwrap_err().code.0, "22007");
+    assert_eq!(parse_date("2023-02-29", &Reading::plain()).unwrap_err().code.0, "22008");
+    assert_eq!(parse_date("abc", &Reading::plain()).unwrap_err().code.0, "22007");
+    assert_eq!(parse_date("today", &Reading::plain()).unwrap_err().code.0, "0A000");
 }
 
 #[test]
@@ -62,10 +63,11 @@ fn timestamps() {
         ("294276-12-31 23:59:59.999999", "294276-12-31 23:59:59.999999"),
     ] {
         let mut out = String::new();
-        format_timestamp(parse_timestamp(text).unwrap(), &mut out);
+        format_timestamp(parse_timestamp(text, &Reading::plain()).unwrap(), &mut out);
         assert_eq!(out, shown, "{text}");
     }
     let berlin = TimeZone::parse("Europe/Berlin").unwrap();
+    let in_berlin = Reading { zone: &berlin, ..Reading::plain() };
     for (text, shown) in [
         ("2024-01-31 10:00", "2024-01-31 10:00:00+01"),
         ("2024-07-01 10:00", "2024-07-01 10:00:00+02"),
@@ -78,11 +80,11 @@ fn timestamps() {
         ("1800-01-01 00:00", "1800-01-01 00:00:00+00:53:28"),
     ] {
         let mut out = String::new();
-        format_timestamptz(parse_timestamptz(text, &berlin).unwrap(), &berlin, &mut out);
+        format_timestamptz(parse_timestamptz(text, &in_berlin).unwrap(), &berlin, &mut out);
         assert_eq!(out, shown, "{text}");
     }
     let mut out = String::new();
-    format_time(parse_time("04:05:06.7").unwrap(), &mut out);
+    format_time(parse_time("04:05:06.7", &Reading::plain()).unwrap(), &mut out);
     assert_eq!(out, "04:05:06.7");
     assert!(TimeZone::parse("nowhere").is_err());
     assert_eq!(TimeZone::parse("-7").unwrap().offset_at(0), -7 * 3600);

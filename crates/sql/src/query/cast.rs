@@ -239,7 +239,11 @@ pub(super) fn call(
         _ => {}
     }
     if function.needs_time_zone {
-        arguments.push(literal::text(&ctx.time_zone).expr);
+        let settings = match function.is_text_form() {
+            true => ctx.settings.to_argument(),
+            false => ctx.time_zone.clone(),
+        };
+        arguments.push(literal::text(&settings).expr);
     }
     let expr = QueryScalar::Call { function, arguments, typ: typ.clone() };
     Ok(TypedScalar { expr, typ })

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{Value, ValueWithSpan};
 use tidemill_plan::QueryScalar;
-use tidemill_repr::text::{TextSettings, parse_into};
+use tidemill_repr::text::parse_into;
 use tidemill_repr::{ColumnType, Datum, Row, RowBuilder, ScalarType, SqlError, SqlState};
 
 use super::{QueryContext, TypedScalar};
@@ -56,9 +56,8 @@ pub(super) fn parse(
     if typ.scalar_type == ScalarType::Text {
         return Ok(self::text(text));
     }
-    let settings = TextSettings { time_zone: ctx.time_zone.clone() };
     let mut row = RowBuilder::new();
-    parse_into(typ, text, &settings, &mut row)?;
+    parse_into(typ, text, &ctx.settings, &mut row)?;
     let typ = typ.clone().nullable(false);
     Ok(TypedScalar { expr: QueryScalar::Literal(Ok(row.finish()), typ.clone()), typ })
 }

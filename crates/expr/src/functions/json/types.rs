@@ -46,7 +46,7 @@ pub(crate) fn typed<'t, 'a>(a: &'t [Datum<'a>]) -> Result<(&'t [Datum<'a>], Rc<K
         Some(known) => known,
         None => {
             let types = serde_json::from_str(written).map_err(SqlError::internal)?;
-            let settings = TextSettings { time_zone: zone.to_owned() };
+            let settings = TextSettings::from_argument(zone);
             let known = Rc::new(Known { types, settings });
             CACHE.with_borrow_mut(|cache| {
                 if cache.len() >= CACHE_SIZE {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use tidemill_repr::time::{
-    DAY, TimeZone, format_date, format_time, format_timestamp, parse_date, parse_time,
+    DAY, Reading, TimeZone, format_date, format_time, format_timestamp, parse_date, parse_time,
     parse_timestamp,
 };
 use tidemill_repr::{SqlState, TimeTz};
@@ -184,7 +184,9 @@ fn iso(text: &str) -> Option<Moment> {
             return None;
         }
     }
-    let Some(time) = time else { return parse_date(date?).ok().map(Moment::Date) };
+    let Some(time) = time else {
+        return parse_date(date?, &Reading::plain()).ok().map(Moment::Date);
+    };
     let (clock, offset) = match time.find(['+', '-']) {
         Some(at) => (&time[..at], Some(&time[at..])),
         None => (time, None),
@@ -211,16 +213,16 @@ fn iso(text: &str) -> Option<Moment> {
         }
     };
     match (date, offset) {
-        (Some(date), None) => {
-            parse_timestamp(&format!("{date} {clock}")).ok().map(Moment::Timestamp)
-        }
+        (Some(date), None) => parse_timestamp(&format!("{date} {clock}"), &Reading::plain())
+            .ok()
+            .map(Moment::Timestamp),
         (Some(date), Some(east)) => {
-            let local = parse_timestamp(&format!("{date} {clock}")).ok()?;
+            let local = parse_timestamp(&format!("{date} {clock}"), &Reading::plain()).ok()?;
             Some(Moment::TimestampTz(local.checked_sub(i64::from(east) * SECOND)?, east))
         }
-        (None, None) => parse_time(clock).ok().map(Moment::Time),
+        (None, None) => parse_time(clock, &Reading::plain()).ok().map(Moment::Time),
         (None, Some(east)) => {
-            let micros = parse_time(clock).ok()?;
+            let micros = parse_time(clock, &Reading::plain()).ok()?;
             Some(Moment::TimeTz(TimeTz { micros, zone: -east }))
         }
     }
