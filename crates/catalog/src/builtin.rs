@@ -1,6 +1,8 @@
 //! Built-in relations: each is one definition with its columns and where its rows come from.
 
+mod clusters;
 mod fill;
+mod objects;
 
 pub mod information_schema;
 pub mod mz_catalog;
@@ -167,6 +169,8 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         .iter()
         .chain(mz_internal::RELATIONS)
         .chain(roles::RELATIONS)
+        .chain(clusters::RELATIONS)
+        .chain(objects::RELATIONS)
         .chain(pg_catalog::all())
         .chain(information_schema::all())
 }

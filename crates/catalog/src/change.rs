@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tidemill_repr::{ObjectId, Oid};
 
+use crate::cluster::Cluster;
+use crate::comment::Commented;
 use crate::item::Item;
 use crate::role::{AclItem, DefaultPrivilege, Membership, NetworkPolicy, Role, Securable};
 
@@ -123,5 +125,19 @@ pub enum CatalogChange {
         name: String,
         /// Its values; None: what it is by default.
         values: Option<Vec<String>>,
+    },
+    /// A new cluster, or a new state of the one with this identity.
+    PutCluster(Cluster),
+    /// The cluster of this name, on which nothing is, is gone.
+    DropCluster {
+        /// Its name.
+        name: String,
+    },
+    /// Something has a comment, or (None) has it no more.
+    Comment {
+        /// What.
+        on: Commented,
+        /// The comment.
+        text: Option<String>,
     },
 }

@@ -11,6 +11,8 @@
 
 pub mod builtin;
 pub mod change;
+pub mod cluster;
+pub mod comment;
 pub mod constraint;
 pub mod item;
 pub mod name;
@@ -18,6 +20,8 @@ pub mod role;
 pub mod snapshot;
 
 pub use change::{CatalogChange, OrphanedSlot};
+pub use cluster::{Cluster, ClusterReplica};
+pub use comment::Commented;
 pub use constraint::{Constraint, ConstraintKind, Generation, Sequence, UniqueKey};
 pub use item::{
     AwsPrivatelinkOptions, Connection, Definition, DomainRules, Index, Item, ItemKind,

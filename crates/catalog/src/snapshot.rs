@@ -11,6 +11,8 @@ use tidemill_plan::QueryExpr;
 use tidemill_repr::{ObjectId, Oid, ScalarType, SqlError, SqlState};
 
 use crate::change::{CatalogChange, OrphanedSlot};
+use crate::cluster::{Cluster, first_clusters};
+use crate::comment::Commented;
 use crate::item::{Definition, Item, ItemKind};
 use crate::name::QualifiedName;
 use crate::role::Securable;
@@ -55,6 +57,8 @@ pub struct Catalog {
     databases: OrdMap<String, Database>,
     schemas: OrdMap<(Option<String>, String), Schema>,
     orphaned_slots: OrdMap<String, OrphanedSlot>,
+    clusters: OrdMap<String, Arc<Cluster>>,
+    comments: OrdMap<Commented, String>,
     /// Which objects depend directly on an object.
     dependants: OrdMap<ObjectId, BTreeSet<ObjectId>>,
     /// The next number no user object, database or schema has had.
@@ -74,6 +78,9 @@ impl Catalog {
         for ((name, oid), id) in SYSTEM_SCHEMAS.iter().zip(oids).zip(1..) {
             let schema = Schema { id, oid: Oid(oid), owner: "mz_system".to_owned() };
             catalog.schemas.insert((None, (*name).to_owned()), schema);
+        }
+        for cluster in first_clusters() {
+            catalog.clusters.insert(cluster.name.clone(), Arc::new(cluster));
         }
         catalog
     }
@@ -122,6 +129,7 @@ impl Catalog {
             CatalogChange::DropSchema { database, name } => {
                 self.schemas.remove(&(Some(database.clone()), name.clone()));
                 self.security.forget(&Securable::Schema(Some(database.clone()), name.clone()));
+                self.comments.remove(&Commented::Schema(Some(database.clone()), name.clone()));
             }
             CatalogChange::RenameSchemas { database, names, items } => {
                 self.rename_schemas(database, names, items)?;
@@ -135,6 +143,15 @@ impl Catalog {
             CatalogChange::DropDatabase { name } => {
                 self.databases.remove(name);
                 self.security.forget(&Securable::Database(name.clone()));
+                self.comments.remove(&Commented::Database(name.clone()));
+            }
+            CatalogChange::PutCluster(cluster) => self.put_cluster(cluster)?,
+            CatalogChange::DropCluster { name } => self.drop_cluster(name),
+            CatalogChange::Comment { on, text: Some(text) } => {
+                self.comments.insert(on.clone(), text.clone());
+            }
+            CatalogChange::Comment { on, text: None } => {
+                self.comments.remove(on);
             }
             other => self.apply_security(other)?,
         }
@@ -158,6 +175,7 @@ impl Catalog {
             };
             moved.push((to, schema));
         }
+        self.move_schema_comments(database, names);
         for (to, schema) in moved {
             if self.schemas.insert(key(to), schema).is_some() {
                 return Err(SqlError::new(
@@ -196,6 +214,7 @@ impl Catalog {
             }
         }
         if let Some(old) = self.items.get(&item.id).cloned() {
+            self.keep_column_comments(&old, &item);
             if self.names.get(&old.name) == Some(&old.id) {
                 self.names.remove(&old.name);
             }
@@ -226,6 +245,7 @@ impl Catalog {
         };
         self.names.remove(&item.name);
         self.security.forget(&Securable::Item(id));
+        self.forget_comments(&item);
         self.dependants.remove(&id);
         for dependency in &item.depends_on {
             if let Some(set) = self.dependants.get_mut(dependency) {
@@ -605,6 +625,8 @@ impl Catalog {
 pub fn already_exists(item: &str) -> SqlError {
     SqlError::new(SqlState::DUPLICATE_TABLE, format!("relation \"{item}\" already exists"))
 }
+
+mod clusters;
 
 #[cfg(test)]
 mod tests;

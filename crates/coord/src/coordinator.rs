@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use parking_lot::Mutex;
 use tidemill_catalog::role::Verifier;
-use tidemill_catalog::{Catalog, CatalogChange, Definition, builtin};
+use tidemill_catalog::{Catalog, CatalogChange, builtin};
 use tidemill_compute::Replica;
 use tidemill_ledger::{Ledger, Recovered};
 use tidemill_repr::{ObjectId, SqlError, SqlState, Tick};
@@ -269,7 +269,7 @@ fn start_dataflows(shared: &Arc<Shared>) {
     let mut items: Vec<_> = snapshot.catalog.items().collect();
     items.sort_by_key(|item| item.id);
     for item in items {
-        if !matches!(item.definition, Definition::Index(_) | Definition::MaterializedView(_)) {
+        if !crate::statements::change_catalog::is_maintained(&snapshot.catalog, item) {
             continue;
         }
         match crate::read::maintained_dataflow(shared, &snapshot.catalog, item.id) {

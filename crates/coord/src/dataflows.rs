@@ -68,6 +68,11 @@ impl Dataflows {
         }
     }
 
+    /// Lets a dataflow that was dropped and is still imported from go on for itself.
+    pub fn keep(&self, id: ObjectId) {
+        self.state.lock().doomed.remove(&id);
+    }
+
     /// Whether a dataflow runs.
     pub fn is_running(&self, id: ObjectId) -> bool {
         self.state.lock().running.contains_key(&id)

@@ -63,7 +63,7 @@ pub fn recognise(
     shared: &Shared,
     catalog: &Catalog,
     query: &QueryExpr,
-    at: Tick,
+    (at, cluster): (Tick, &str),
 ) -> Option<Lookup> {
     let (mut outputs, mut relation): (Option<Vec<usize>>, _) = (None, query);
     while let QueryExpr::Project { input, outputs: columns } = relation {
@@ -84,7 +84,7 @@ pub fn recognise(
     if equal.is_empty() {
         return None;
     }
-    let definitions = CatalogDefinitions::new(catalog, shared).at(at);
+    let definitions = CatalogDefinitions::new(catalog, shared, cluster).at(at);
     let index = definitions.indexes_on(*id).into_iter().find(|info| fits(info, &equal))?;
     let key = index
         .key

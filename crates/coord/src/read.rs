@@ -28,6 +28,8 @@ pub struct ReadPlan {
     pub way: Way,
     /// The base collections it depends on.
     pub bases: BTreeSet<ObjectId>,
+    /// The cluster that answers it.
+    pub cluster: Arc<str>,
 }
 
 /// The ways to an answer.
@@ -65,12 +67,18 @@ pub struct CatalogDefinitions<'a> {
     at: Tick,
     /// Rows that only the reader sees.
     own: Option<&'a OwnWrites>,
+    /// The cluster: indexes of others are left out.
+    cluster: &'a str,
 }
 
 impl<'a> CatalogDefinitions<'a> {
-    /// The definitions of a catalog.
-    pub fn new(catalog: &'a Catalog, shared: &'a Shared) -> CatalogDefinitions<'a> {
-        CatalogDefinitions { catalog, shared, at: Tick::MAX, own: None }
+    /// The definitions of a catalog, for what runs on a cluster.
+    pub fn new(
+        catalog: &'a Catalog,
+        shared: &'a Shared,
+        cluster: &'a str,
+    ) -> CatalogDefinitions<'a> {
+        CatalogDefinitions { catalog, shared, at: Tick::MAX, own: None, cluster }
     }
 
     /// The same for a read at a tick: without the indexes that were created after it.
@@ -111,7 +119,10 @@ impl Definitions for CatalogDefinitions<'_> {
             .catalog
             .indexes_on(id)
             .filter_map(|item| match &item.definition {
-                Definition::Index(index) => {
+                // The index of a constraint belongs to the table, not to a cluster.
+                Definition::Index(index)
+                    if index.unique.is_some() || index.cluster == self.cluster =>
+                {
                     Some(IndexInfo { index: item.id, key: index.key.clone() })
                 }
                 _ => None,
@@ -173,10 +184,10 @@ pub(crate) fn plan_read(
     shared: &Shared,
     catalog: &Catalog,
     query: &QueryExpr,
-    at: Tick,
+    (at, cluster): (Tick, &str),
     own: Option<&OwnWrites>,
 ) -> Result<ReadPlan, SqlError> {
-    let definitions = CatalogDefinitions::new(catalog, shared).at(at).with_own(own);
+    let definitions = CatalogDefinitions::new(catalog, shared, cluster).at(at).with_own(own);
     let mut relation = tidemill_optimize::optimize(query, &definitions)?;
     let peek = tidemill_optimize::peek_plan(&relation, &definitions);
     own::reveal(&mut relation);
@@ -186,7 +197,7 @@ pub(crate) fn plan_read(
         Some(peek) => Way::Peek(peek),
         None => Way::Dataflow(relation),
     };
-    Ok(ReadPlan { way, bases })
+    Ok(ReadPlan { way, bases, cluster: cluster.into() })
 }
 
 /// The dataflow that computes a relation for one export from `at` on, or from later.
@@ -198,9 +209,9 @@ pub fn relation_dataflow(
     catalog: &Catalog,
     relation: RelationExpr,
     object: ObjectId,
-    at: Tick,
+    (at, cluster): (Tick, &str),
 ) -> Result<PhysicalDataflow, SqlError> {
-    let definitions = CatalogDefinitions::new(catalog, shared).at(at);
+    let definitions = CatalogDefinitions::new(catalog, shared, cluster).at(at);
     tidemill_optimize::physical(&[(object, relation)], &definitions)
 }
 
@@ -215,7 +226,8 @@ pub fn maintained_dataflow(
 ) -> Result<DataflowDescription, SqlError> {
     let missing = || SqlError::internal(format!("no object {id} to maintain"));
     let item = catalog.item(id).ok_or_else(missing)?;
-    let definitions = CatalogDefinitions::new(catalog, shared);
+    let cluster = item.cluster().unwrap_or_default();
+    let definitions = CatalogDefinitions::new(catalog, shared, cluster);
     let (on, key) = match &item.definition {
         Definition::Index(index) => (index.on, index.key.clone()),
         Definition::MaterializedView(materialized) => {
@@ -293,7 +305,9 @@ pub async fn read(
             let reader = ready_reader(shared, snapshot, *index, tick).await?;
             read_index(&reader, access, mfp, tick).map_err(|error| or_gone(shared, *index, error))
         }
-        Way::Dataflow(relation) => read_by_dataflow(shared, snapshot, relation.clone(), tick).await,
+        Way::Dataflow(relation) => {
+            read_by_dataflow(shared, snapshot, relation.clone(), (tick, &plan.cluster)).await
+        }
         Way::AtTick(relation) => {
             let mut relation = relation.clone();
             temporal::bind_now(&mut relation, tick);
@@ -301,7 +315,7 @@ pub async fn read(
             if let RelationExpr::Constant { rows, .. } = &relation {
                 return Ok(rows.clone()?);
             }
-            read_by_dataflow(shared, snapshot, relation, tick).await
+            read_by_dataflow(shared, snapshot, relation, (tick, &plan.cluster)).await
         }
     }
 }
@@ -310,10 +324,11 @@ async fn read_by_dataflow(
     shared: &Arc<Shared>,
     snapshot: &Snapshot,
     relation: RelationExpr,
-    tick: Tick,
+    (tick, cluster): (Tick, &str),
 ) -> Result<Vec<(Row, Diff)>, SqlError> {
     let id = shared.transient_id();
-    let dataflow = relation_dataflow(shared, &snapshot.catalog, relation, id, tick)?;
+    let at = (tick, cluster);
+    let dataflow = relation_dataflow(shared, &snapshot.catalog, relation, id, at)?;
     run_dataflow(shared, dataflow, id, tick).await
 }
 

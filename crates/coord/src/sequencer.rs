@@ -36,6 +36,7 @@ use crate::sequencer::checks::{check_history, check_read, check_size, leave_out_
 use crate::sequences::Counter;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
+use crate::statements::change_catalog;
 use crate::volatile::difference;
 
 /// How many commits share a tick at most.
@@ -603,6 +604,10 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         dataflow.as_of = tick;
         install(shared, dataflow);
     }
+    for id in change_catalog::begun(&next, &catalog_commit.changes) {
+        shared.dataflows.keep(id);
+    }
+    dropped.extend(change_catalog::ended(&next, &catalog_commit.changes));
     // Last: a new dataflow may import from one that is dropped with the same commit.
     for id in dropped {
         shared.dataflows.drop(&shared.replica, id);

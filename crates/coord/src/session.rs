@@ -323,6 +323,12 @@ impl Session {
         std::mem::take(&mut self.reports)
     }
 
+    /// The cluster that answers the session's queries.
+    pub(crate) fn cluster(&self) -> &str {
+        let default = tidemill_catalog::cluster::DEFAULT_CLUSTER;
+        self.settings.get("cluster").unwrap_or(default)
+    }
+
     pub(crate) fn notice(&mut self, notice: Notice) {
         self.notices.push(notice);
     }
@@ -405,7 +411,7 @@ impl Session {
             user: &user,
             session_user: self.session_user(),
             time_zone: &text_settings,
-            cluster: self.settings.get("cluster").unwrap_or("quickstart"),
+            cluster: self.cluster(),
             now: wall_timestamp(),
             backend_pid: self.id,
         };

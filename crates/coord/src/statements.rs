@@ -1,6 +1,7 @@
 //! Executing statements: one file a kind. This one only dispatches.
 
 pub(crate) mod alter_table;
+pub(crate) mod change_catalog;
 pub(crate) mod connection;
 pub(crate) mod create_table;
 pub(crate) mod cursor;

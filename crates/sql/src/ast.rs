@@ -6,6 +6,7 @@
 
 mod created;
 mod display;
+mod objects;
 pub mod role;
 
 pub use created::{
@@ -13,6 +14,7 @@ pub use created::{
     TypeOption,
 };
 pub(crate) use display::query_text;
+pub use objects::{ClusterStatement, Comment, CommentKind, MoveObject, MoveTo, ReplicaDefinition};
 
 use sqlparser::ast::{
     AlterTableOperation, ColumnDef, DataType, Expr, Ident, ObjectName, Query, TableConstraint,
@@ -63,6 +65,12 @@ pub enum Statement {
     Drop(DropObjects),
     /// `ALTER ..`
     Alter(Alter),
+    /// `ALTER .. SET SCHEMA`, `ALTER .. SWAP WITH`
+    MoveObject(MoveObject),
+    /// `CREATE CLUSTER`, `ALTER CLUSTER`, ..
+    Cluster(ClusterStatement),
+    /// `COMMENT ON`
+    Comment(Comment),
     /// `VALIDATE CONNECTION`
     ValidateConnection(ObjectName),
     /// What is about roles, privileges, network policies or settings of the server.
@@ -663,6 +671,12 @@ pub enum ShowKind {
     Objects,
     /// `CLUSTERS`
     Clusters,
+    /// `CLUSTER REPLICAS`
+    ClusterReplicas,
+    /// `SINKS`
+    Sinks,
+    /// `TYPES`
+    Types,
     /// `COLUMNS FROM x`
     Columns,
 }

@@ -28,6 +28,21 @@ pub fn parts(name: &ObjectName) -> Result<Vec<String>, SqlError> {
         .collect()
 }
 
+/// Refuses a name that is longer than names may be.
+///
+/// # Errors
+/// It is (`42602`).
+pub fn check_length(name: &str) -> Result<(), SqlError> {
+    if name.len() <= 255 {
+        return Ok(());
+    }
+    let start = &name[..name.floor_char_boundary(40)];
+    Err(SqlError::new(
+        SqlState::INVALID_NAME,
+        format!("the name \"{start}..\" is longer than 255 bytes"),
+    ))
+}
+
 /// An identifier that is written so that it is read as this name.
 pub fn ident(name: &str) -> Ident {
     if quote_identifier(name).starts_with('"') {

@@ -3,7 +3,7 @@
 //! [`tokens`] cuts the text into the tokens of each statement and makes them easy to work with;
 //! what PostgreSQL and sqlparser agree on is read by sqlparser, our own statements by
 //! [`StatementParser`] on sqlparser's parser: [`create`], [`show`] (SHOW, SET, EXPLAIN),
-//! [`cursor`] (SUBSCRIBE, COPY, DECLARE, ..), [`options`]. [`failure`] words what went wrong.
+//! [`cursor`] (SUBSCRIBE, COPY, DECLARE, ..), [`objects`] (clusters, COMMENT ON), [`options`]. [`failure`] words what went wrong.
 
 mod alter;
 mod collections;
@@ -12,6 +12,7 @@ mod create;
 mod created;
 mod cursor;
 mod failure;
+mod objects;
 mod options;
 mod recursion;
 mod rewrite;
@@ -294,9 +295,10 @@ impl StatementParser<'_> {
             "show" => self.show(),
             "set" => self.set(),
             "reset" => self.reset(),
+            "comment" => self.comment(),
             "insert" | "update" | "delete" | "begin" | "start" | "commit" | "end" | "rollback"
-            | "abort" | "savepoint" | "release" | "discard" | "truncate" | "comment" | "merge"
-            | "analyze" | "vacuum" | "lock" | "listen" | "unlisten" | "notify" | "call" => {
+            | "abort" | "savepoint" | "release" | "discard" | "truncate" | "merge" | "analyze"
+            | "vacuum" | "lock" | "listen" | "unlisten" | "notify" | "call" => {
                 let statement = self.parser.parse_statement()?;
                 Ok(Statement::Standard(Box::new(statement)))
             }

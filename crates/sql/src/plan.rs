@@ -189,7 +189,7 @@ pub enum Plan {
     Rename(RenamePlan),
     /// Changes columns and constraints.
     AlterTable(Box<AlterTablePlan>),
-    /// Changes the catalog, and nothing follows from it.
+    /// Changes the catalog, and nothing that runs but what follows from it.
     ChangeCatalog(ChangeCatalogPlan),
     /// Does nothing: `IF [NOT] EXISTS` had its way. The tag is what the client is told.
     Nothing {

@@ -46,7 +46,12 @@ pub fn rebuild(
             };
             let mut context = planner.maintained_context(&parsed.whole);
             context.all_databases = item.is_system();
-            let (query, desc) = query::plan_view_query(&context, &statement.query)?;
+            let (mut query, mut desc) = query::plan_view_query(&context, &statement.query)?;
+            if let Definition::MaterializedView(materialized) = &item.definition {
+                let named = &materialized.view.desc;
+                let sql = &item.create_sql;
+                query = crate::statements::asserted_again(sql, query, &mut desc, named)?;
+            }
             let depends_on = names::qualify(&planner, &mut statement.query)?;
             Ok(Rebuilt::Query(query, depends_on, desc))
         }

@@ -5,7 +5,10 @@
 //! names that can be run again.
 
 mod alter;
+mod assert;
 mod authorize;
+mod cluster;
+mod comment;
 mod connection;
 mod constant;
 mod copy;
@@ -27,6 +30,7 @@ mod transaction;
 mod truncate;
 mod view;
 
+pub(crate) use assert::asserted_again;
 pub use constant::over_columns;
 
 use sqlparser::ast::Statement as Standard;
@@ -91,6 +95,9 @@ impl<'a> Planning<'a> {
             Statement::CreateIndex(statement) => self.create_index(statement),
             Statement::Drop(statement) => self.drop(statement),
             Statement::Alter(statement) => self.alter(statement),
+            Statement::MoveObject(statement) => self.move_object(statement),
+            Statement::Cluster(statement) => self.cluster_statement(statement),
+            Statement::Comment(statement) => self.comment(statement),
             Statement::ValidateConnection(name) => self.validate_connection(name),
             Statement::Role(statement) => self.role(statement),
             Statement::Subscribe(statement) => self.subscribe(statement),
@@ -210,17 +217,10 @@ impl<'a> Planning<'a> {
         Ok(Some(nothing(tag, SqlState::DUPLICATE_TABLE, message)))
     }
 
+    /// The cluster that an object is made on: the one that is named, or the session's.
     fn cluster(&self, cluster: Option<&sqlparser::ast::Ident>) -> Result<String, SqlError> {
-        let default = tidemill_catalog::builtin::mz_catalog::DEFAULT_CLUSTER;
-        match cluster {
-            None => Ok(self.planner.session.cluster.to_owned()),
-            Some(cluster) if cluster.value == default => Ok(cluster.value.clone()),
-            Some(cluster) => Err(SqlError::new(
-                SqlState::UNDEFINED_OBJECT,
-                format!("unknown cluster '{}'", cluster.value),
-            )
-            .with_hint(format!("The cluster that exists is {default}."))),
-        }
+        let name = cluster.map_or(self.planner.session.cluster, |cluster| &cluster.value);
+        Ok(self.changeable_cluster(name)?.name.clone())
     }
 }
 

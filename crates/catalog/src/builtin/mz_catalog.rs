@@ -95,13 +95,6 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Items(secrets),
     },
     Builtin {
-        number: 111,
-        schema: "mz_catalog",
-        name: "mz_clusters",
-        columns: "id text, name text, owner_id text, privileges text[]",
-        content: Content::Catalog(clusters),
-    },
-    Builtin {
         number: 120,
         schema: "mz_catalog",
         name: "mz_ssh_tunnel_connections",
@@ -135,8 +128,13 @@ fn schema_id(catalog: &Catalog, item: &Item) -> String {
     scoped_id(item.name.database.is_none(), id)
 }
 
-fn scoped_id(system: bool, id: u64) -> String {
+pub(super) fn scoped_id(system: bool, id: u64) -> String {
     if system { ObjectId::System(id).to_string() } else { ObjectId::User(id).to_string() }
+}
+
+/// The identity of a cluster, as `mz_clusters.id` shows it.
+fn cluster_id(catalog: &Catalog, name: Option<&str>) -> Option<String> {
+    Some(catalog.cluster(name?)?.id_text())
 }
 
 fn optional(text: Option<&str>) -> Datum<'_> {
@@ -211,7 +209,7 @@ fn objects(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         push(&[
             Datum::Text(item.kind().catalog_name()),
             Datum::Text(&catalog.role_id(&item.owner)),
-            optional(item.cluster()),
+            optional(cluster_id(catalog, item.cluster()).as_deref()),
         ]);
     });
 }
@@ -263,7 +261,7 @@ fn materialized_views(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     item_row(catalog, item, rows, |push| {
         if let Definition::MaterializedView(materialized) = &item.definition {
             push(&[
-                Datum::Text(&materialized.cluster),
+                optional(cluster_id(catalog, Some(&materialized.cluster)).as_deref()),
                 Datum::Text(&materialized.view.query_sql),
                 Datum::Text(&catalog.role_id(&item.owner)),
                 Datum::Text(&item.create_sql),
@@ -277,7 +275,7 @@ fn indexes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         if let Definition::Index(index) = &item.definition {
             push(&[
                 Datum::Text(&index.on.to_string()),
-                Datum::Text(&index.cluster),
+                optional(cluster_id(catalog, Some(&index.cluster)).as_deref()),
                 Datum::Text(&index.key_sql.join(", ")),
                 Datum::Text(&catalog.role_id(&item.owner)),
                 Datum::Text(&item.create_sql),
@@ -292,7 +290,7 @@ fn sources(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
             push(&[
                 Datum::Text("postgres"),
                 Datum::Text(&source.connection.to_string()),
-                Datum::Text(&source.cluster),
+                optional(cluster_id(catalog, Some(&source.cluster)).as_deref()),
                 Datum::Text(&catalog.role_id(&item.owner)),
                 Datum::Text(&item.create_sql),
             ]);
@@ -334,14 +332,4 @@ fn secrets(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
             push(&[Datum::Text(&catalog.role_id(&item.owner))]);
         }
     });
-}
-
-/// The one cluster there is.
-pub const DEFAULT_CLUSTER: &str = "quickstart";
-
-fn clusters(catalog: &Catalog) -> Vec<Row> {
-    let acl = super::roles::privileges(catalog, &Securable::Cluster(DEFAULT_CLUSTER.to_owned()));
-    let owner = catalog.role_id(super::roles::SYSTEM);
-    let datums = [Datum::Text(DEFAULT_CLUSTER), Datum::Text(DEFAULT_CLUSTER), Datum::Text(&owner)];
-    vec![Row::pack(datums.into_iter().chain(acl.iter()))]
 }

@@ -259,16 +259,10 @@ fn other_privileges(catalog: &Catalog) -> Vec<Row> {
         let on = Securable::Schema(database.clone(), name.clone());
         privilege_rows(catalog, &on, &place, &mut rows);
     }
-    let mut clusters = vec![super::mz_catalog::DEFAULT_CLUSTER];
-    clusters.extend(catalog.own_acls().filter_map(|(on, _)| match on {
-        Securable::Cluster(name) => Some(name.as_str()),
-        _ => None,
-    }));
-    clusters.sort_unstable();
-    clusters.dedup();
-    for name in clusters {
+    for cluster in catalog.clusters() {
+        let name = &cluster.name;
         let place = Place { oid: 0, database: None, schema: None, name: Some(name) };
-        privilege_rows(catalog, &Securable::Cluster(name.to_owned()), &place, &mut rows);
+        privilege_rows(catalog, &Securable::Cluster(name.clone()), &place, &mut rows);
     }
     let place = Place { oid: 0, database: None, schema: None, name: None };
     privilege_rows(catalog, &Securable::System, &place, &mut rows);

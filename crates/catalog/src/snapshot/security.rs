@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tidemill_repr::{ObjectId, SqlError, SqlState};
 
 use super::{Catalog, SYSTEM_SCHEMAS};
-use crate::builtin::mz_catalog::DEFAULT_CLUSTER;
 use crate::change::CatalogChange;
+use crate::cluster::DEFAULT_CLUSTER;
 use crate::item::Item;
 use crate::role::{
     self, AclItem, DefaultPrivilege, Membership, NetworkPolicy, PUBLIC, Privilege, Privileges,
@@ -66,6 +66,13 @@ impl Security {
     }
 
     /// What is said of something is forgotten with it.
+    /// The access list of something that gets another name.
+    pub(super) fn rename(&mut self, from: &Securable, to: Securable) {
+        if let Some(acl) = self.acls.remove(from) {
+            self.acls.insert(to, acl);
+        }
+    }
+
     pub(super) fn forget(&mut self, on: &Securable) {
         self.acls.remove(on);
     }
@@ -156,7 +163,11 @@ impl Catalog {
             Securable::Database(name) => {
                 self.databases.get_mut(name).ok_or_else(gone)?.owner = owner.to_owned();
             }
-            Securable::Cluster(_) | Securable::System => return Err(gone()),
+            Securable::Cluster(name) => {
+                let cluster = self.clusters.get_mut(name).ok_or_else(gone)?;
+                Arc::make_mut(cluster).owner = owner.to_owned();
+            }
+            Securable::System => return Err(gone()),
         }
         // As in PostgreSQL, what the old owner had and gave is the new one's.
         if self.security.acls.contains_key(on) {
@@ -282,7 +293,10 @@ impl Catalog {
             Securable::Database(name) => {
                 self.databases.get(name).map(|database| database.owner.as_str())
             }
-            Securable::Cluster(_) | Securable::System => Some(role::SYSTEM),
+            Securable::Cluster(name) => {
+                self.clusters.get(name).map(|cluster| cluster.owner.as_str())
+            }
+            Securable::System => Some(role::SYSTEM),
         }
     }
 
@@ -328,7 +342,10 @@ impl Catalog {
                 add(PUBLIC, usage);
                 add(role::DEFAULT, kind.privileges());
             }
-            Securable::Cluster(_) | Securable::System => {
+            Securable::Cluster(name) if self.cluster(name).is_some_and(|it| it.system) => {
+                add(PUBLIC, usage);
+            }
+            Securable::System => {
                 add(role::DEFAULT, kind.privileges());
             }
             _ => {}

@@ -87,7 +87,11 @@ pub(crate) fn rebased(
             CatalogChange::DropItem(id) => {
                 same(*id) && base.direct_dependants(*id).eq(current.direct_dependants(*id))
             }
-            CatalogChange::RenameSchemas { .. } => false,
+            // Numbers, names and what is on a cluster were looked up in the old catalog.
+            CatalogChange::PutCluster(_)
+            | CatalogChange::DropCluster { .. }
+            | CatalogChange::RenameSchemas { .. }
+            | CatalogChange::Comment { .. } => false,
             _ => true,
         };
         if !fits {
@@ -100,7 +104,10 @@ pub(crate) fn rebased(
             CatalogChange::PutItem(item) => {
                 let name = &item.name;
                 next.item(item.id).is_none()
-                    || next.schema(name.database.as_deref().unwrap_or(""), &name.schema).is_some()
+                    || item.cluster().is_none_or(|cluster| next.cluster(cluster).is_some())
+                        && next
+                            .schema(name.database.as_deref().unwrap_or(""), &name.schema)
+                            .is_some()
             }
             CatalogChange::DropSchema { database, name } => {
                 next.items_in_schema(Some(database), name).next().is_none()

@@ -93,12 +93,9 @@ fn new_dataflows(
     changes: &[CatalogChange],
 ) -> Result<Vec<DataflowDescription>, SqlError> {
     let mut dataflows = Vec::new();
-    for change in changes {
-        let CatalogChange::PutItem(item) = change else { continue };
-        let maintained =
-            matches!(item.definition, Definition::Index(_) | Definition::MaterializedView(_));
-        if maintained && session.shared.replica.index(item.id).is_none() {
-            dataflows.push(read::maintained_dataflow(&session.shared, catalog, item.id)?);
+    for id in super::change_catalog::begun(catalog, changes) {
+        if session.shared.replica.index(id).is_none() {
+            dataflows.push(read::maintained_dataflow(&session.shared, catalog, id)?);
         }
     }
     Ok(dataflows)
@@ -394,10 +391,17 @@ pub(crate) fn constant(
         QueryExpr::Constant { rows: vec![(Row::default(), 1)], typ: RelationType::new(Vec::new()) };
     let query = QueryExpr::Map { input: Box::new(unit), scalars: vec![value.clone()] };
     let snapshot = session.shared.snapshot();
-    let definitions = read::CatalogDefinitions::new(&snapshot.catalog, &session.shared);
+    let definitions =
+        read::CatalogDefinitions::new(&snapshot.catalog, &session.shared, session.cluster());
     let relation = tidemill_optimize::optimize(&query, &definitions)?;
     let from = relation.typ().columns.first().map(|column| column.scalar_type.clone());
-    let plan = read::plan_read(&session.shared, &snapshot.catalog, &query, Tick::MAX, None)?;
+    let plan = read::plan_read(
+        &session.shared,
+        &snapshot.catalog,
+        &query,
+        (Tick::MAX, session.cluster()),
+        None,
+    )?;
     let Way::Peek(tidemill_optimize::PeekPlan::Constant { rows, mfp }) = plan.way else {
         return Err(SqlError::unsupported("a parameter that is no constant"));
     };

@@ -234,7 +234,7 @@ async fn read_rows(
     let catalog = session.catalog(&execution.snapshot);
     let own = session.own_writes(&execution.snapshot)?;
     let at = session.planning_tick(None);
-    let plan = plan_read(&session.shared, &catalog, query, at, own.as_ref())?;
+    let plan = plan_read(&session.shared, &catalog, query, (at, session.cluster()), own.as_ref())?;
     drop(own);
     if plan.is_constant() {
         // Nothing is read: no tick is needed.

@@ -62,7 +62,8 @@ impl Explaining<'_> {
         let catalog = self.catalog;
         let namer = |id: ObjectId| read::item_name(catalog, id);
         let shared = &self.session.shared;
-        let definitions = read::CatalogDefinitions::new(catalog, shared);
+        let cluster = self.session.cluster();
+        let definitions = read::CatalogDefinitions::new(catalog, shared, cluster);
         let annotations = self.plan.annotations;
         if self.plan.stage == ExplainStage::Raw {
             return Ok(explain_query(query, &namer) + finishing);
@@ -73,7 +74,7 @@ impl Explaining<'_> {
         }
         let relation = tidemill_optimize::optimize(query, &definitions)?;
         let notices = indexes::notices(catalog, &relation, &definitions);
-        let way = read::plan_read(shared, catalog, query, Tick::MAX, None)?.way;
+        let way = read::plan_read(shared, catalog, query, (Tick::MAX, cluster), None)?.way;
         let head = way_text(catalog, &way);
         let (plan, used) = match way {
             Way::Peek(peek) => {
@@ -82,7 +83,8 @@ impl Explaining<'_> {
             }
             Way::Dataflow(planned) | Way::AtTick(planned) => {
                 let id = ObjectId::Transient(0);
-                let dataflow = read::relation_dataflow(shared, catalog, planned, id, Tick::MAX)?;
+                let dataflow =
+                    read::relation_dataflow(shared, catalog, planned, id, (Tick::MAX, cluster))?;
                 let used = indexes::of_dataflow(catalog, &dataflow);
                 let text = match self.plan.stage {
                     ExplainStage::Optimized => explain_annotated(&relation, &namer, annotations),

@@ -44,7 +44,7 @@ pub(crate) fn plan_again(catalog: Catalog, item: &Item) -> Result<Catalog, SqlEr
         // That of texts that do not say in which they were written.
         time_zone: "UTC",
         now: 0,
-        cluster: tidemill_catalog::builtin::mz_catalog::DEFAULT_CLUSTER,
+        cluster: tidemill_catalog::cluster::DEFAULT_CLUSTER,
         backend_pid: 0,
     };
     match rebuild(&catalog, &session, item)? {

@@ -51,7 +51,8 @@ pub(crate) async fn rows(
     let catalog = session.catalog(&execution.snapshot);
     let at = session.planning_tick(select.as_of);
     let own = session.own_writes(&execution.snapshot)?;
-    let plan = read::plan_read(&session.shared, &catalog, &query, at, own.as_ref())?;
+    let plan =
+        read::plan_read(&session.shared, &catalog, &query, (at, session.cluster()), own.as_ref())?;
     drop(own);
     let (rows, _) = read_at(session, &execution.snapshot, &plan, select.as_of).await?;
     remember(session, execution, select, plan);
@@ -87,6 +88,7 @@ async fn without_planning(
     }
     let kept = execution.cache.as_ref().and_then(|cache| cache.load_full());
     match kept.as_deref() {
+        Some(CachedRead::Plan(plan)) if *plan.cluster != *session.cluster() => return Ok(None),
         Some(CachedRead::Plan(plan)) => {
             let (rows, _) = read_at(session, &execution.snapshot, plan, None).await?;
             Ok(Some(rows))
@@ -95,7 +97,8 @@ async fn without_planning(
         None => {
             let catalog = &execution.snapshot.catalog;
             let at = session.planning_tick(None);
-            let found = lookup::recognise(&session.shared, catalog, &select.query, at);
+            let found =
+                lookup::recognise(&session.shared, catalog, &select.query, (at, session.cluster()));
             let Some(lookup) = found else { return Ok(None) };
             let rows = look_up(session, execution, &lookup).await?;
             if let Some(cache) = &execution.cache {
@@ -139,6 +142,10 @@ pub(crate) async fn read_at(
     plan: &ReadPlan,
     as_of: Option<AsOfTick>,
 ) -> Result<(Vec<(Row, Diff)>, Tick), SqlError> {
+    let system = |id: &ObjectId| matches!(id, ObjectId::System(_));
+    if !plan.is_constant() && !plan.bases.iter().all(system) {
+        super::change_catalog::check_cluster(&snapshot.catalog, session.cluster())?;
+    }
     let hydrated = read::wait_hydrated(&session.shared, Arc::clone(snapshot), &plan.bases).await?;
     drop(hydrated);
     let planned_at = snapshot.catalog_tick;

@@ -35,6 +35,13 @@ pub(crate) fn set(session: &mut Session, plan: &SetVariablePlan) -> Result<Respo
         None => session.settings.reset(&plan.name)?,
     };
     session.report(report);
+    if plan.name.eq_ignore_ascii_case("cluster")
+        && session.shared.snapshot().catalog.cluster(session.cluster()).is_none()
+    {
+        let message = format!("cluster \"{}\" does not exist", session.cluster());
+        let message = SqlError::new(SqlState("00000"), message);
+        session.notice(Notice { severity: "NOTICE", message });
+    }
     if WITHOUT_EFFECT.contains(&plan.name.to_ascii_lowercase().as_str()) {
         session.notice(Notice {
             severity: "NOTICE",

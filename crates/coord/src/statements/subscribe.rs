@@ -21,15 +21,17 @@ pub(crate) async fn subscribe(
     let shared = &session.shared;
     let catalog = session.catalog(&execution.snapshot);
     let at = plan.as_of.map_or(Tick::MAX, |as_of| as_of.tick);
-    let definitions = read::CatalogDefinitions::new(&catalog, shared).at(at);
+    let definitions = read::CatalogDefinitions::new(&catalog, shared, session.cluster()).at(at);
     let relation = tidemill_optimize::optimize(&query, &definitions)?;
     let bases = read::bases_of(&catalog, &relation);
     session.check_followable(&bases)?;
+    super::change_catalog::check_cluster(&catalog, session.cluster())?;
     let snapshot =
         read::wait_hydrated(shared, std::sync::Arc::clone(&execution.snapshot), &bases).await?;
     let object = shared.transient_id();
     let id = shared.transient_id();
-    let dataflow = read::relation_dataflow(shared, &catalog, relation, object, at)?;
+    let dataflow =
+        read::relation_dataflow(shared, &catalog, relation, object, (at, session.cluster()))?;
     let as_of = match plan.as_of {
         Some(as_of) => {
             let (tick, _, hold) = session.pick_tick(Some(as_of)).await?;

@@ -26,7 +26,7 @@ pub(crate) fn list<T: Display>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-fn flag(set: bool, text: &'static str) -> &'static str {
+pub(super) fn flag(set: bool, text: &'static str) -> &'static str {
     if set { text } else { "" }
 }
 
@@ -69,6 +69,9 @@ impl Display for Statement {
             Statement::CreateIndex(statement) => statement.fmt(f),
             Statement::Drop(statement) => statement.fmt(f),
             Statement::Alter(statement) => statement.fmt(f),
+            Statement::MoveObject(statement) => statement.fmt(f),
+            Statement::Cluster(statement) => statement.fmt(f),
+            Statement::Comment(statement) => statement.fmt(f),
             Statement::ValidateConnection(name) => write!(f, "VALIDATE CONNECTION {name}"),
             Statement::Role(statement) => statement.fmt(f),
             Statement::Subscribe(statement) => statement.fmt(f),
@@ -542,6 +545,9 @@ impl Display for ShowKind {
             ShowKind::Schemas => "SCHEMAS",
             ShowKind::Objects => "OBJECTS",
             ShowKind::Clusters => "CLUSTERS",
+            ShowKind::ClusterReplicas => "CLUSTER REPLICAS",
+            ShowKind::Sinks => "SINKS",
+            ShowKind::Types => "TYPES",
             ShowKind::Columns => "COLUMNS",
         })
     }

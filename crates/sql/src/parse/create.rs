@@ -48,6 +48,7 @@ impl StatementParser<'_> {
             "connection" => self.create_connection(),
             "source" => self.create_source(),
             "index" => self.create_index(false),
+            "cluster" => self.create_cluster(),
             "default" => {
                 self.expect_word("index")?;
                 self.create_index(true)
@@ -56,9 +57,9 @@ impl StatementParser<'_> {
             "type" => self.create_type(),
             "domain" => self.create_domain(),
             "views" => self.create_views(),
-            "unlogged" | "role" | "user" | "group" | "cluster" | "function" | "procedure"
-            | "trigger" | "extension" | "sink" | "rule" | "policy" | "aggregate" | "operator"
-            | "cast" | "collation" | "server" | "foreign" | "publication" | "subscription"
+            "unlogged" | "role" | "user" | "group" | "function" | "procedure" | "trigger"
+            | "extension" | "sink" | "rule" | "policy" | "aggregate" | "operator" | "cast"
+            | "collation" | "server" | "foreign" | "publication" | "subscription"
             | "statistics" | "event" | "text" | "language" | "tablespace" | "access"
             | "conversion" | "transform" | "network" => {
                 self.unsupported(format_args!("CREATE {}", kind.to_uppercase()))
@@ -345,6 +346,9 @@ impl StatementParser<'_> {
     pub(super) fn drop(&mut self) -> Result<Statement, Failure> {
         self.expect_word("drop")?;
         self.refuse_other_kinds("DROP")?;
+        if self.words(&["cluster", "replica"]) {
+            return self.drop_replicas();
+        }
         let kind = self.object_kind()?;
         if self.peek_word("concurrently") {
             return self.unsupported("DROP INDEX CONCURRENTLY");
@@ -368,6 +372,9 @@ impl StatementParser<'_> {
             self.parser.advance_token();
             return self.sequence(true, false);
         }
+        if self.words(&["cluster", "replica"]) {
+            return self.alter_replica();
+        }
         let kind = self.object_kind()?;
         let if_exists = self.words(&["if", "exists"]);
         let name = self.object_name()?;
@@ -376,6 +383,9 @@ impl StatementParser<'_> {
         {
             let domain = kind == ObjectKind::Domain;
             return Ok(Statement::AlterType(AlterType { domain, name, change }));
+        }
+        if let Some(statement) = self.move_object(kind, if_exists, &name)? {
+            return Ok(statement);
         }
         let action = if self.words(&["rename", "to"]) {
             AlterAction::Rename(self.identifier()?)

@@ -22,6 +22,11 @@ const LONG_NAMES: &[&[&str]] = &[
     &["exclude", "columns"],
     &["ignore", "columns"],
     &["retain", "history"],
+    &["replication", "factor"],
+    &["availability", "zone"],
+    &["introspection", "interval"],
+    &["introspection", "debugging"],
+    &["workload", "class"],
 ];
 
 impl StatementParser<'_> {
@@ -43,10 +48,30 @@ impl StatementParser<'_> {
 
     pub(super) fn named_option(&mut self) -> Result<NamedOption, Failure> {
         let name = self.option_name()?;
+        if let Some(schedule) = name.strip_prefix("REFRESH") {
+            return self.refresh(schedule.trim());
+        }
         let equals = self.token(&Token::Eq);
         let _ = !equals && name == "RETAIN HISTORY" && self.word("for");
         let value = self.option_value(equals)?;
         Ok(NamedOption { name, value })
+    }
+
+    /// `REFRESH [=] ON COMMIT`: how often a view follows; `words` stand before the equals sign.
+    fn refresh(&mut self, words: &str) -> Result<NamedOption, Failure> {
+        let _ = self.token(&Token::Eq);
+        if words.is_empty() && self.peek_word("on") || words == "ON" {
+            let _ = self.word("on");
+            self.expect_word("commit")?;
+        } else if !matches!(&self.parser.peek_token_ref().token,
+            Token::SingleQuotedString(text) if words.is_empty() && text == "ON COMMIT")
+        {
+            return self.unsupported("REFRESH other than ON COMMIT");
+        } else {
+            self.parser.advance_token();
+        }
+        let value = OptionValue::Text("ON COMMIT".to_owned());
+        Ok(NamedOption { name: "REFRESH".to_owned(), value })
     }
 
     pub(super) fn option_name(&mut self) -> Result<String, Failure> {

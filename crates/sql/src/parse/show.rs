@@ -53,7 +53,12 @@ impl StatementParser<'_> {
         if self.words(&["materialized", "views"]) {
             return Some(ShowKind::MaterializedViews);
         }
+        if self.words(&["cluster", "replicas"]) {
+            return Some(ShowKind::ClusterReplicas);
+        }
         let kinds = [
+            ("sinks", ShowKind::Sinks),
+            ("types", ShowKind::Types),
             ("sources", ShowKind::Sources),
             ("subsources", ShowKind::Subsources),
             ("tables", ShowKind::Tables),

@@ -16,8 +16,6 @@ use super::{QueryContext, Relation, TypedScalar, literal, walk};
 
 /// Functions that say NULL of everything: what they tell of does not exist here.
 const NOTHING: &[&str] = &[
-    "col_description",
-    "obj_description",
     "pg_database_size",
     "pg_get_function_sqlbody",
     "pg_get_functiondef",
@@ -29,7 +27,6 @@ const NOTHING: &[&str] = &[
     "pg_get_statisticsobjdef_columns",
     "pg_get_triggerdef",
     "pg_tablespace_location",
-    "shobj_description",
 ];
 
 /// Functions that give a size nobody knows.
@@ -216,6 +213,26 @@ impl ExprContext<'_> {
                 self.is_visible(relation)?
             }
             ("format_type", [oid, typmod]) => return self.format_type(oid, typmod).map(Some),
+            ("obj_description", [object]) => {
+                let keys = [("objoid", self.oid_of(object)?), ("objsubid", whole)];
+                self.lookup(["pg_catalog", "pg_description"], &keys, "description")?
+            }
+            ("obj_description", [object, class]) => {
+                let object = self.oid_of(object)?;
+                let keys =
+                    [("objoid", object), ("objsubid", whole), ("classoid", self.class(class)?)];
+                self.lookup(["pg_catalog", "pg_description"], &keys, "description")?
+            }
+            ("col_description", [table, column]) => {
+                let class = self.class_named("pg_class")?;
+                let (table, column) = (self.oid_of(table)?, self.plan(column)?);
+                let keys = [("objoid", table), ("objsubid", column), ("classoid", class)];
+                self.lookup(["pg_catalog", "pg_description"], &keys, "description")?
+            }
+            ("shobj_description", [object, class]) => {
+                let keys = [("objoid", self.oid_of(object)?), ("classoid", self.class(class)?)];
+                self.lookup(["pg_catalog", "pg_shdescription"], &keys, "description")?
+            }
             ("pg_my_temp_schema", []) => literal::literal(Datum::Int(0), ScalarType::Oid),
             ("pg_relation_is_updatable", [_, _]) => {
                 literal::literal(Datum::Int(0), ScalarType::Int4)
@@ -262,6 +279,27 @@ impl ExprContext<'_> {
         let name = QueryScalar::Coalesce(vec![found.expr, built_in.expr.clone()]);
         let expr = QueryScalar::If(Box::new(unknown), Box::new(name), Box::new(built_in.expr));
         Ok(TypedScalar { expr, typ: built_in.typ.nullable(true) })
+    }
+
+    /// The class of objects that a comment is of: the oid of a catalog of PostgreSQL, by name.
+    fn class(&self, name: &Expr) -> Result<TypedScalar, SqlError> {
+        let name = self.plan(name)?;
+        let text = match &name.expr {
+            QueryScalar::Literal(Ok(row), _) => literal::constant_text(row).flatten(),
+            _ => None,
+        };
+        self.class_named(&text.unwrap_or_default())
+    }
+
+    fn class_named(&self, name: &str) -> Result<TypedScalar, SqlError> {
+        let class = match name {
+            "pg_class" => 1259,
+            "pg_namespace" => 2615,
+            "pg_database" => 1262,
+            // Nothing of the others can have a comment.
+            _ => 0,
+        };
+        Ok(literal::literal(Datum::Int(class), ScalarType::Oid))
     }
 
     pub(super) fn require_session(&self, name: &str) -> Result<(), SqlError> {

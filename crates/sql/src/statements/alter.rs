@@ -1,6 +1,7 @@
 //! ALTER: renaming, new values of secrets, and RESYNC. What is done to sources and connections
 //! alone is beside their CREATE.
 
+mod move_object;
 mod rename;
 mod schema;
 
@@ -19,6 +20,10 @@ impl Planning<'_> {
     pub(super) fn alter(&self, statement: &Alter) -> Result<Planned, SqlError> {
         if statement.kind == ObjectKind::Schema {
             return self.alter_schema(statement);
+        }
+        if let (None, AlterAction::Rename(to)) = (item_kind(statement.kind), &statement.action) {
+            let (kind, if_exists) = (statement.kind, statement.if_exists);
+            return self.rename_container(kind, if_exists, &statement.name, &to.value);
         }
         let Some((kind, _)) = item_kind(statement.kind) else {
             return Err(SqlError::unsupported(format_args!("ALTER {}", statement.kind)));
@@ -66,6 +71,7 @@ impl Planning<'_> {
 
     fn rename(&self, item: &Item, name: &str, tag: &'static str) -> Result<Planned, SqlError> {
         let catalog = self.planner.catalog;
+        names::check_length(name)?;
         let name = QualifiedName { item: name.to_owned(), ..item.name.clone() };
         if catalog.item_by_name(&name).is_some() {
             return Err(tidemill_catalog::snapshot::already_exists(&name.item));

@@ -13,7 +13,9 @@ use tidemill_plan::QueryExpr;
 use tidemill_repr::{ObjectId, SqlError};
 
 use super::Planning;
-use crate::ast::{Alter, AlterAction, ObjectKind, Statement};
+use crate::ast::{
+    Alter, AlterAction, ClusterStatement, CommentKind, MoveObject, MoveTo, ObjectKind, Statement,
+};
 use crate::names;
 use crate::plan::{InsertPlan, MergeAction, NewItem, Plan, Planned};
 use crate::query::relations_read;
@@ -47,7 +49,29 @@ impl Planning<'_> {
         }
         let session = self.planner.session;
         let catalog = self.planner.catalog;
+        if let Statement::Cluster(cluster) = statement {
+            return cluster.named().iter().try_for_each(|name| check.owns_cluster(name));
+        }
+        if let Statement::MoveObject(MoveObject { kind, to: MoveTo::Swap(other), .. }) = statement
+            && *kind == ObjectKind::Cluster
+        {
+            check.owns_cluster(&other.value)?;
+        }
+        let mut relation;
         let (kind, named) = match statement {
+            Statement::MoveObject(moved) => (moved.kind, std::slice::from_ref(&moved.name)),
+            Statement::Comment(comment) => match comment.kind {
+                CommentKind::Object(kind) => (kind, std::slice::from_ref(&comment.name)),
+                CommentKind::Column => {
+                    relation = comment.name.clone();
+                    relation.0.pop();
+                    (ObjectKind::Table, std::slice::from_ref(&relation))
+                }
+                CommentKind::ClusterReplica => {
+                    let parts = names::parts(&comment.name)?;
+                    return parts.first().map_or(Ok(()), |name| check.owns_cluster(name));
+                }
+            },
             Statement::Drop(drop) => (drop.kind, drop.names.as_slice()),
             Statement::Alter(Alter { action: AlterAction::Other(_), .. }) => return Ok(()),
             Statement::Alter(alter) => (alter.kind, std::slice::from_ref(&alter.name)),
@@ -140,6 +164,11 @@ impl Check<'_> {
             Plan::CreateDatabase { .. } => self.needs(&Securable::System, Privilege::CreateDb),
             Plan::CreateSchema { database, .. } => {
                 self.needs(&Securable::Database(database.clone()), Privilege::Create)
+            }
+            Plan::ChangeCatalog(_)
+                if matches!(statement, Statement::Cluster(ClusterStatement::Create { .. })) =>
+            {
+                self.needs(&Securable::System, Privilege::CreateCluster)
             }
             Plan::CreateSecret(secret) => self.creates_in(&secret.name),
             Plan::CreateType { item, .. } => self.creates(item),
@@ -251,6 +280,11 @@ impl Check<'_> {
         self.needs(&schema, Privilege::Create)
     }
 
+    fn owns_cluster(&self, name: &str) -> Result<(), SqlError> {
+        let on = Securable::Cluster(name.to_owned());
+        if self.catalog.owner(&on).is_some() { self.owns(&on) } else { Ok(()) }
+    }
+
     fn creates_on(&self, cluster: &str) -> Result<(), SqlError> {
         self.needs(&Securable::Cluster(cluster.to_owned()), Privilege::Create)
     }
@@ -310,7 +344,7 @@ impl Check<'_> {
                 self.read(&user, id)?;
             }
         }
-        if computes {
+        if computes && self.catalog.cluster(self.cluster).is_some() {
             let cluster = Securable::Cluster(self.cluster.to_owned());
             self.needs(&cluster, Privilege::Usage)?;
         }

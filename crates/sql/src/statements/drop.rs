@@ -18,7 +18,7 @@ impl Planning<'_> {
         match statement.kind {
             ObjectKind::Schema => self.drop_schemas(statement),
             ObjectKind::Database => self.drop_databases(statement),
-            ObjectKind::Cluster => Err(SqlError::unsupported("DROP CLUSTER")),
+            ObjectKind::Cluster => self.drop_clusters(statement),
             kind => {
                 let (kind, tag) = item_kind(kind)
                     .ok_or_else(|| SqlError::internal("a kind of object without items"))?;
@@ -334,7 +334,7 @@ pub(super) fn with_dependants(
 
 /// The index of a constraint goes with the constraint, and a sequence that fills a column with
 /// the column.
-fn refuse_needed(catalog: &Catalog, item: &Item) -> Result<(), SqlError> {
+pub(super) fn refuse_needed(catalog: &Catalog, item: &Item) -> Result<(), SqlError> {
     let (kind, name) = (item.kind(), &item.name.item);
     let code = SqlState::DEPENDENT_OBJECTS_STILL_EXIST;
     match &item.definition {

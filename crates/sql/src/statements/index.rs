@@ -47,7 +47,10 @@ impl Planning<'_> {
         }
         let key = self.index_key(statement, on, desc)?;
         let name = match &statement.name {
-            Some(name) => QualifiedName { item: name.value.clone(), ..on.name.clone() },
+            Some(name) => {
+                names::check_length(&name.value)?;
+                QualifiedName { item: name.value.clone(), ..on.name.clone() }
+            }
             None => self.chosen_name(statement, on, &key),
         };
         if self.planner.catalog.item_by_name(&name).is_some() {
@@ -59,6 +62,7 @@ impl Planning<'_> {
             return Ok(nothing(STATEMENT, SqlState::DUPLICATE_TABLE, message));
         }
         let cluster = self.cluster(statement.cluster.as_ref())?;
+        let idle = self.idle_cluster(&cluster);
         let key_sql: Vec<String> = key.iter().map(|(sql, _)| sql.clone()).collect();
         let create_sql = format!(
             "CREATE INDEX {} IN CLUSTER {} ON {} ({})",
@@ -80,6 +84,7 @@ impl Planning<'_> {
         let item = NewItem { name, create_sql, depends_on, definition, replaces: None };
         let mut planned = command(Plan::CreateIndex(item));
         planned.notices.extend(notice);
+        planned.notices.extend(idle);
         Ok(planned)
     }
 

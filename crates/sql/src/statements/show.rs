@@ -44,6 +44,15 @@ impl Planning<'_> {
     }
 
     fn show_create(&self, kind: ObjectKind, name: &ObjectName) -> Result<Planned, SqlError> {
+        if kind == ObjectKind::Cluster {
+            let name = names::parts(name)?.join(".");
+            let cluster = self.planner.catalog.require_cluster(&name)?;
+            return self.sql(&format!(
+                "SELECT {}::text AS name, {}::text AS create_sql",
+                quote_literal(&name),
+                quote_literal(&Self::cluster_sql(cluster))
+            ));
+        }
         let Some((kind, _)) = item_kind(kind) else {
             return Err(SqlError::unsupported(format_args!("SHOW CREATE {kind}")));
         };
@@ -71,7 +80,7 @@ impl Planning<'_> {
                 let item = self.item(relation, &kinds)?;
                 conditions.push(format!("o.id = {}", quote_literal(&item.id.to_string())));
             }
-            ShowKind::Databases | ShowKind::Clusters => {
+            ShowKind::Databases | ShowKind::Clusters | ShowKind::ClusterReplicas => {
                 if let Some(from) = from {
                     return Err(SqlError::unsupported(format_args!("SHOW {kind} FROM {from}")));
                 }
@@ -98,6 +107,7 @@ impl Planning<'_> {
             conditions.push(self.on_object(*kind, on)?);
         }
         if let Some(cluster) = cluster {
+            self.planner.catalog.require_cluster(&cluster.value)?;
             conditions.push(in_cluster(*kind, &cluster.value)?);
         }
         if !conditions.is_empty() {
@@ -105,12 +115,17 @@ impl Planning<'_> {
             let word = if query.contains(" WHERE ") { "AND" } else { "WHERE" };
             query = format!("{query} {word} {joined}");
         }
-        let order = if *kind == ShowKind::Columns { "position" } else { "name" };
+        let order = match kind {
+            ShowKind::Columns => "position",
+            ShowKind::ClusterReplicas => "cluster, replica",
+            _ => "name",
+        };
         let columns = shown_columns(*kind);
         let filter = match filter {
             None => String::new(),
             Some(ShowFilter::Like(pattern)) => {
-                format!(" WHERE name LIKE {}", quote_literal(pattern))
+                let name = if *kind == ShowKind::ClusterReplicas { "cluster" } else { "name" };
+                format!(" WHERE {name} LIKE {}", quote_literal(pattern))
             }
             Some(ShowFilter::Where(condition)) => format!(" WHERE {condition}"),
         };
@@ -170,8 +185,9 @@ impl Planning<'_> {
 fn in_cluster(kind: ShowKind, cluster: &str) -> Result<String, SqlError> {
     match kind {
         ShowKind::Sources | ShowKind::MaterializedViews | ShowKind::Indexes | ShowKind::Objects => {
-            Ok(format!("o.cluster_id = {}", quote_literal(cluster)))
+            Ok(format!("cl.name = {}", quote_literal(cluster)))
         }
+        ShowKind::ClusterReplicas => Ok(format!("c.name = {}", quote_literal(cluster))),
         _ => Err(SqlError::unsupported(format_args!("SHOW {kind} IN CLUSTER"))),
     }
 }
@@ -179,52 +195,110 @@ fn in_cluster(kind: ShowKind, cluster: &str) -> Result<String, SqlError> {
 const IN_SCHEMA: &str = "JOIN mz_catalog.mz_schemas AS s ON s.id = o.schema_id \
      LEFT JOIN mz_catalog.mz_databases AS d ON d.id = s.database_id";
 
+const COMMENT: &str = "COALESCE(k.comment, '') AS comment";
+
+const CLUSTER: &str = "LEFT JOIN mz_catalog.mz_clusters AS cl ON cl.id = o.cluster_id";
+
+/// The comments on objects of a kind, as `k`.
+fn comments_on(condition: &str) -> String {
+    format!(
+        "LEFT JOIN mz_internal.mz_comments AS k \
+         ON k.id = o.id AND k.object_sub_id IS NULL AND {condition}"
+    )
+}
+
 /// The rows behind a list, with all that filters may use.
 fn listing(kind: ShowKind) -> String {
     let objects = |columns: &str, relation: &str| {
-        format!("SELECT o.name, {columns} FROM mz_catalog.{relation} AS o {IN_SCHEMA}")
+        let comments = comments_on(
+            "k.object_type NOT IN ('schema', 'database', 'cluster', 'cluster-replica')",
+        );
+        let cluster = if columns.contains("cl.") { CLUSTER } else { "" };
+        format!(
+            "SELECT o.name, {columns}{COMMENT} FROM mz_catalog.{relation} AS o {IN_SCHEMA} \
+             {cluster} {comments}"
+        )
     };
     match kind {
-        ShowKind::Sources => objects("o.type, o.cluster_id AS cluster", "mz_sources"),
+        ShowKind::Sources => objects("o.type, cl.name AS cluster, ", "mz_sources"),
         ShowKind::Subsources => {
-            let tables = objects("'subsource'::text AS type", "mz_tables");
+            let tables = objects("'subsource'::text AS type, ", "mz_tables");
             format!("{tables} WHERE o.source_id IS NOT NULL")
         }
-        ShowKind::Tables => objects("''::text AS comment", "mz_tables"),
-        ShowKind::Views => objects("''::text AS comment", "mz_views"),
-        ShowKind::MaterializedViews => objects("o.cluster_id AS cluster", "mz_materialized_views"),
+        ShowKind::Tables => objects("", "mz_tables"),
+        ShowKind::Views => objects("", "mz_views"),
+        ShowKind::MaterializedViews => objects("cl.name AS cluster, ", "mz_materialized_views"),
         ShowKind::Indexes => format!(
-            "SELECT o.name, r.name AS \"on\", o.cluster_id AS cluster, \
-             '{{' || o.key || '}}' AS key \
+            "SELECT o.name, r.name AS \"on\", cl.name AS cluster, \
+             '{{' || o.key || '}}' AS key, {COMMENT} \
              FROM mz_catalog.mz_indexes AS o JOIN mz_catalog.mz_objects AS r ON r.id = o.on_id \
-             {IN_SCHEMA}"
+             {IN_SCHEMA} {CLUSTER} {}",
+            comments_on("k.object_type = 'index'")
         ),
-        ShowKind::Connections => objects("o.type", "mz_connections"),
-        ShowKind::Secrets => objects("''::text AS comment", "mz_secrets"),
-        ShowKind::Objects => objects("o.type", "mz_objects"),
-        ShowKind::Databases => "SELECT o.name FROM mz_catalog.mz_databases AS o".to_owned(),
-        ShowKind::Schemas => "SELECT o.name FROM mz_catalog.mz_schemas AS o \
-             LEFT JOIN mz_catalog.mz_databases AS d ON d.id = o.database_id"
-            .to_owned(),
-        ShowKind::Clusters => "SELECT o.name FROM mz_catalog.mz_clusters AS o".to_owned(),
-        ShowKind::Columns => "SELECT o.name, o.nullable, o.type, o.position \
-             FROM mz_catalog.mz_columns AS o"
-            .to_owned(),
+        ShowKind::Connections => objects("o.type, ", "mz_connections"),
+        ShowKind::Secrets => objects("", "mz_secrets"),
+        ShowKind::Objects => {
+            let objects = objects("o.type, ", "mz_objects");
+            objects.replacen(IN_SCHEMA, &format!("{IN_SCHEMA} {CLUSTER}"), 1)
+        }
+        ShowKind::Sinks => {
+            let sinks = objects("o.type, cl.name AS cluster, ", "mz_objects");
+            format!("{sinks} WHERE o.type = 'sink'")
+        }
+        ShowKind::Types => {
+            let types = objects("", "mz_objects");
+            format!("{types} WHERE o.type = 'type'")
+        }
+        ShowKind::Databases => format!(
+            "SELECT o.name, {COMMENT} FROM mz_catalog.mz_databases AS o {}",
+            comments_on("k.object_type = 'database'")
+        ),
+        ShowKind::Schemas => format!(
+            "SELECT o.name, {COMMENT} FROM mz_catalog.mz_schemas AS o \
+             LEFT JOIN mz_catalog.mz_databases AS d ON d.id = o.database_id {}",
+            comments_on("k.object_type = 'schema'")
+        ),
+        ShowKind::Clusters => format!(
+            "SELECT o.name, COALESCE(r.replicas, '') AS replicas, {COMMENT} \
+             FROM mz_catalog.mz_clusters AS o \
+             LEFT JOIN (SELECT cluster_id, \
+               string_agg(name || ' (' || size || ')', ', ' ORDER BY name) AS replicas \
+               FROM mz_catalog.mz_cluster_replicas GROUP BY cluster_id) AS r \
+             ON r.cluster_id = o.id {}",
+            comments_on("k.object_type = 'cluster'")
+        ),
+        ShowKind::ClusterReplicas => format!(
+            "SELECT c.name AS cluster, o.name AS replica, o.size, \
+             COALESCE(s.status = 'online', false) AS ready, {COMMENT} \
+             FROM mz_catalog.mz_cluster_replicas AS o \
+             JOIN mz_catalog.mz_clusters AS c ON c.id = o.cluster_id \
+             LEFT JOIN mz_internal.mz_cluster_replica_statuses AS s ON s.replica_id = o.id {}",
+            comments_on("k.object_type = 'cluster-replica'")
+        ),
+        ShowKind::Columns => format!(
+            "SELECT o.name, o.nullable, o.type, o.position, {COMMENT} \
+             FROM mz_catalog.mz_columns AS o LEFT JOIN mz_internal.mz_comments AS k \
+             ON k.id = o.id AND k.object_sub_id = o.position \
+             AND k.object_type IN ('table', 'view', 'materialized-view', 'source')"
+        ),
     }
 }
 
 fn shown_columns(kind: ShowKind) -> &'static str {
     match kind {
-        ShowKind::Sources => "name, type, cluster",
-        ShowKind::Subsources | ShowKind::Connections | ShowKind::Objects => "name, type",
-        ShowKind::MaterializedViews => "name, cluster",
-        ShowKind::Indexes => "name, \"on\", cluster, key",
-        ShowKind::Columns => "name, nullable, type",
+        ShowKind::Sources | ShowKind::Sinks => "name, type, cluster, comment",
+        ShowKind::Subsources => "name, type",
+        ShowKind::Connections | ShowKind::Objects => "name, type, comment",
+        ShowKind::MaterializedViews => "name, cluster, comment",
+        ShowKind::Indexes => "name, \"on\", cluster, key, comment",
+        ShowKind::Columns => "name, nullable, type, comment",
+        ShowKind::Clusters => "name, replicas, comment",
+        ShowKind::ClusterReplicas => "cluster, replica, size, ready, comment",
         ShowKind::Tables
         | ShowKind::Views
         | ShowKind::Secrets
         | ShowKind::Databases
         | ShowKind::Schemas
-        | ShowKind::Clusters => "name",
+        | ShowKind::Types => "name, comment",
     }
 }

@@ -171,6 +171,9 @@ impl Planning<'_> {
                 format!("improper qualified name (too many dotted names): {}", parts.join(".")),
             )
         };
+        if let Some(name) = parts.last() {
+            names::check_length(name)?;
+        }
         if statement.database {
             let [name] = parts.as_slice() else { return Err(too_many()) };
             if catalog.database(name).is_none() {

@@ -26,8 +26,18 @@ impl Planning<'_> {
         if statement.cluster.is_some() && !statement.materialized {
             return Err(SqlError::unsupported("IN CLUSTER of CREATE VIEW"));
         }
-        let mut with = Options::new(tag, &statement.with)?;
+        let (assertions, others): (Vec<_>, Vec<_>) =
+            statement.with.iter().cloned().partition(super::assert::is_assertion);
+        if !assertions.is_empty() && !statement.materialized {
+            return Err(SqlError::unsupported("ASSERT NOT NULL of CREATE VIEW"));
+        }
+        let mut with = Options::new(tag, &others)?;
         with.refuse("RETAIN HISTORY")?;
+        if let Some(refresh) = with.text("REFRESH")?
+            && (!statement.materialized || refresh != "ON COMMIT")
+        {
+            return Err(SqlError::unsupported(format_args!("REFRESH {refresh} of {tag}")));
+        }
         with.finish()?;
         // A view over objects of the session is one, too.
         let over = names::qualify(&self.planner, &mut statement.query.clone())?;
@@ -56,6 +66,7 @@ impl Planning<'_> {
                 .with_detail("A view cannot have parameters."));
         }
         name_columns(statement, &mut desc)?;
+        let query = super::assert::asserted(statement, query, &mut desc)?;
         let mut canonical = statement.query.clone();
         let depends_on = names::qualify(&self.planner, &mut canonical)?;
         if let Some(old) = replaces
@@ -69,13 +80,19 @@ impl Planning<'_> {
         let query_sql = crate::ast::query_text(&canonical);
         let time_zone = Some(self.planner.session.time_zone.to_owned());
         let view = View { desc, query_sql, query: Some(Arc::new(query)), time_zone };
-        let cluster = self.cluster(statement.cluster.as_ref())?;
+        let cluster = if statement.materialized {
+            self.cluster(statement.cluster.as_ref())?
+        } else {
+            String::new()
+        };
+        let idle = statement.materialized.then(|| self.idle_cluster(&cluster)).flatten();
         let create_sql = CreateView {
             or_replace: false,
             if_not_exists: false,
             name: names::object_name(&name),
             cluster: statement.materialized.then(|| names::ident(&cluster)),
             query: canonical,
+            with: assertions,
             ..statement.clone()
         }
         .to_string();
@@ -95,6 +112,7 @@ impl Planning<'_> {
             Plan::CreateView(item)
         });
         planned.notices.extend(notice);
+        planned.notices.extend(idle);
         Ok(planned)
     }
 

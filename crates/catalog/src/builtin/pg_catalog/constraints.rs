@@ -142,14 +142,14 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "pg_catalog",
         name: "pg_description",
         columns: "objoid oid, classoid oid, objsubid int4, description text",
-        content: Content::Empty,
+        content: Content::Catalog(super::super::objects::descriptions),
     },
     Builtin {
         number: 416,
         schema: "pg_catalog",
         name: "pg_shdescription",
         columns: "objoid oid, classoid oid, description text",
-        content: Content::Empty,
+        content: Content::Catalog(super::super::objects::shared_descriptions),
     },
     Builtin {
         number: 417,

@@ -161,7 +161,10 @@ impl Planning<'_> {
             }
             SecurableKind::System => Ok(Securable::System),
             SecurableKind::Cluster => match name.0.as_slice() {
-                [part] => Ok(Securable::Cluster(self.cluster(part.as_ident())?)),
+                [part] => {
+                    let name = part.as_ident().map_or("", |name| &name.value);
+                    Ok(Securable::Cluster(catalog.require_cluster(name)?.name.clone()))
+                }
                 _ => Err(improper()),
             },
             SecurableKind::Database => {
