@@ -104,6 +104,34 @@ const PAIRS: [(&str, Statistic, &str); 12] = [
     ),
 ];
 
+/// Types that have a least and a greatest value, as in PostgreSQL.
+const ORDERED: &[&str] = &[
+    "int2",
+    "int4",
+    "int8",
+    "oid",
+    "float4",
+    "float8",
+    "numeric",
+    "text",
+    "bpchar",
+    "date",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "anyarray",
+    "anyenum",
+    "timetz",
+    "money",
+    "inet",
+    "pg_lsn",
+    "uint2",
+    "uint4",
+    "uint8",
+    "mz_timestamp",
+];
+
 fn define() -> Vec<AggregateDefinition> {
     let mut all = Vec::new();
     let mut add = |name, arguments: &str, returns: &str, lowering, doc| {
@@ -179,33 +207,7 @@ fn define() -> Vec<AggregateDefinition> {
     }
     let any = "One of the values, always the same of the same values.";
     add("any_value", "anyelement", "anyelement", direct(AggregateKind::Min), any);
-    let ordered = [
-        "int2",
-        "int4",
-        "int8",
-        "oid",
-        "float4",
-        "float8",
-        "numeric",
-        "text",
-        "bpchar",
-        "date",
-        "time",
-        "timestamp",
-        "timestamptz",
-        "interval",
-        "anyarray",
-        "anyenum",
-        "timetz",
-        "money",
-        "inet",
-        "pg_lsn",
-        "uint2",
-        "uint4",
-        "uint8",
-        "mz_timestamp",
-    ];
-    for typ in ordered {
+    for typ in ORDERED {
         add("min", typ, typ, direct(AggregateKind::Min), "The least value.");
         add("max", typ, typ, direct(AggregateKind::Max), "The greatest value.");
     }

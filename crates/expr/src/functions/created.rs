@@ -9,7 +9,7 @@ use tidemill_repr::{Datum, RowBuilder, SqlError, SqlState};
 
 use crate::error::EvalError;
 use crate::functions::Definitions;
-use crate::functions::arguments::{Evaluated, text};
+use crate::functions::arguments::Evaluated;
 use crate::scalar::{EvalContext, ScalarExpr};
 
 /// What the values of a domain must fulfil.
@@ -62,8 +62,8 @@ thread_local! {
 }
 
 fn domain_check<'a>(a: &[Datum<'a>], _: EvalContext<'a>) -> Evaluated<'a> {
-    let written = text(a, 1)?;
-    let value = a.first().copied().unwrap_or(Datum::Null);
+    let [value, Datum::Text(written)] = a else { return Ok(Datum::Null) };
+    let (value, written) = (*value, *written);
     // Taken out, for the conditions of one domain may use another.
     let known = LAST.take().filter(|(last, _)| last == written);
     let (key, program) = match known {

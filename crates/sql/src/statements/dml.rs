@@ -306,9 +306,8 @@ impl Planning<'_> {
             let oid = self.planner.catalog.item(sequence).ok_or_else(gone)?.oid.0;
             return expr_of(&format!("pg_catalog.nextval({oid}::oid::regclass)")).map(Some);
         }
-        match table.defaults.get(column) {
-            Some(Some(text)) => return expr_of(text).map(Some),
-            _ => {}
+        if let Some(Some(text)) = table.defaults.get(column) {
+            return expr_of(text).map(Some);
         }
         // That of its domain, or of the one under that.
         let mut typ = table.desc.columns.get(column).map(|column| &column.typ.scalar_type);
