@@ -20,7 +20,7 @@ const RETRY_EVERY: Duration = Duration::from_secs(10);
 const SLOT_RETRIES: u32 = 20;
 
 /// Why nothing could be kept of a slot: the source, the slot, and the error.
-pub type Unknown = (String, String, SqlError);
+pub type Unknown = Box<(String, String, SqlError)>;
 
 /// What is kept of the slot of a source that is dropped.
 ///
@@ -49,7 +49,7 @@ pub fn orphan(
             dropped_at: wall_timestamp(),
             error: None,
         }),
-        Err(error) => Err((item.name.item.clone(), source.slot.clone(), error)),
+        Err(error) => Err(Box::new((item.name.item.clone(), source.slot.clone(), error))),
     }
 }
 

@@ -4,6 +4,8 @@
 //! The texts of `sql-tests/` are taken apart, and words are lost, doubled, exchanged and nested.
 //! `TIDEMILL_HOSTILE=n` tries n statements, `TIDEMILL_HOSTILE_SEED=n` others.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

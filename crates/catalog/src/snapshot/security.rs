@@ -328,7 +328,7 @@ impl Catalog {
         }
         let usage = Privileges::of(&[Privilege::Usage]);
         match on {
-            Securable::Item(id) if matches!(id, ObjectId::System(_)) => {
+            Securable::Item(ObjectId::System(_)) => {
                 add(PUBLIC, Privileges::of(&[Privilege::Select]));
             }
             Securable::Item(_) if kind == SecurableKind::Type => add(PUBLIC, usage),

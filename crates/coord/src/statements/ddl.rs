@@ -348,7 +348,7 @@ pub(crate) async fn drop(
                 let dropped = slots::drop_orphan(&session.shared, &orphan).await;
                 dropped.map_err(|error| (orphan.source, orphan.slot, error))
             }
-            Err((source, slot, error)) => Err((source, slot, error)),
+            Err(unknown) => Err(*unknown),
         };
         if let Err((source, slot, error)) = dropped {
             let warning = SqlError::new(
