@@ -211,11 +211,11 @@ impl Check<'_> {
         if insert.returning.is_some() {
             self.may(insert.table, Privilege::Select)?;
         }
-        if let Some(conflict) = &insert.conflict {
-            if conflict.update.is_some() {
-                self.may(insert.table, Privilege::Update)?;
-                self.may(insert.table, Privilege::Select)?;
-            }
+        if let Some(conflict) = &insert.conflict
+            && conflict.update.is_some()
+        {
+            self.may(insert.table, Privilege::Update)?;
+            self.may(insert.table, Privilege::Select)?;
         }
         self.reads(&mut insert.query, None)
     }
