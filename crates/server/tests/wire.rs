@@ -146,7 +146,7 @@ async fn garbage_and_strangers_are_refused() {
     broken[3] = 17;
     broken.extend_from_slice(b"?\0\0\0\x04");
     assert!(contains(&server.raw(&broken).await, b"C08P01\0"));
-    let nowhere = b"\0\0\0\x1f\0\x03\0\0user\0me\0database\0x\0\0";
+    let nowhere = b"\0\0\0\x1f\0\x03\0\0user\0materialize\0database\0x\0\0";
     let mut nowhere = nowhere.to_vec();
     nowhere[3] = nowhere.len() as u8;
     assert!(contains(&server.raw(&nowhere).await, b"C3D000\0"));
