@@ -160,9 +160,8 @@ impl Planner<'_> {
     pub fn maintained_context<'b>(&'b self, text: &'b str) -> QueryContext<'b> {
         let mut context = self.query_context(text, &[]);
         context.maintained = true;
-        // What it was defined with must not matter later.
-        context.settings = TextSettings::default();
-        context.time_zone.clone_from(&context.settings.time_zone);
+        // Only the time zone is kept with what is defined.
+        context.settings = TextSettings::in_zone(&context.time_zone);
         context
     }
 }

@@ -88,7 +88,7 @@ async fn without_planning(
     }
     let kept = execution.cache.as_ref().and_then(|cache| cache.load_full());
     match kept.as_deref() {
-        Some(CachedRead::Plan(plan)) if *plan.cluster != *session.cluster() => return Ok(None),
+        Some(CachedRead::Plan(plan)) if *plan.cluster != *session.cluster() => Ok(None),
         Some(CachedRead::Plan(plan)) => {
             let (rows, _) = read_at(session, &execution.snapshot, plan, None).await?;
             Ok(Some(rows))

@@ -62,14 +62,19 @@ thread_local! {
 }
 
 fn domain_check<'a>(a: &[Datum<'a>], _: EvalContext<'a>) -> Evaluated<'a> {
-    let [value, Datum::Text(written)] = a else { return Ok(Datum::Null) };
-    let (value, written) = (*value, *written);
+    let value = a.first().copied().unwrap_or(Datum::Null);
+    let Some(Datum::Text(written)) = a.get(1).copied() else { return Ok(value) };
     // Taken out, for the conditions of one domain may use another.
     let known = LAST.take().filter(|(last, _)| last == written);
     let (key, program) = match known {
         Some(known) => known,
         None => {
-            let program = serde_json::from_str(written).map_err(SqlError::internal)?;
+            let program = serde_json::from_str(written).map_err(|_| {
+                EvalError::invalid(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    format!("these are no rules of a domain: \"{written}\""),
+                )
+            })?;
             (written.to_owned(), program)
         }
     };
