@@ -72,7 +72,8 @@ async fn a_view_follows_the_upstream_through_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_upstream_is_said_and_changes_nothing() {
     let upstream = PrivatePostgres::start().unwrap();
-    upstream.psql("CREATE TABLE t (id int PRIMARY KEY)").unwrap();
+    upstream.psql("CREATE TABLE t (id int)").unwrap();
+    upstream.psql("ALTER TABLE t REPLICA IDENTITY NOTHING").unwrap();
     upstream.psql("CREATE PUBLICATION p FOR TABLE t").unwrap();
     let directory = tempfile::tempdir().unwrap();
     let coordinator = open(directory.path()).await;

@@ -141,9 +141,8 @@ async fn a_subscription_follows_and_is_cancelled() {
 async fn garbage_and_strangers_are_refused() {
     let server = server().await;
     assert!(contains(&server.raw(b"GET / HTTP/1.1\r\n\r\n").await, b"C08P01\0"));
-    let startup = b"\0\0\0\x12\0\x03\0\0user\0me\0\0\0";
-    let mut broken = startup[..17].to_vec();
-    broken[3] = 17;
+    let mut broken = b"\0\0\0\0\0\x03\0\0user\0materialize\0\0".to_vec();
+    broken[3] = broken.len() as u8;
     broken.extend_from_slice(b"?\0\0\0\x04");
     assert!(contains(&server.raw(&broken).await, b"C08P01\0"));
     let nowhere = b"\0\0\0\x1f\0\x03\0\0user\0materialize\0database\0x\0\0";

@@ -453,7 +453,8 @@ impl Parser {
     fn postfix(&mut self) -> Parsed {
         self.depth += 1;
         self.part()?;
-        let mut base = self.primary()?;
+        // Parentheses may be nested deeper than the stack of a thread is.
+        let mut base = stacker::maybe_grow(64 << 10, 1 << 20, || self.primary())?;
         while let Some(accessor) = self.accessor()? {
             self.part()?;
             base = PathExpr::Access(Box::new(base), accessor);

@@ -31,7 +31,7 @@ fn push_datum(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings, out:
             let dimensions: Vec<usize> = array
                 .dimensions()
                 .iter()
-                .map(|(_, length)| usize::try_from(*length).unwrap_or(0))
+                .map(|(length, _)| usize::try_from(*length).unwrap_or(0))
                 .collect();
             push_array(&mut array.elements(), &dimensions, element, settings, out);
         }

@@ -70,7 +70,7 @@ fn our_statements_are_read_back_as_the_same() {
         "DROP DATABASE d",
         "ALTER TABLE t RENAME TO u",
         "ALTER SECRET s AS 'new'",
-        "ALTER SOURCE s ADD SUBSOURCE",
+        "ALTER SOURCE s ADD SUBSOURCE a.t AS u, v WITH (TEXT COLUMNS (a.t.x))",
         "VALIDATE CONNECTION c",
         "SUBSCRIBE t",
         "SUBSCRIBE TO s.t WITH (SNAPSHOT = false, PROGRESS) AS OF 10 UP TO 20",
@@ -292,16 +292,9 @@ fn syntax_errors_say_where() {
 fn known_constructs_are_refused_by_name() {
     let cases = [
         ("CREATE SOURCE s FROM KAFKA CONNECTION c (TOPIC 't')", "CREATE SOURCE .. FROM KAFKA"),
-        (
-            "CREATE SOURCE s FROM POSTGRES CONNECTION 'host=x' PUBLICATION 'p'",
-            "CREATE SOURCE with a connection string",
-        ),
-        ("CREATE VIEWS FROM SOURCE s", "CREATE VIEWS"),
         ("CREATE TABLE t (a int) PARTITION BY RANGE (a)", "PARTITION of CREATE TABLE"),
-        ("CREATE UNIQUE INDEX ON t (a)", "CREATE UNIQUE INDEX"),
         ("DECLARE c SCROLL CURSOR FOR SELECT 1", "a SCROLL cursor"),
         ("SUBSCRIBE t ENVELOPE UPSERT (KEY (a))", "ENVELOPE of SUBSCRIBE"),
-        ("EXPLAIN OPTIMIZED PLAN AS JSON FOR SELECT 1", "EXPLAIN .. AS JSON"),
         ("FETCH BACKWARD 1 FROM c", "FETCH BACKWARD"),
     ];
     for (text, what) in cases {

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-/// Deeper lines stand beside those of this depth: a value is written by a recursion.
-const DEEPEST: usize = 100;
+/// Deeper lines stand beside those of this depth: a value is written by a recursion, and what
+/// reads it may take no more than 128 levels, two of which are a line.
+const DEEPEST: usize = 60;
 
 /// A text of indented lines as JSON.
 pub(super) fn json(text: &str) -> String {
