@@ -6,7 +6,7 @@ QUERIES ?= 100000
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest corpus fuzz tpch crash bench check clean postgres test-clients
+.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest corpus fuzz tpch crash bench check clean fuzz-bytes postgres test-clients
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,11 @@ corpus: postgres ## SQLite's sqllogictest files in CORPUS, each three ways: as a
 fuzz: postgres ## QUERIES random queries, compared with PostgreSQL, some of them maintained (SEED=n to repeat)
 	cargo build --release --bins
 	target/release/tidemill-sqltest --server target/release/tidemilld --fuzz $(QUERIES) $(if $(SEED),--seed $(SEED))
+
+SECONDS ?= 60
+fuzz-bytes: ## random protocol messages and SQL texts, SECONDS each (cargo install cargo-fuzz; nightly Rust)
+	cargo +nightly fuzz run messages -- -max_total_time=$(SECONDS)
+	cargo +nightly fuzz run statements -- -max_total_time=$(SECONDS)
 
 tpch: postgres ## TPC-H's queries as maintained views, compared with PostgreSQL after refreshes
 	cargo build --release --bins

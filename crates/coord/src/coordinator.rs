@@ -174,10 +174,10 @@ impl Coordinator {
     }
 
     /// Cancels what a session runs, if the key is the session's.
-    pub fn cancel(&self, session: i32, secret: i32) {
+    pub fn cancel(&self, session: i32, key: &[u8]) {
         let handle = self.cancels.lock().get(&session).cloned();
         if let Some(handle) = handle {
-            handle.cancel(secret);
+            handle.cancel(key);
         }
     }
 

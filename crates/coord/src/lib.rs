@@ -28,6 +28,7 @@ pub mod hydrate;
 mod inbox;
 pub mod lookup;
 pub mod read;
+mod recency;
 pub mod response;
 pub mod sequencer;
 pub mod sequences;

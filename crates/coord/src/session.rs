@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidemill_repr::text::TextSettings;
 use tidemill_repr::{ObjectId, Oid, RelationDesc, Row, ScalarType, SqlError, SqlState, Tick};
@@ -38,6 +38,8 @@ pub struct SessionOptions {
     pub database: String,
     /// Settings given when it connected.
     pub settings: Vec<(String, String)>,
+    /// Whether cancel requests must have a key of 32 bytes, and not of four.
+    pub long_cancel_key: bool,
 }
 
 /// What ReadyForQuery tells.
@@ -59,14 +61,21 @@ pub struct Prepared {
     /// The plan, and the catalog it was made on.
     pub(crate) plan: Option<Arc<Plan>>,
     pub(crate) planned_at: Tick,
-    /// Whose privileges it was checked for.
-    pub(crate) planned_for: String,
+    /// The settings it was planned with, the user among them.
+    pub(crate) planned_with: u64,
     /// Types of its parameters.
     pub parameters: Vec<ScalarType>,
     /// The columns of its rows, if it gives rows.
     pub desc: Option<RelationDesc>,
     /// The plan of a read, made at the first execution.
     pub(crate) read: Arc<arc_swap::ArcSwapOption<crate::read::CachedRead>>,
+}
+
+impl Prepared {
+    /// Whether the client speaks during it, or listens for ever.
+    pub fn is_copy(&self) -> bool {
+        matches!(self.plan.as_deref(), Some(Plan::CopyFrom(_) | Plan::Copy(_) | Plan::Subscribe(_)))
+    }
 }
 
 /// A transaction block.
@@ -96,6 +105,8 @@ pub(crate) struct OpenTransaction {
     pub savepoints: Vec<Savepoint>,
     /// What the session was like when it began.
     pub before: Option<Before>,
+    /// When it began.
+    pub began: Option<Instant>,
 }
 
 /// A cursor made by DECLARE.
@@ -111,7 +122,7 @@ pub(crate) struct Cursor {
 /// Cancels what a session runs.
 #[derive(Clone)]
 pub struct CancelHandle {
-    secret: i32,
+    key: Vec<u8>,
     state: Arc<CancelState>,
 }
 
@@ -135,8 +146,10 @@ impl CancelState {
 
 impl CancelHandle {
     /// Cancels, if the key is right.
-    pub fn cancel(&self, secret: i32) {
-        if secret == self.secret {
+    pub fn cancel(&self, key: &[u8]) {
+        // Every byte is compared, so that the time it takes tells nothing.
+        let different = self.key.iter().zip(key).fold(0, |all, (ours, theirs)| all | (ours ^ theirs));
+        if self.key.len() == key.len() && different == 0 {
             self.state.requested.store(true, Ordering::SeqCst);
             self.state.notify.notify_waiters();
         }
@@ -152,7 +165,7 @@ impl CancelHandle {
 pub struct Session {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: i32,
-    secret: i32,
+    cancel_key: Vec<u8>,
     pub(crate) database: String,
     pub(crate) settings: Settings,
     pub(crate) transaction: Transaction,
@@ -176,7 +189,7 @@ impl Session {
         let mut session = Session {
             shared,
             id,
-            secret: rand::random(),
+            cancel_key: new_cancel_key(options.long_cancel_key),
             database: options.database,
             settings: Settings::default(),
             transaction: Transaction::Idle,
@@ -273,13 +286,18 @@ impl Session {
         ))
     }
 
-    /// The number that `pg_backend_pid()` gives, and the key that cancel requests must have.
-    pub fn cancel_key(&self) -> (i32, i32) {
-        (self.id, self.secret)
+    /// The number that `pg_backend_pid()` gives.
+    pub fn number(&self) -> i32 {
+        self.id
+    }
+
+    /// The key that cancel requests must have.
+    pub fn cancel_key(&self) -> &[u8] {
+        &self.cancel_key
     }
 
     pub(crate) fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle { secret: self.secret, state: Arc::clone(&self.cancel) }
+        CancelHandle { key: self.cancel_key.clone(), state: Arc::clone(&self.cancel) }
     }
 
     /// All settings that the client is told of at first.
@@ -315,7 +333,14 @@ impl Session {
 
     /// Messages to send before the next answer.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.notices)
+        let least = self.settings.get("client_min_messages").unwrap_or("notice");
+        let mut notices = std::mem::take(&mut self.notices);
+        notices.retain(|notice| match notice.severity {
+            "WARNING" => least != "error",
+            "INFO" => true,
+            _ => !matches!(least, "warning" | "error"),
+        });
+        notices
     }
 
     /// Settings that changed and of which the client is told.
@@ -360,7 +385,7 @@ impl Session {
                 statement: None,
                 plan: None,
                 planned_at: Tick::MIN,
-                planned_for: String::new(),
+                planned_with: 0,
                 parameters: Vec::new(),
                 desc: None,
                 read: Arc::default(),
@@ -389,7 +414,7 @@ impl Session {
             plan: Some(Arc::new(planned.plan)),
             // What a block made that is not committed yet may never be there.
             planned_at: if self.has_private_catalog() { Tick::MIN } else { snapshot.catalog_tick },
-            planned_for: self.current_user(),
+            planned_with: self.settings.generation(),
             parameters: planned.parameters,
             desc: planned.desc,
             read: Arc::default(),
@@ -406,6 +431,7 @@ impl Session {
         let text_settings = self.text_settings().to_argument();
         let user = self.current_user();
         let view = tidemill_sql::SessionView {
+            settings: self,
             database: &self.database,
             search_path: &search_path,
             user: &user,
@@ -474,7 +500,7 @@ impl Session {
     pub(crate) fn is_current(&self, prepared: &Prepared, snapshot: &Snapshot) -> bool {
         snapshot.catalog_tick == prepared.planned_at
             && !self.has_private_catalog()
-            && prepared.planned_for == self.current_user()
+            && prepared.planned_with == self.settings.generation()
     }
 
     /// The catalog changed since: names may mean something else now.
@@ -507,6 +533,7 @@ impl Session {
     ) -> Result<Response, SqlError> {
         let cancel = Arc::clone(&self.cancel);
         let timeout = self.statement_timeout();
+        let ends = self.transaction_end();
         let execution = statements::execute(self, snapshot, plan, statement, parameters, cache);
         let cancelled = async {
             let notified = cancel.notify.notified();
@@ -516,18 +543,38 @@ impl Session {
             cancel.undecided().await;
         };
         let timed_out = async {
-            match timeout {
-                Some(timeout) => tokio::time::sleep(timeout).await,
-                None => std::future::pending().await,
-            }
+            let error = match (timeout, ends) {
+                (Some(timeout), ends) if ends.as_ref().is_none_or(|(left, _)| timeout <= *left) => {
+                    tokio::time::sleep(timeout).await;
+                    timed_out_error()
+                }
+                (_, Some((left, error))) => {
+                    tokio::time::sleep(left).await;
+                    error
+                }
+                _ => std::future::pending().await,
+            };
             cancel.undecided().await;
+            error
         };
         tokio::select! {
             biased;
             result = execution => result,
             () = cancelled => Err(cancelled_error("user request")),
-            () = timed_out => Err(timed_out_error()),
+            error = timed_out => Err(error),
         }
+    }
+
+    /// How long the transaction may still take, and what is said when it takes longer.
+    fn transaction_end(&self) -> Option<(Duration, SqlError)> {
+        let limit = Duration::from_millis(self.settings.quick().transaction_timeout?);
+        let began = match &self.transaction {
+            Transaction::Idle => None,
+            Transaction::Open(open) | Transaction::Failed(open) => open.began,
+        };
+        let left = limit.saturating_sub(began.map_or(Duration::ZERO, |began| began.elapsed()));
+        let message = "terminating connection due to transaction timeout";
+        Some((left, SqlError::new(SqlState::TRANSACTION_TIMEOUT, message)))
     }
 
     /// Commits, and waits until it is durable. Neither a cancel request nor a timeout ends the
@@ -560,7 +607,7 @@ impl Session {
 
     /// How long a statement may take, its streamed rows included.
     pub fn statement_timeout(&self) -> Option<Duration> {
-        self.settings.milliseconds("statement_timeout").map(Duration::from_millis)
+        self.settings.quick().statement_timeout.map(Duration::from_millis)
     }
 
     /// How long the client may be silent between statements, and what it is told then.
@@ -575,9 +622,15 @@ impl Session {
                 "idle-in-transaction",
             ),
         };
-        let limit = Duration::from_millis(self.settings.milliseconds(setting)?);
-        let message = format!("terminating connection due to {what} timeout");
-        Some((limit, SqlError::new(code, message)))
+        let idle = self.settings.milliseconds(setting).map(|limit| {
+            let message = format!("terminating connection due to {what} timeout");
+            (Duration::from_millis(limit), SqlError::new(code, message))
+        });
+        let whole = match self.transaction {
+            Transaction::Idle => None,
+            _ => self.transaction_end(),
+        };
+        idle.into_iter().chain(whole).min_by_key(|(limit, _)| *limit)
     }
 
     /// Whether the client has asked to cancel.
@@ -643,10 +696,21 @@ impl Session {
     }
 }
 
+impl tidemill_sql::session::SettingValues for Session {
+    fn setting(&self, name: &str) -> Option<String> {
+        statements::setting::shown_value(self, name).ok()
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
         self.cancel.closed.store(true, Ordering::SeqCst);
     }
+}
+
+fn new_cancel_key(long: bool) -> Vec<u8> {
+    let key: [u8; 32] = rand::random();
+    key[..if long { 32 } else { 4 }].to_vec()
 }
 
 fn ends_transaction(plan: &Plan) -> bool {

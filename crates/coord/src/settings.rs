@@ -1,207 +1,15 @@
-//! The settings of a session: one definition each.
+//! The settings of a session. What settings there are is listed in [`definitions`].
+
+mod definitions;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidemill_repr::text::{DateOrder, DateStyle, IntervalStyle, TextSettings};
-use tidemill_repr::{SqlError, SqlState};
+use tidemill_repr::{Lsn, SqlError, SqlState};
 
-/// How a setting's values are checked and shown.
-enum Kind {
-    /// Any text.
-    Text,
-    /// A boolean, shown as `on` or `off`.
-    Bool,
-    /// One of these words.
-    Word(&'static [&'static str]),
-    /// A whole number in this range.
-    Integer(i64, i64),
-    /// A time span; milliseconds where there is no unit.
-    Milliseconds,
-    /// A time zone.
-    TimeZone,
-    /// A style and an order of dates.
-    DateStyle,
-    /// A list of names.
-    Names,
-    /// Only this value, whatever is set: clients expect to be able to set it.
-    Fixed(&'static [&'static str]),
-    /// Cannot be set.
-    ReadOnly,
-    /// Set for the whole server, by ALTER SYSTEM.
-    System(&'static Kind),
-    /// Who the session is: set by statements of its own, which ask first.
-    Identity,
-}
-
-/// A setting.
-struct Setting {
-    name: &'static str,
-    default: &'static str,
-    kind: Kind,
-    /// Whether clients are told of each change (`ParameterStatus`).
-    reported: bool,
-    doc: &'static str,
-}
-
-const fn setting(
-    name: &'static str,
-    default: &'static str,
-    kind: Kind,
-    doc: &'static str,
-) -> Setting {
-    Setting { name, default, kind, reported: false, doc }
-}
-
-const fn reported(
-    name: &'static str,
-    default: &'static str,
-    kind: Kind,
-    doc: &'static str,
-) -> Setting {
-    Setting { name, default, kind, reported: true, doc }
-}
-
-/// PostgreSQL's `server_version` that clients see.
-pub const SERVER_VERSION: &str = "17.0";
-
-/// The version that clients made for Materialize ask for: they compare the number.
-pub const MZ_VERSION: &str = concat!("v0.147.0 (Tidemill ", env!("CARGO_PKG_VERSION"), ")");
-
-const SETTINGS: &[Setting] = &[
-    reported("application_name", "", Kind::Text, "The name of the client."),
-    setting("bytea_output", "hex", Kind::Word(&["hex", "escape"]), "How bytea is shown."),
-    reported(
-        "client_encoding",
-        "UTF8",
-        Kind::Fixed(&["UTF8", "utf8", "UTF-8", "utf-8", "unicode"]),
-        "The client's character set.",
-    ),
-    setting(
-        "client_min_messages",
-        "notice",
-        Kind::Word(&[
-            "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning",
-            "error",
-        ]),
-        "The least severity of messages sent.",
-    ),
-    setting(
-        "auto_route_catalog_queries",
-        "on",
-        Kind::Bool,
-        "Accepted; catalog queries need no cluster of their own.",
-    ),
-    setting("cluster", "quickstart", Kind::Text, "The cluster that answers queries."),
-    setting(
-        "current_object_missing_warnings",
-        "on",
-        Kind::Bool,
-        "Accepted; there are no such warnings.",
-    ),
-    reported(
-        "datestyle",
-        "ISO, MDY",
-        Kind::DateStyle,
-        "How dates are shown, and in which order their parts are read.",
-    ),
-    setting(
-        "extra_float_digits",
-        "1",
-        Kind::Integer(-15, 3),
-        "Digits of floats beyond the usual; values above 0 give the shortest exact text.",
-    ),
-    setting(
-        "idle_in_transaction_session_timeout",
-        "2min",
-        Kind::Milliseconds,
-        "How long a transaction may be idle.",
-    ),
-    setting(
-        "idle_session_timeout",
-        "0",
-        Kind::Milliseconds,
-        "How long a session may be idle outside a transaction; 0 is for ever.",
-    ),
-    reported("integer_datetimes", "on", Kind::ReadOnly, "Always on."),
-    reported(
-        "intervalstyle",
-        "postgres",
-        Kind::Word(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
-        "How intervals are shown.",
-    ),
-    setting("is_superuser", "off", Kind::ReadOnly, "Whether the user is a superuser."),
-    setting("lock_timeout", "0", Kind::Milliseconds, "Accepted; there are no locks to wait for."),
-    setting("max_identifier_length", "255", Kind::ReadOnly, "Bytes of the longest name."),
-    reported(
-        "mz_version",
-        MZ_VERSION,
-        Kind::ReadOnly,
-        "The version whose behaviour clients may assume.",
-    ),
-    setting("search_path", "public", Kind::Names, "Where names without schema are looked up."),
-    reported("server_encoding", "UTF8", Kind::ReadOnly, "The server's character set."),
-    reported(
-        "server_version",
-        SERVER_VERSION,
-        Kind::ReadOnly,
-        "The PostgreSQL version clients may assume.",
-    ),
-    setting("server_version_num", "170000", Kind::ReadOnly, "The same, as a number."),
-    reported("standard_conforming_strings", "on", Kind::Fixed(&["on", "true"]), "Always on."),
-    setting(
-        "statement_timeout",
-        "0",
-        Kind::Milliseconds,
-        "How long a statement may take; 0 is for ever.",
-    ),
-    setting("synchronous_commit", "on", Kind::Fixed(&["on"]), "Always on."),
-    reported("timezone", "UTC", Kind::TimeZone, "The session's time zone."),
-    setting("welcome_message", "on", Kind::Bool, "Accepted; there is no such message."),
-    setting(
-        "transaction_isolation",
-        "strict serializable",
-        Kind::Word(&[
-            "strict serializable",
-            "serializable",
-            "repeatable read",
-            "read committed",
-            "read uncommitted",
-        ]),
-        "The isolation of transactions; all levels are served as the strongest.",
-    ),
-    setting(
-        "default_transaction_isolation",
-        "strict serializable",
-        Kind::Word(&[
-            "strict serializable",
-            "serializable",
-            "repeatable read",
-            "read committed",
-            "read uncommitted",
-        ]),
-        "The isolation of new transactions; all levels are served as the strongest.",
-    ),
-    setting(
-        "default_transaction_read_only",
-        "off",
-        Kind::Bool,
-        "Whether new transactions refuse writes.",
-    ),
-    setting("role", "none", Kind::Identity, "The role that the session acts as."),
-    setting("session_authorization", "", Kind::Identity, "The user of the session."),
-    setting(
-        "max_connections",
-        "1000",
-        Kind::System(&Kind::Integer(1, 1_000_000)),
-        "How many sessions there may be at once.",
-    ),
-    setting(
-        "network_policy",
-        "default",
-        Kind::System(&Kind::Text),
-        "The network policy that says who may connect from where; default: all may.",
-    ),
-];
+use self::definitions::{IGNORED, Kind, SETTINGS, Setting};
+pub use self::definitions::{MZ_VERSION, SERVER_VERSION};
 
 /// The settings of one session.
 #[derive(Clone, Debug, Default)]
@@ -210,6 +18,62 @@ pub struct Settings {
     local: BTreeMap<&'static str, String>,
     /// What the session began with, where that is not the usual value.
     defaults: BTreeMap<&'static str, String>,
+    /// Settings of the client's own: their names have a dot, and nobody here reads them.
+    custom: BTreeMap<String, String>,
+    custom_local: BTreeMap<String, String>,
+    /// Settings with the same number are the same.
+    generation: u64,
+    quick: Quick,
+}
+
+/// The settings that each statement asks for, ready to be used.
+#[derive(Clone, Copy, Debug)]
+pub struct Quick {
+    /// In milliseconds; None: for ever.
+    pub statement_timeout: Option<u64>,
+    /// Likewise.
+    pub transaction_timeout: Option<u64>,
+    /// In bytes.
+    pub max_query_result_size: u64,
+    /// Whether each query tells its tick.
+    pub emit_timestamp_notice: bool,
+    /// Whether reads wait for what upstreams have committed.
+    pub real_time_recency: bool,
+    /// The position that reads wait for.
+    pub wait_for_lsn: Option<Lsn>,
+}
+
+impl Default for Quick {
+    fn default() -> Quick {
+        Quick {
+            statement_timeout: None,
+            transaction_timeout: None,
+            max_query_result_size: 1 << 30,
+            emit_timestamp_notice: false,
+            real_time_recency: false,
+            wait_for_lsn: None,
+        }
+    }
+}
+
+/// How many custom settings a session may have, and how long one may be.
+const CUSTOM_SETTINGS: usize = 1000;
+const CUSTOM_BYTES: usize = 1 << 20;
+
+fn all_settings() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().chain(IGNORED)
+}
+
+/// The key of a setting of the client's own, if the name can be one's.
+fn custom_key(name: &str) -> Option<String> {
+    let part = |part: &str| {
+        let mut characters = part.chars();
+        characters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+            && characters.all(|other| other.is_alphanumeric() || other == '_' || other == '$')
+    };
+    let is_ours = name.to_ascii_lowercase().starts_with("tidemill.");
+    let parts: Vec<&str> = name.split('.').collect();
+    (parts.len() > 1 && !is_ours && parts.into_iter().all(part)).then(|| name.to_ascii_lowercase())
 }
 
 fn find(name: &str) -> Result<&'static Setting, SqlError> {
@@ -220,7 +84,7 @@ fn find(name: &str) -> Result<&'static Setting, SqlError> {
         "names" => "client_encoding".to_owned(),
         other => other.to_owned(),
     };
-    SETTINGS.iter().find(|setting| setting.name == name).ok_or_else(|| {
+    all_settings().find(|setting| setting.name == name).ok_or_else(|| {
         SqlError::new(
             SqlState::UNDEFINED_OBJECT,
             format!("unrecognized configuration parameter \"{name}\""),
@@ -234,7 +98,41 @@ impl Settings {
     /// # Errors
     /// There is no such setting (`42704`).
     pub fn get(&self, name: &str) -> Result<&str, SqlError> {
+        if let Some(key) = custom_key(name)
+            && let Some(value) = self.custom_local.get(&key).or_else(|| self.custom.get(&key))
+        {
+            return Ok(value);
+        }
         Ok(self.value(find(name)?))
+    }
+
+    /// Whether a boolean setting is on.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.get(name).is_ok_and(|value| value == "on")
+    }
+
+    /// Changes whenever a setting does.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What was changed must be seen by plans that were made before.
+    fn changed(&mut self) {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        self.generation = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.quick = Quick {
+            statement_timeout: self.milliseconds("statement_timeout"),
+            transaction_timeout: self.milliseconds("transaction_timeout"),
+            max_query_result_size: self.bytes("max_query_result_size").unwrap_or(u64::MAX),
+            emit_timestamp_notice: self.is_on("emit_timestamp_notice"),
+            real_time_recency: self.is_on("real_time_recency"),
+            wait_for_lsn: self.lsn("tidemill.wait_for_lsn"),
+        };
+    }
+
+    /// What each statement asks for.
+    pub fn quick(&self) -> Quick {
+        self.quick
     }
 
     fn value(&self, setting: &Setting) -> &str {
@@ -250,12 +148,40 @@ impl Settings {
     /// # Errors
     /// There is no such setting.
     pub fn canonical_name(name: &str) -> Result<&'static str, SqlError> {
-        Ok(match find(name)?.name {
-            "timezone" => "TimeZone",
-            "datestyle" => "DateStyle",
-            "intervalstyle" => "IntervalStyle",
-            other => other,
-        })
+        Ok(shown_name(find(name)?))
+    }
+
+    /// Whether a setting is accepted and changes nothing.
+    pub fn is_without_effect(name: &str) -> bool {
+        find(name).is_ok_and(|setting| setting.without_effect)
+    }
+
+    /// Sets one of the client's own. False if the name is not that of such a one.
+    fn set_custom(
+        &mut self,
+        name: &str,
+        values: &[String],
+        local: bool,
+    ) -> Result<bool, SqlError> {
+        let Some(key) = custom_key(name).filter(|_| find(name).is_err()) else { return Ok(false) };
+        let value = values.join(", ");
+        let full = !self.custom.contains_key(&key) && self.custom.len() >= CUSTOM_SETTINGS;
+        if full || value.len() > CUSTOM_BYTES {
+            return Err(SqlError::new(
+                SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+                format!("too many or too large settings of the client's own: \"{name}\""),
+            ));
+        }
+        if local {
+            // What was set for a transaction leaves an empty value behind, as in PostgreSQL.
+            self.custom.entry(key.clone()).or_default();
+            self.custom_local.insert(key, value);
+        } else {
+            self.custom_local.remove(&key);
+            self.custom.insert(key, value);
+        }
+        self.changed();
+        Ok(true)
     }
 
     /// Sets a value, for the session or (`local`) the transaction. Gives the name and value to
@@ -269,13 +195,17 @@ impl Settings {
         values: &[String],
         local: bool,
     ) -> Result<Option<(&'static str, String)>, SqlError> {
+        if self.set_custom(name, values, local)? {
+            return Ok(None);
+        }
         let setting = find(name)?;
         let value = check(setting, values, self.value(setting))?;
         let map = if local { &mut self.local } else { &mut self.session };
-        map.insert(setting.name, value.clone());
+        map.insert(setting.name, value);
         if !local {
             self.local.remove(setting.name);
         }
+        self.changed();
         Ok(self.report(setting))
     }
 
@@ -287,6 +217,7 @@ impl Settings {
             && let Ok(value) = check_as(setting, whole_kind(setting), values, setting.default)
         {
             self.defaults.insert(setting.name, value);
+            self.changed();
         }
     }
 
@@ -339,12 +270,20 @@ impl Settings {
     /// # Errors
     /// There is no such setting, or it cannot be set.
     pub fn reset(&mut self, name: &str) -> Result<Option<(&'static str, String)>, SqlError> {
+        if let Some(key) = custom_key(name)
+            && self.custom.remove(&key).is_some()
+        {
+            self.custom_local.remove(&key);
+            self.changed();
+            return Ok(None);
+        }
         let setting = find(name)?;
         if matches!(setting.kind, Kind::ReadOnly | Kind::System(_)) {
             return Err(read_only(setting));
         }
         self.session.remove(setting.name);
         self.local.remove(setting.name);
+        self.changed();
         Ok(self.report(setting))
     }
 
@@ -353,17 +292,30 @@ impl Settings {
         let identity = |name: &&'static str| Settings::is_identity(name);
         self.session.retain(|name, _| identity(name));
         self.local.retain(|name, _| identity(name));
+        self.custom.clear();
+        self.custom_local.clear();
+        self.changed();
     }
 
     /// Makes the session who it was at first.
     pub fn reset_identity(&mut self) {
         self.session.retain(|name, _| !Settings::is_identity(name));
         self.local.retain(|name, _| !Settings::is_identity(name));
+        self.changed();
     }
 
     /// Ends what was set for a transaction.
     pub fn end_transaction(&mut self) {
-        self.local.clear();
+        if !(self.local.is_empty() && self.custom_local.is_empty()) {
+            self.local.clear();
+            self.custom_local.clear();
+            self.changed();
+        }
+    }
+
+    /// Whether something is set for the transaction alone.
+    pub fn has_local(&self) -> bool {
+        !self.local.is_empty()
     }
 
     fn report(&self, setting: &'static Setting) -> Option<(&'static str, String)> {
@@ -373,12 +325,20 @@ impl Settings {
 
     /// All settings that clients are told of.
     pub fn reported(&self) -> Vec<(&'static str, String)> {
-        SETTINGS.iter().filter_map(|setting| self.report(setting)).collect()
+        all_settings().filter_map(|setting| self.report(setting)).collect()
     }
 
-    /// (name, value, description) of all settings.
-    pub fn all(&self) -> impl Iterator<Item = (&'static str, &str, &'static str)> {
-        SETTINGS.iter().map(|setting| (setting.name, self.value(setting), setting.doc))
+    /// (name, value, description) of all settings, in the order of their names.
+    pub fn all(&self) -> Vec<(&'static str, &str, String)> {
+        let described = |setting: &'static Setting| match setting.without_effect {
+            true => format!("Accepted, without effect. {}", setting.doc),
+            false => setting.doc.to_owned(),
+        };
+        let mut all: Vec<_> = all_settings()
+            .map(|setting| (shown_name(setting), self.value(setting), described(setting)))
+            .collect();
+        all.sort_unstable_by_key(|(name, _, _)| name.to_ascii_lowercase());
+        all
     }
 
     /// The schemas of the search path.
@@ -420,10 +380,29 @@ impl Settings {
         }
     }
 
+    /// An amount of memory in bytes.
+    pub fn bytes(&self, name: &str) -> Option<u64> {
+        parse_memory(self.get(name).ok()?, 1)
+    }
+
+    /// A position in an upstream's log; None where none is set.
+    pub fn lsn(&self, name: &str) -> Option<Lsn> {
+        self.get(name).ok()?.parse().ok()
+    }
+
     /// A time span in milliseconds; None where it is 0.
     pub fn milliseconds(&self, name: &str) -> Option<u64> {
         let text = self.get(name).ok()?;
         parse_milliseconds(text).filter(|millis| *millis > 0)
+    }
+}
+
+fn shown_name(setting: &Setting) -> &'static str {
+    match setting.name {
+        "timezone" => "TimeZone",
+        "datestyle" => "DateStyle",
+        "intervalstyle" => "IntervalStyle",
+        other => other,
     }
 }
 
@@ -502,9 +481,24 @@ fn check_as(
                 Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
             }
         }
-        Kind::Milliseconds => {
-            parse_milliseconds(&joined).map(|_| joined.clone()).ok_or_else(invalid)
-        }
+        Kind::Number => match joined.trim().parse::<f64>() {
+            Ok(_) => Ok(joined.trim().to_owned()),
+            Err(_) => Err(invalid()),
+        },
+        Kind::Milliseconds => parse_milliseconds(&joined).map(show_milliseconds).ok_or_else(|| {
+            let units = "\"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\"";
+            invalid().with_hint(format!("Valid units for this parameter are {units}."))
+        }),
+        Kind::Memory(unit) => parse_memory(&joined, *unit).map(show_memory).ok_or_else(|| {
+            let units = "\"B\", \"kB\", \"MB\", \"GB\", and \"TB\"";
+            invalid().with_hint(format!("Valid units for this parameter are {units}."))
+        }),
+        Kind::Lsn if joined.trim().is_empty() => Ok(String::new()),
+        Kind::Lsn => joined.trim().parse::<Lsn>().map(|lsn| lsn.to_string()).map_err(|_| {
+            invalid().with_hint(
+                "Give what pg_current_wal_lsn() of the upstream says, such as '0/16B3748'.",
+            )
+        }),
         Kind::TimeZone => time_zone(&joined).ok_or_else(invalid),
         Kind::Fixed(accepted) => {
             if accepted.iter().any(|value| value.eq_ignore_ascii_case(&joined)) {
@@ -563,12 +557,26 @@ fn time_zone(text: &str) -> Option<String> {
     tidemill_repr::time::TimeZone::parse(text).ok().map(|_| text.to_owned())
 }
 
-/// Milliseconds of `250`, `1s`, `2min`, `1 h` or `1d`.
-fn parse_milliseconds(text: &str) -> Option<u64> {
+/// The number and the unit of `250`, `1.5s` or `2 min`; the number in thousandths.
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().ok()?;
-    let unit = match text[digits..].trim() {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let thousandths = format!("{fraction:0<3}").get(..3)?.parse::<u64>().ok()?;
+    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let valid = number.bytes().any(|byte| byte.is_ascii_digit());
+    let scaled = whole.checked_mul(1000)?.checked_add(thousandths)?;
+    valid.then_some((scaled, unit.trim()))
+}
+
+/// Milliseconds of `250`, `1.5s`, `2min`, `1 h` or `1d`.
+fn parse_milliseconds(text: &str) -> Option<u64> {
+    let (thousandths, unit) = number_and_unit(text)?;
+    if unit == "us" {
+        return Some(thousandths.div_ceil(1_000_000));
+    }
+    let unit: u64 = match unit {
         "" | "ms" => 1,
         "s" => 1000,
         "min" => 60_000,
@@ -576,7 +584,43 @@ fn parse_milliseconds(text: &str) -> Option<u64> {
         "d" => 86_400_000,
         _ => return None,
     };
-    number.checked_mul(unit)
+    let millis = thousandths.checked_mul(unit)? / 1000;
+    i32::try_from(millis).is_ok().then_some(millis)
+}
+
+/// A time span in the largest unit of which it is a whole number, as PostgreSQL shows it.
+fn show_milliseconds(millis: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms")];
+    let fits = units.into_iter().find(|(size, _)| millis.is_multiple_of(*size));
+    match fits {
+        Some((size, unit)) if millis > 0 => format!("{}{unit}", millis / size),
+        _ => "0".to_owned(),
+    }
+}
+
+/// Bytes of `4MB`, `1 GB` or, in units of `plain`, `64`.
+fn parse_memory(text: &str, plain: u64) -> Option<u64> {
+    let (thousandths, unit) = number_and_unit(text)?;
+    let unit = match unit {
+        "" => plain,
+        "B" => 1,
+        "kB" => 1 << 10,
+        "MB" => 1 << 20,
+        "GB" => 1 << 30,
+        "TB" => 1 << 40,
+        _ => return None,
+    };
+    let bytes = u128::from(thousandths) * u128::from(unit) / 1000;
+    u64::try_from(bytes).ok().filter(|bytes| *bytes < 1 << 60)
+}
+
+fn show_memory(bytes: u64) -> String {
+    let units = [(1_u64 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"), (1, "B")];
+    let fits = units.into_iter().find(|(size, _)| bytes.is_multiple_of(*size));
+    match fits {
+        Some((size, unit)) if bytes > 0 => format!("{}{unit}", bytes / size),
+        _ => "0".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -606,5 +650,44 @@ mod tests {
         assert_eq!(settings.search_path(), ["a", "B"]);
         settings.end_transaction();
         assert_eq!(settings.search_path(), ["public"]);
+    }
+
+    #[test]
+    fn units_are_read_and_shown_as_postgresql_does() {
+        for (given, shown) in [
+            ("5000", "5s"),
+            ("1.5s", "1500ms"),
+            ("90s", "90s"),
+            ("120 s", "2min"),
+            ("0", "0"),
+            ("1d", "1d"),
+        ] {
+            assert_eq!(parse_milliseconds(given).map(show_milliseconds).as_deref(), Some(shown));
+        }
+        for wrong in ["", "s", "1 week", "-1", "1..5", "99999999999999999999", "25d"] {
+            assert_eq!(parse_milliseconds(wrong), None, "{wrong}");
+        }
+        assert_eq!(parse_memory("1.5GB", 1).map(show_memory).as_deref(), Some("1536MB"));
+        assert_eq!(parse_memory("64", 1024).map(show_memory).as_deref(), Some("64kB"));
+        assert_eq!(parse_memory("1 gb", 1), None);
+    }
+
+    #[test]
+    fn names_of_the_client_have_a_dot() {
+        let mut settings = Settings::default();
+        set(&mut settings, "App.user", "7").unwrap();
+        assert_eq!(settings.get("app.USER").unwrap(), "7");
+        settings.set("app.other", &["x".to_owned()], true).unwrap();
+        assert_eq!(settings.get("app.other").unwrap(), "x");
+        settings.end_transaction();
+        assert_eq!(settings.get("app.other").unwrap(), "");
+        for wrong in ["app.", ".app", "a b.c", "tidemill.nothing", "nothing"] {
+            assert!(set(&mut settings, wrong, "1").is_err(), "{wrong}");
+        }
+        settings.reset("app.user").unwrap();
+        assert!(settings.get("app.user").is_err());
+        assert!(set(&mut settings, "tidemill.wait_for_lsn", "16B3748").is_err());
+        set(&mut settings, "tidemill.wait_for_lsn", "0/16b3748").unwrap();
+        assert_eq!(settings.get("tidemill.wait_for_lsn").unwrap(), "0/16B3748");
     }
 }

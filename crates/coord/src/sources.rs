@@ -374,6 +374,18 @@ impl Sources {
         }
     }
 
+    /// Lets a source know that somebody waits until it has reached a position.
+    pub fn hurry(&self, source: ObjectId, position: Lsn) {
+        if let Some(task) = self.running.lock().get(&source) {
+            task.handle.reach(position);
+        }
+    }
+
+    /// Follows up to which position a source's changes are durable.
+    pub fn watch_position(&self, source: ObjectId) -> Option<watch::Receiver<Lsn>> {
+        self.positions.lock().get(&source).map(watch::Sender::subscribe)
+    }
+
     /// Stops all tasks; nothing is committed by them afterwards.
     pub async fn stop(&self) {
         let handles: Vec<SourceHandle> =

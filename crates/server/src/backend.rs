@@ -116,17 +116,17 @@ pub fn parameter_status(out: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 /// What cancel requests must show.
-pub fn backend_key_data(out: &mut Vec<u8>, (session, secret): (i32, i32)) {
+pub fn backend_key_data(out: &mut Vec<u8>, session: i32, key: &[u8]) {
     message(out, b'K', |out| {
         out.extend_from_slice(&session.to_be_bytes());
-        out.extend_from_slice(&secret.to_be_bytes());
+        out.extend_from_slice(key);
     });
 }
 
-/// The newest minor version is 0, and these options are not known.
-pub fn negotiate_protocol_version(out: &mut Vec<u8>, unknown: &[&str]) {
+/// This minor version of protocol 3 will be spoken, and these options are not known.
+pub fn negotiate_protocol_version(out: &mut Vec<u8>, minor: u16, unknown: &[&str]) {
     message(out, b'v', |out| {
-        out.extend_from_slice(&(3_u32 << 16).to_be_bytes());
+        out.extend_from_slice(&((3_u32 << 16) | u32::from(minor)).to_be_bytes());
         out.extend_from_slice(&u32::try_from(unknown.len()).unwrap_or(0).to_be_bytes());
         unknown.iter().for_each(|option| string(out, option));
     });

@@ -33,7 +33,7 @@ pub type Outcome<T> = Result<T, Failure>;
 
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Failure {
-        if error.code == SqlState::ADMIN_SHUTDOWN {
+        if matches!(error.code, SqlState::ADMIN_SHUTDOWN | SqlState::TRANSACTION_TIMEOUT) {
             Failure::Fatal(error)
         } else {
             Failure::Error(error)
@@ -99,6 +99,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 frontend::take_message(&mut self.input).map_err(Failure::Fatal)?
             {
                 return Ok(message);
+            }
+            let shutdown = self.shutdown.clone();
+            tokio::select! {
+                biased;
+                filled = self.fill() => filled?,
+                () = shutdown.cancelled() => return Err(Failure::Fatal(shutting_down())),
+            }
+        }
+    }
+
+    /// The type of the next message that does not only close something, if it is here.
+    pub fn peek_kind(&self) -> Option<u8> {
+        frontend::peek_kind(&self.input)
+    }
+
+    /// The same; waits for it. A message that cannot be is somebody else's to refuse.
+    pub async fn wait_for_kind(&mut self) -> Outcome<u8> {
+        loop {
+            if let Some(kind) = self.peek_kind() {
+                return Ok(kind);
+            }
+            // Longer than this no message that closes something is.
+            if self.input.len() > READ_AHEAD {
+                return Ok(b'C');
             }
             let shutdown = self.shutdown.clone();
             tokio::select! {

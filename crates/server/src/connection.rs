@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         for (name, value) in self.session.reported_settings() {
             backend::parameter_status(out, name, &value);
         }
-        backend::backend_key_data(out, self.session.cancel_key());
+        backend::backend_key_data(out, self.session.number(), self.session.cancel_key());
         self.ready().await?;
         loop {
             let (kind, body) = self.await_message().await?;
@@ -149,15 +149,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.bind(&bind).await?;
                 self.client.flush_if_full().await
             }
-            Message::Describe(target, name) => self.describe(target, name),
+            Message::Describe(target, name) => {
+                self.describe(target, name)?;
+                self.client.flush_if_full().await
+            }
             Message::Execute { portal, max_rows } => self.execute(portal, max_rows).await,
             Message::Close(target, name) => {
                 self.close(target, name);
-                Ok(())
+                self.client.flush_if_full().await
             }
             Message::Flush => self.client.flush().await,
             Message::Sync => {
                 self.skipping = false;
+                // What came since the last Sync is committed together.
+                let ended = self.session.end_implicit_block();
+                if let Err(error) = self.client.wait_for(ended).await? {
+                    match Failure::from(error) {
+                        Failure::Error(error) => self.error(&error),
+                        other => return Err(other),
+                    }
+                }
                 self.ready().await
             }
             Message::Terminate | Message::Copy => Ok(()),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidemill_coord::{Prepared, Response, Session};
+use tidemill_coord::{Prepared, Response, Session, TransactionStatus};
 use tidemill_repr::{Datum, Oid, Row, ScalarType, SqlError, SqlState};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -155,6 +155,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Runs a portal, or goes on with it.
     pub async fn execute(&mut self, name: &str, max_rows: usize) -> Outcome<()> {
+        let idle = self.session.transaction_status() == TransactionStatus::Idle;
+        let next = match self.portals.get(name).ok_or_else(|| no_portal(name))? {
+            _ if !idle => None,
+            // The client may wait for an answer before it sends more.
+            portal if portal.prepared.is_copy() => self.client.peek_kind(),
+            portal if portal.answer.is_none() => Some(self.client.wait_for_kind().await?),
+            _ => None,
+        };
+        if next.is_some_and(|kind| kind != b'S') {
+            // All that is sent before Sync is committed together, or not at all.
+            self.session.begin_implicit_block();
+        }
         let (key, mut portal) = self.portals.remove_entry(name).ok_or_else(|| no_portal(name))?;
         let started = Instant::now();
         self.deadline = self.session.statement_timeout().map(|limit| started + limit);

@@ -6,8 +6,14 @@ use tidemill_repr::{SqlError, SqlState};
 /// The longest message.
 pub const MAX_MESSAGE: usize = 256 << 20;
 
-/// The longest message before a session is there.
+/// The longest message before a session is there, and of the kinds that hold no more than a name.
 pub const MAX_STARTUP: usize = 10_000;
+
+/// The newest minor version of protocol 3 that is spoken.
+pub const NEWEST_MINOR: u16 = 2;
+
+/// The longest key of a cancel request.
+const MAX_CANCEL_KEY: usize = 256;
 
 /// A request before the session starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +26,8 @@ pub enum StartupRequest {
     Cancel {
         /// The session's number.
         session: i32,
-        /// The session's key.
-        secret: i32,
+        /// The session's key: four bytes, or more from protocol 3.2 on.
+        key: Vec<u8>,
     },
     /// Start a session.
     Startup {
@@ -119,8 +125,11 @@ pub fn take_startup(input: &mut BytesMut) -> Result<Option<StartupRequest>, SqlE
     let request = match (version >> 16, version & 0xffff) {
         (1234, 5678) => {
             let session = body.i32()?;
-            // Longer keys are of later protocols, and never ours.
-            StartupRequest::Cancel { session, secret: body.i32()? }
+            let key = body.bytes.to_vec();
+            if key.is_empty() || key.len() > MAX_CANCEL_KEY {
+                return Err(violation("invalid length of cancel request packet"));
+            }
+            StartupRequest::Cancel { session, key }
         }
         (1234, 5679) => StartupRequest::Ssl,
         (1234, 5680) => StartupRequest::Gss,
@@ -141,7 +150,8 @@ pub fn take_startup(input: &mut BytesMut) -> Result<Option<StartupRequest>, SqlE
             return Err(SqlError::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 format!(
-                    "unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0"
+                    "unsupported frontend protocol {major}.{minor}: server supports 3.0 to \
+                     3.{NEWEST_MINOR}"
                 ),
             ));
         }
@@ -161,7 +171,8 @@ pub fn take_message(input: &mut BytesMut) -> Result<Option<(u8, BytesMut)>, SqlE
     }
     let Some(header) = input.get(1..5) else { return Ok(None) };
     let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
-    if !(4..=MAX_MESSAGE).contains(&length) {
+    let most = if b"QPBFd".contains(&kind) { MAX_MESSAGE } else { MAX_STARTUP };
+    if !(4..=most).contains(&length) {
         return Err(violation("invalid message length"));
     }
     if input.len() < length + 1 {
@@ -169,6 +180,21 @@ pub fn take_message(input: &mut BytesMut) -> Result<Option<(u8, BytesMut)>, SqlE
     }
     input.advance(5);
     Ok(Some((kind, input.split_to(length - 4))))
+}
+
+/// The type of the first message in the buffer that does not only close something: how a
+/// statement is run depends on what comes after it. None if it is not there yet.
+pub fn peek_kind(input: &[u8]) -> Option<u8> {
+    let mut rest = input;
+    loop {
+        let kind = *rest.first()?;
+        let [a, b, c, d] = *rest.get(1..5)?.first_chunk::<4>()?;
+        if kind != b'C' {
+            return Some(kind);
+        }
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        rest = rest.get(length.checked_add(1)?..)?;
+    }
 }
 
 /// Decodes a message's body.
@@ -357,13 +383,43 @@ mod tests {
         for bytes in [&b"GET / HTTP/1.1\r\n"[..], b"Q\0\0\0\x03", b"Q\x7f\xff\xff\xff"] {
             assert!(take_message(&mut BytesMut::from(bytes)).is_err());
         }
+        // A name is short, whatever the length says.
+        assert!(take_message(&mut BytesMut::from(&b"D\0\x01\0\0"[..])).is_err());
+        assert!(take_message(&mut BytesMut::from(&b"Q\0\x01\0\0"[..])).unwrap().is_none());
         assert!(take_startup(&mut BytesMut::from(&b"GET / HTTP/1.1\r\n"[..])).is_err());
+    }
+
+    #[test]
+    fn what_comes_after_closes_is_seen() {
+        let close = b"C\0\0\0\x06S\0";
+        assert_eq!(peek_kind(b""), None);
+        assert_eq!(peek_kind(close), None);
+        assert_eq!(peek_kind(&[&close[..], b"S\0\0\0\x04"].concat()), Some(b'S'));
+        assert_eq!(peek_kind(b"S\0"), None);
+        assert_eq!(peek_kind(b"C\xff\xff\xff\xff"), None);
+    }
+
+    #[test]
+    fn cancel_keys_have_any_length() {
+        let request = |length: usize| {
+            let mut bytes = u32::try_from(12 + length).unwrap().to_be_bytes().to_vec();
+            bytes.extend_from_slice(&80_877_102_u32.to_be_bytes());
+            bytes.extend_from_slice(&7_i32.to_be_bytes());
+            bytes.extend(vec![9; length]);
+            take_startup(&mut BytesMut::from(&bytes[..]))
+        };
+        for length in [4, 32, 256] {
+            let cancel = StartupRequest::Cancel { session: 7, key: vec![9; length] };
+            assert_eq!(request(length).unwrap(), Some(cancel));
+        }
+        assert!(request(0).is_err() && request(257).is_err());
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(kind: u8, body: Vec<u8>, stream in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = decode(kind, &body);
+            let _ = peek_kind(&stream);
             let mut input = BytesMut::from(&stream[..]);
             let _ = take_startup(&mut input);
             let mut framed = vec![b'B'];

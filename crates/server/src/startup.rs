@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend;
 use crate::client::{Client, Failure, Outcome};
-use crate::frontend::StartupRequest;
+use crate::frontend::{NEWEST_MINOR, StartupRequest};
 
 /// How long a client may take to say who it is.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,8 +44,8 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                 client.output.push(b'N');
                 client.flush().await?;
             }
-            StartupRequest::Cancel { session, secret } => {
-                coordinator.cancel(session, secret);
+            StartupRequest::Cancel { session, key } => {
+                coordinator.cancel(session, &key);
                 return Ok(None);
             }
             StartupRequest::Startup { minor, parameters } => {
@@ -54,10 +54,12 @@ async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
                     .map(|(name, _)| name.as_str())
                     .filter(|name| name.starts_with("_pq_."))
                     .collect();
-                if minor > 0 || !unknown.is_empty() {
-                    backend::negotiate_protocol_version(&mut client.output, &unknown);
+                let spoken = minor.min(NEWEST_MINOR);
+                if minor > spoken || !unknown.is_empty() {
+                    backend::negotiate_protocol_version(&mut client.output, spoken, &unknown);
                 }
-                let options = session_options(parameters, internal).map_err(Failure::Fatal)?;
+                let mut options = session_options(parameters, internal).map_err(Failure::Fatal)?;
+                options.long_cancel_key = spoken >= 2;
                 check_name(&options, internal).map_err(Failure::Fatal)?;
                 return Ok(Some(options));
             }

@@ -209,6 +209,8 @@ pub struct SelectPlan {
     pub finishing: Finishing,
     /// The tick it is asked at; None: now.
     pub as_of: Option<AsOfTick>,
+    /// Settings that are set before it is answered.
+    pub set_config: Vec<crate::query::SetConfig>,
 }
 
 /// A tick that a read is asked at.

@@ -128,11 +128,28 @@ pub trait Relations {
         None
     }
 
+    /// The value of a setting.
+    fn setting(&self, name: &str) -> Option<String> {
+        let _ = name;
+        None
+    }
+
     /// The oid of a schema.
     fn schema(&self, name: &str) -> Option<Oid> {
         let _ = name;
         None
     }
+}
+
+/// A setting that a query sets.
+#[derive(Clone, Debug)]
+pub struct SetConfig {
+    /// Its name: a constant or a parameter.
+    pub name: QueryScalar,
+    /// The new value, likewise.
+    pub value: QueryScalar,
+    /// Whether it ends with the transaction.
+    pub local: QueryScalar,
 }
 
 /// What planning a query may know.
@@ -162,6 +179,8 @@ pub struct QueryContext<'a> {
     pub maintained: bool,
     /// Whether relations that hold rows of all databases show all of them: in built-in views.
     pub all_databases: bool,
+    /// What `set_config` is to set.
+    pub set_config: RefCell<Vec<SetConfig>>,
     /// Types of the parameters, as far as they are known; planning fills in what it infers.
     pub parameters: RefCell<Vec<Option<ScalarType>>>,
     depth: Cell<usize>,
@@ -184,6 +203,7 @@ impl<'a> QueryContext<'a> {
             backend_pid: 0,
             maintained: false,
             all_databases: false,
+            set_config: RefCell::new(Vec::new()),
             parameters: RefCell::new(Vec::new()),
             depth: Cell::new(0),
             next_local: Cell::new(0),

@@ -11,9 +11,24 @@ use tidemill_repr::{ColumnType, DomainType, Oid, ScalarType, SqlError};
 
 use crate::query::{QueryContext, Relation, Relations, Visibility};
 
+/// The settings of a session, as `SHOW` gives them.
+pub trait SettingValues {
+    /// The value of a setting, if there is one of this name.
+    fn setting(&self, name: &str) -> Option<String>;
+}
+
+/// No settings, for those who plan what must not depend on them.
+impl SettingValues for () {
+    fn setting(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
 /// What planning may know of a session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct SessionView<'a> {
+    /// `current_setting(..)`
+    pub settings: &'a dyn SettingValues,
     /// `current_database()`
     pub database: &'a str,
     /// `search_path`, in order.
@@ -110,6 +125,10 @@ impl Relations for Planner<'_> {
 
     fn catalog(&self) -> Option<&Catalog> {
         Some(self.catalog)
+    }
+
+    fn setting(&self, name: &str) -> Option<String> {
+        self.session.settings.setting(name)
     }
 
     fn schema(&self, name: &str) -> Option<Oid> {

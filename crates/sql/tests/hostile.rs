@@ -173,6 +173,7 @@ impl Fuzzer {
 
     fn planned(&self, text: &str) -> bool {
         let session = SessionView {
+            settings: &(),
             database: "materialize",
             search_path: &self.search_path,
             user: "materialize",

@@ -37,6 +37,7 @@ pub(crate) fn replan(mut catalog: Catalog) -> Result<Catalog, SqlError> {
 pub(crate) fn plan_again(catalog: Catalog, item: &Item) -> Result<Catalog, SqlError> {
     let search_path = [item.name.schema.clone()];
     let session = SessionView {
+        settings: &(),
         database: item.name.database.as_deref().unwrap_or(DEFAULT_DATABASE),
         search_path: &search_path,
         user: &item.owner,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidemill_catalog::Catalog;
-use tidemill_plan::{Finishing, QueryExpr};
+use tidemill_plan::QueryExpr;
 use tidemill_repr::{Diff, ObjectId, Row, SqlError, SqlState, Tick};
 use tidemill_sql::plan::{AsOfTick, SelectPlan};
 
@@ -14,8 +14,9 @@ use super::own::{OwnRows, OwnWrites};
 use super::write::follow_own_write;
 use crate::holds::Hold;
 use crate::lookup::{self, Lookup};
+use crate::recency;
 use crate::read::{self, CachedRead, ReadPlan};
-use crate::response::{Response, RowsResponse};
+use crate::response::{Notice, Response, RowsResponse};
 use crate::session::{Session, Transaction};
 use crate::snapshot::Snapshot;
 
@@ -35,8 +36,9 @@ pub(crate) async fn rows(
     select: &SelectPlan,
     tag: &'static str,
 ) -> Result<RowsResponse, SqlError> {
+    super::setting::set_config(session, &select.set_config, execution.parameters)?;
     if let Some(rows) = without_planning(session, execution, select).await? {
-        let rows = crate::finish::finish(rows, &select.finishing)?;
+        let rows = finished(session, rows, select)?;
         return Ok(RowsResponse::ready(select.desc.clone(), tag, rows));
     }
     let query = match execution.parameters {
@@ -45,7 +47,7 @@ pub(crate) async fn rows(
     };
     if select.as_of.is_none() && super::dml::ordered::uses_sequences(&query) {
         let rows = super::dml::ordered::select_rows(session, execution, &query).await?;
-        let rows = crate::finish::finish(rows, &select.finishing)?;
+        let rows = finished(session, rows, select)?;
         return Ok(RowsResponse::ready(select.desc.clone(), tag, rows));
     }
     let catalog = session.catalog(&execution.snapshot);
@@ -54,11 +56,37 @@ pub(crate) async fn rows(
     let plan =
         read::plan_read(&session.shared, &catalog, &query, (at, session.cluster()), own.as_ref())?;
     drop(own);
-    let (rows, _) = read_at(session, &execution.snapshot, &plan, select.as_of).await?;
+    let (rows, tick) = read_at(session, &execution.snapshot, &plan, select.as_of).await?;
+    if session.settings.quick().emit_timestamp_notice {
+        let message = SqlError::new(SqlState("00000"), format!("query timestamp: {tick}"));
+        session.notice(Notice { severity: "NOTICE", message });
+    }
     remember(session, execution, select, plan);
-    let finishing: &Finishing = &select.finishing;
-    let rows = crate::finish::finish(rows, finishing)?;
+    let rows = finished(session, rows, select)?;
     Ok(RowsResponse::ready(select.desc.clone(), tag, rows))
+}
+
+/// The rows in their order, unless they are too many bytes.
+fn finished(
+    session: &Session,
+    rows: Vec<(Row, Diff)>,
+    select: &SelectPlan,
+) -> Result<Vec<Row>, SqlError> {
+    let limit = session.settings.quick().max_query_result_size;
+    let size = |(row, diff): &(Row, Diff)| {
+        (row.bytes().len() as u64).saturating_mul(u64::try_from(*diff).unwrap_or(0))
+    };
+    if rows.iter().map(size).fold(0, u64::saturating_add) > limit
+        && select.finishing.limit.is_none()
+    {
+        let shown = session.settings.get("max_query_result_size")?;
+        return Err(SqlError::new(
+            SqlState::CONFIGURATION_LIMIT_EXCEEDED,
+            format!("result exceeds max size of {shown}"),
+        )
+        .with_hint("Ask for fewer rows, or SET max_query_result_size."));
+    }
+    crate::finish::finish(rows, &select.finishing)
 }
 
 /// The query with its parameters put in.
@@ -93,6 +121,7 @@ async fn without_planning(
             let (rows, _) = read_at(session, &execution.snapshot, plan, None).await?;
             Ok(Some(rows))
         }
+        Some(CachedRead::Lookup(_)) if session.waits_for_upstreams() => Ok(None),
         Some(CachedRead::Lookup(lookup)) => look_up(session, execution, lookup).await.map(Some),
         None => {
             let catalog = &execution.snapshot.catalog;
@@ -145,6 +174,9 @@ pub(crate) async fn read_at(
     let system = |id: &ObjectId| matches!(id, ObjectId::System(_));
     if !plan.is_constant() && !plan.bases.iter().all(system) {
         super::change_catalog::check_cluster(&snapshot.catalog, session.cluster())?;
+    }
+    if as_of.is_none() && !session.has_read() {
+        recency::wait_for_upstreams(session, snapshot, &plan.bases).await?;
     }
     let hydrated = read::wait_hydrated(&session.shared, Arc::clone(snapshot), &plan.bases).await?;
     drop(hydrated);
@@ -255,6 +287,11 @@ impl Session {
             (None, Transaction::Open(open)) => open.read.as_ref().map_or(Tick::MAX, Hold::tick),
             (None, _) => Tick::MAX,
         }
+    }
+
+    /// Whether the transaction block has its tick.
+    fn has_read(&self) -> bool {
+        matches!(&self.transaction, Transaction::Open(open) if open.read.is_some())
     }
 
     /// Keeps in mind what a transaction block has read: if it writes, that must still be so. The

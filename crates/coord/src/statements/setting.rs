@@ -1,8 +1,10 @@
 //! SET, SHOW, RESET, DISCARD.
 
+use tidemill_plan::QueryScalar;
 use tidemill_repr::{ColumnType, Datum, RelationDesc, Row, ScalarType, SqlError, SqlState};
 use tidemill_sql::ast::{SetScope, SetValue};
-use tidemill_sql::plan::{DiscardKind, SetVariablePlan};
+use tidemill_sql::plan::{DiscardKind, SetVariablePlan, TransactionModes};
+use tidemill_sql::query::SetConfig;
 
 use super::temporary::Temporary;
 use crate::response::{Notice, Response, RowsResponse};
@@ -12,6 +14,9 @@ use crate::settings::Settings;
 /// Executes SET.
 pub(crate) fn set(session: &mut Session, plan: &SetVariablePlan) -> Result<Response, SqlError> {
     let local = matches!(plan.scope, SetScope::Local);
+    if plan.name.eq_ignore_ascii_case("transaction_read_only") {
+        return set_read_only(session, plan);
+    }
     if local && matches!(session.transaction, Transaction::Idle) {
         session.notice(Notice::warning(SqlError::new(
             SqlState::NO_ACTIVE_SQL_TRANSACTION,
@@ -42,7 +47,7 @@ pub(crate) fn set(session: &mut Session, plan: &SetVariablePlan) -> Result<Respo
         let message = SqlError::new(SqlState("00000"), message);
         session.notice(Notice { severity: "NOTICE", message });
     }
-    if WITHOUT_EFFECT.contains(&plan.name.to_ascii_lowercase().as_str()) {
+    if Settings::is_without_effect(&plan.name) {
         session.notice(Notice {
             severity: "NOTICE",
             message: SqlError::new(
@@ -54,15 +59,6 @@ pub(crate) fn set(session: &mut Session, plan: &SetVariablePlan) -> Result<Respo
     Ok(Response::Tag("SET".to_owned()))
 }
 
-/// Settings that clients of PostgreSQL set and that change nothing here.
-const WITHOUT_EFFECT: &[&str] = &[
-    "auto_route_catalog_queries",
-    "client_min_messages",
-    "current_object_missing_warnings",
-    "lock_timeout",
-    "welcome_message",
-];
-
 /// Executes RESET.
 pub(crate) fn reset(session: &mut Session, name: Option<&str>) -> Result<Response, SqlError> {
     match name {
@@ -70,23 +66,89 @@ pub(crate) fn reset(session: &mut Session, name: Option<&str>) -> Result<Respons
             let report = session.settings.reset(name)?;
             session.report(report);
         }
-        None => session.settings.reset_all(),
+        None => session.change_settings(Settings::reset_all),
     }
     Ok(Response::Tag("RESET".to_owned()))
 }
 
+/// That of the transaction is said in other words, too: SET TRANSACTION READ ONLY.
+fn set_read_only(session: &mut Session, plan: &SetVariablePlan) -> Result<Response, SqlError> {
+    let read_only = match plan.values.as_deref() {
+        Some([SetValue::Word(text) | SetValue::Text(text) | SetValue::Number(text)]) => {
+            // Checked as any boolean is.
+            let mut probe = Settings::default();
+            probe.set("default_transaction_read_only", &[text.clone()], false)?;
+            probe.is_on("default_transaction_read_only")
+        }
+        _ => session.settings.is_on("default_transaction_read_only"),
+    };
+    let modes = TransactionModes { read_only: Some(read_only), ..TransactionModes::default() };
+    super::transaction::set_modes(session, false, modes)
+}
+
+/// The value of a setting, as SHOW gives it.
+pub(crate) fn shown_value(session: &Session, name: &str) -> Result<String, SqlError> {
+    if name.eq_ignore_ascii_case("transaction_read_only") {
+        let read_only = match &session.transaction {
+            Transaction::Idle => session.settings.is_on("default_transaction_read_only"),
+            Transaction::Open(open) | Transaction::Failed(open) => open.read_only,
+        };
+        return Ok(if read_only { "on" } else { "off" }.to_owned());
+    }
+    if Settings::is_system(name) {
+        let snapshot = session.shared.snapshot();
+        if let Some(values) = snapshot.catalog.system_setting(name) {
+            return Ok(values.join(", "));
+        }
+    }
+    session.settings.get(name).map(str::to_owned)
+}
+
+/// Sets what `set_config` was called for.
+pub(crate) fn set_config(
+    session: &mut Session,
+    wanted: &[SetConfig],
+    parameters: &[Row],
+) -> Result<(), SqlError> {
+    for wanted in wanted {
+        let [name, value, local] = [&wanted.name, &wanted.value, &wanted.local]
+            .map(|scalar| fixed_value(scalar, parameters));
+        let Some(name) = name else {
+            let message = "SET requires parameter name";
+            return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, message));
+        };
+        let is_local = local.as_deref() == Some("t");
+        let report = match value {
+            // As for SET LOCAL outside a block: it ends at once.
+            _ if is_local && matches!(session.transaction, Transaction::Idle) => None,
+            Some(value) => session.set(&name, &[value], is_local)?,
+            None => session.settings.reset(&name)?,
+        };
+        session.report(report);
+    }
+    Ok(())
+}
+
+/// A constant or a parameter as text.
+fn fixed_value(scalar: &QueryScalar, parameters: &[Row]) -> Option<String> {
+    let row = match scalar {
+        QueryScalar::Literal(Ok(row), _) => row,
+        QueryScalar::Parameter(number, _) => parameters.get(*number)?,
+        _ => return None,
+    };
+    match row.iter().next()? {
+        Datum::Text(text) => Some(text.to_owned()),
+        Datum::Bool(value) => Some(if value { "t" } else { "f" }.to_owned()),
+        _ => None,
+    }
+}
+
 /// Executes SHOW of a setting.
 pub(crate) fn show(session: &mut Session, name: &str) -> Result<Response, SqlError> {
-    let snapshot = session.shared.snapshot();
-    let whole = snapshot.catalog.system_setting(name).filter(|_| Settings::is_system(name));
-    let whole = whole.map(|values| values.join(", "));
-    let value = match &whole {
-        Some(value) => value.as_str(),
-        None => session.settings.get(name)?,
-    };
-    let column = Settings::canonical_name(name)?;
+    let value = shown_value(session, name)?;
+    let column = Settings::canonical_name(name).unwrap_or(name);
     let desc = RelationDesc::new([(column, ColumnType::new(ScalarType::Text).nullable(false))]);
-    let row = Row::pack([Datum::Text(value)]);
+    let row = Row::pack([Datum::Text(&value)]);
     Ok(Response::Rows(RowsResponse::ready(desc, "SHOW", vec![row])))
 }
 
@@ -97,8 +159,9 @@ pub(crate) fn show_all(session: &mut Session) -> Result<Response, SqlError> {
     let rows = session
         .settings
         .all()
+        .into_iter()
         .map(|(name, value, doc)| {
-            Row::pack([Datum::Text(name), Datum::Text(value), Datum::Text(doc)])
+            Row::pack([Datum::Text(name), Datum::Text(value), Datum::Text(&doc)])
         })
         .collect();
     Ok(Response::Rows(RowsResponse::ready(desc, "SHOW", rows)))
@@ -114,8 +177,10 @@ pub(crate) fn discard(session: &mut Session, kind: DiscardKind) -> Result<Respon
                     "DISCARD ALL cannot run inside a transaction block",
                 ));
             }
-            session.settings.reset_all();
-            session.settings.reset_identity();
+            session.change_settings(|settings| {
+                settings.reset_all();
+                settings.reset_identity();
+            });
             session.discard_sequences();
             session.cursors.clear();
             session.statements.clear();

@@ -26,6 +26,9 @@ pub(crate) async fn subscribe(
     let bases = read::bases_of(&catalog, &relation);
     session.check_followable(&bases)?;
     super::change_catalog::check_cluster(&catalog, session.cluster())?;
+    if plan.as_of.is_none() {
+        crate::recency::wait_for_upstreams(session, &execution.snapshot, &bases).await?;
+    }
     let snapshot =
         read::wait_hydrated(shared, std::sync::Arc::clone(&execution.snapshot), &bases).await?;
     let object = shared.transient_id();

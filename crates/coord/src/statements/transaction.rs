@@ -1,6 +1,7 @@
 //! BEGIN, COMMIT, ROLLBACK, SAVEPOINT and its kin.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use tidemill_repr::{SqlError, SqlState};
 use tidemill_sql::plan::TransactionModes;
@@ -34,9 +35,14 @@ impl Session {
 
     /// Puts back what does not wait for COMMIT.
     pub(crate) fn undo(&mut self, before: Before) {
-        let told = self.settings.reported();
-        self.settings = before.settings;
         self.temporary = before.temporary;
+        self.change_settings(|settings| *settings = before.settings);
+    }
+
+    /// Changes settings, and tells the client of those that it follows.
+    pub(crate) fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        let told = self.settings.reported();
+        change(&mut self.settings);
         for (old, new) in told.into_iter().zip(self.settings.reported()) {
             if old != new {
                 self.report(Some(new));
@@ -44,10 +50,19 @@ impl Session {
         }
     }
 
+    /// Ends what was set for the transaction.
+    fn end_local_settings(&mut self) {
+        if self.settings.has_local() {
+            self.change_settings(Settings::end_transaction);
+        } else {
+            self.settings.end_transaction();
+        }
+    }
+
     /// Opens a block.
     pub(crate) fn open_transaction(&mut self, read_only: bool, implicit: bool) {
-        let before = Some(self.now());
-        let open = OpenTransaction { read_only, implicit, before, ..OpenTransaction::default() };
+        let (before, began) = (Some(self.now()), Some(Instant::now()));
+        let open = OpenTransaction { read_only, implicit, before, began, ..OpenTransaction::default() };
         self.transaction = Transaction::Open(Box::new(open));
     }
 }
@@ -111,7 +126,7 @@ async fn end_block(session: &mut Session, chain: bool, warn: bool) -> Result<Res
                 if let Err(error) = open.writes.commit(session).await {
                     session.cursors.retain(|_, cursor| cursor.kept);
                     session.undo(open.before.unwrap_or_default());
-                    session.settings.end_transaction();
+                    session.end_local_settings();
                     return Err(error);
                 }
             }
@@ -121,7 +136,7 @@ async fn end_block(session: &mut Session, chain: bool, warn: bool) -> Result<Res
     };
     session.cursors.retain(|_, cursor| cursor.hold);
     session.cursors.values_mut().for_each(|cursor| cursor.kept = true);
-    session.settings.end_transaction();
+    session.end_local_settings();
     if chain {
         session.open_transaction(read_only, false);
     }
@@ -141,7 +156,7 @@ pub(crate) fn rollback(session: &mut Session, chain: bool) -> Result<Response, S
         session.undo(open.before.unwrap_or_default());
     }
     session.cursors.retain(|_, cursor| cursor.kept);
-    session.settings.end_transaction();
+    session.end_local_settings();
     if chain {
         session.open_transaction(read_only, false);
     }

@@ -14,6 +14,7 @@ pub fn session(coordinator: &Coordinator) -> Session {
         user: "materialize".to_owned(),
         database: "materialize".to_owned(),
         settings: Vec::new(),
+        long_cancel_key: false,
     })
 }
 

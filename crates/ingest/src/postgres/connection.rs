@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
-use tidemill_repr::{SqlError, SqlState};
+use tidemill_repr::{Lsn, SqlError, SqlState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::NoTls;
@@ -311,6 +311,19 @@ pub async fn validate(connection: &PostgresConnection) -> Result<(), SqlError> {
     check_server(&client).await?;
     ReplicationSession::connect(connection).await?.identify_system().await?;
     Ok(())
+}
+
+/// Up to where the upstream's log is written now: all that was committed before lies below.
+///
+/// # Errors
+/// The upstream cannot be reached.
+pub async fn current_position(connection: &PostgresConnection) -> Result<Lsn, SqlError> {
+    let client = connection.connect().await?;
+    let sql = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() \
+               ELSE pg_current_wal_lsn() END::text";
+    let row = client.query_one(sql, &[]).await.map_err(|error| sql_error(&error))?;
+    let position: String = row.get(0);
+    position.parse().map_err(SqlError::internal)
 }
 
 /// Checks that the server has this many replication slots free.

@@ -70,6 +70,8 @@ pub(crate) struct Follower {
     pub(crate) position: Lsn,
     /// The upstream's timeline.
     pub(crate) timeline: u32,
+    /// Somebody waits until this is handed over.
+    pub(crate) awaited: Lsn,
     /// All upstream changes up to here were handed over.
     committed: Lsn,
     committed_at: Instant,
@@ -96,6 +98,7 @@ impl Follower {
             position,
             timeline,
             committed: position,
+            awaited: Lsn::default(),
             committed_at: Instant::now(),
             statistics: SourceStatistics::default(),
             told: SourceStatistics::default(),
@@ -604,8 +607,17 @@ impl Follower {
         if self.waits_for_position() {
             self.release_ready().await?;
         }
-        let patience = Duration::from_millis(if urgent { 500 } else { 3000 });
+        let patience = match (self.is_awaited(), urgent) {
+            (true, _) => Duration::ZERO,
+            (false, true) => Duration::from_millis(500),
+            (false, false) => Duration::from_secs(3),
+        };
         self.commit_position(patience).await
+    }
+
+    /// Whether somebody waits for a position that is not handed over yet.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaited > self.committed
     }
 
     /// Hands over the position alone, if it moved and the last commit is some time ago.

@@ -106,6 +106,8 @@ pub(crate) enum SourceCommand {
     AddTable(Box<TableConfig>),
     /// Forget a table.
     DropTable(ObjectId),
+    /// Somebody waits until all up to this position is handed over.
+    Reach(Lsn),
     /// Reach the upstream in another way from now on.
     Connect(Box<PostgresConnection>),
 }
@@ -121,6 +123,11 @@ impl SourceHandle {
     /// changes of the table.
     pub fn drop_table(&self, id: ObjectId) {
         let _ = self.commands.send(SourceCommand::DropTable(id));
+    }
+
+    /// Hands over at once what is committed upstream up to a position: somebody waits for it.
+    pub fn reach(&self, position: Lsn) {
+        let _ = self.commands.send(SourceCommand::Reach(position));
     }
 
     /// Reaches the upstream in another way. A task that has failed tries again.
@@ -414,6 +421,7 @@ impl Task {
         match command {
             SourceCommand::AddTable(table) => self.follower.add_table(*table),
             SourceCommand::DropTable(id) => self.follower.drop_table(id),
+            SourceCommand::Reach(position) => self.follower.awaited = position.max(self.follower.awaited),
             SourceCommand::Connect(connection) => {
                 self.follower.connect(&connection);
                 self.config.connection = *connection;
@@ -494,6 +502,10 @@ impl Task {
                         return Ok(SessionEnd::Again);
                     }
                     self.begin_snapshot();
+                    if self.follower.is_awaited() {
+                        self.follower.commit_position(Duration::ZERO).await?;
+                        stream.ask_position();
+                    }
                 }
                 Some(event) = self.events.recv() => {
                     let ended = matches!(event, SnapshotEvent::Ended(_));
@@ -514,7 +526,7 @@ impl Task {
                         self.follower.look_at_all().await?;
                         looked = Instant::now();
                     }
-                    if self.follower.waits_for_position() {
+                    if self.follower.waits_for_position() || self.follower.is_awaited() {
                         stream.ask_position();
                     }
                 }

@@ -83,7 +83,8 @@ async fn converse(
     for (name, value) in session.reported_settings() {
         socket.parameter(name, &value).await?;
     }
-    let (id, secret) = session.cancel_key();
+    let id = session.number();
+    let secret = session.cancel_key().first_chunk().map_or(0, |key| i32::from_be_bytes(*key));
     socket.send("BackendKeyData", json!({ "conn_id": id, "secret_key": secret })).await?;
     loop {
         socket.ready(&mut session).await?;

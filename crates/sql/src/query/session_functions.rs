@@ -107,6 +107,9 @@ impl ExprContext<'_> {
                 let pid = Datum::Int(i64::from(self.ctx.backend_pid));
                 Ok(literal::literal(pid, ScalarType::Int4))
             }
+            ("current_setting", [name]) => self.current_setting(name, None),
+            ("current_setting", [name, missing]) => self.current_setting(name, Some(missing)),
+            ("set_config", [name, value, local]) => self.set_config(name, value, local),
             // There are no advisory locks: none is held.
             ("pg_advisory_unlock_all", []) => Ok(literal::text("")),
             ("pg_is_in_recovery", []) => Ok(literal::literal(Datum::Bool(false), ScalarType::Bool)),
@@ -140,6 +143,66 @@ impl ExprContext<'_> {
             _ => return Err(self.ctx.unsupported("this precision", span)),
         };
         self.now(typ)
+    }
+
+    /// A constant argument, or a parameter.
+    fn fixed(
+        &self,
+        expr: &Expr,
+        typ: ScalarType,
+        function: &str,
+    ) -> Result<QueryScalar, SqlError> {
+        let planned = coerce_explicit(self.ctx, self.plan(expr)?, &ColumnType::new(typ))?;
+        match planned.expr {
+            fixed @ (QueryScalar::Literal(Ok(_), _) | QueryScalar::Parameter(..)) => Ok(fixed),
+            _ => Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                format!("{function}() with an argument that is no constant"),
+            )),
+        }
+    }
+
+    fn current_setting(
+        &self,
+        name: &Expr,
+        missing: Option<&&Expr>,
+    ) -> Result<TypedScalar, SqlError> {
+        let constant = |expr, typ| match self.fixed(expr, typ, "current_setting")? {
+            QueryScalar::Literal(Ok(row), _) => Ok(row),
+            _ => Err(SqlError::unsupported("current_setting() of a parameter")),
+        };
+        let name = constant(name, ScalarType::Text)?;
+        let Some(Datum::Text(name)) = name.iter().next() else {
+            return Ok(literal::null(ScalarType::Text));
+        };
+        if let Some(value) = self.ctx.relations.setting(name) {
+            return Ok(literal::text(&value));
+        }
+        let missing = match missing {
+            Some(missing) => {
+                let row = constant(missing, ScalarType::Bool)?;
+                matches!(row.iter().next(), Some(Datum::Bool(true)))
+            }
+            None => false,
+        };
+        if missing {
+            return Ok(literal::null(ScalarType::Text));
+        }
+        Err(SqlError::new(
+            SqlState::UNDEFINED_OBJECT,
+            format!("unrecognized configuration parameter \"{name}\""),
+        ))
+    }
+
+    fn set_config(&self, name: &Expr, value: &Expr, local: &Expr) -> Result<TypedScalar, SqlError> {
+        let fixed = |expr, typ| self.fixed(expr, typ, "set_config");
+        let value = fixed(value, ScalarType::Text)?;
+        self.ctx.set_config.borrow_mut().push(super::SetConfig {
+            name: fixed(name, ScalarType::Text)?,
+            value: value.clone(),
+            local: fixed(local, ScalarType::Bool)?,
+        });
+        Ok(TypedScalar { expr: value, typ: ColumnType::new(ScalarType::Text) })
     }
 
     fn current_schemas(&self, implicit: &Expr) -> Result<TypedScalar, SqlError> {

@@ -24,6 +24,7 @@ impl Planning<'_> {
             desc: planned.desc.clone(),
             finishing: planned.finishing,
             as_of,
+            set_config: context.set_config.take(),
         };
         Ok(rows(Plan::Select(plan), parameters, planned.desc))
     }

@@ -46,6 +46,7 @@ impl World {
 
     fn try_plan(&self, text: &str) -> Result<Planned, SqlError> {
         let session = SessionView {
+            settings: &(),
             database: "materialize",
             search_path: &self.search_path,
             user: "materialize",
@@ -95,6 +96,7 @@ impl World {
 
     fn rebuild(&self, item: &Item) -> crate::rebuild::Rebuilt {
         let session = SessionView {
+            settings: &(),
             database: "materialize",
             search_path: &[],
             user: "materialize",
