@@ -148,7 +148,8 @@ impl CancelHandle {
     /// Cancels, if the key is right.
     pub fn cancel(&self, key: &[u8]) {
         // Every byte is compared, so that the time it takes tells nothing.
-        let different = self.key.iter().zip(key).fold(0, |all, (ours, theirs)| all | (ours ^ theirs));
+        let different =
+            self.key.iter().zip(key).fold(0, |all, (ours, theirs)| all | (ours ^ theirs));
         if self.key.len() == key.len() && different == 0 {
             self.state.requested.store(true, Ordering::SeqCst);
             self.state.notify.notify_waiters();

@@ -157,12 +157,7 @@ impl Settings {
     }
 
     /// Sets one of the client's own. False if the name is not that of such a one.
-    fn set_custom(
-        &mut self,
-        name: &str,
-        values: &[String],
-        local: bool,
-    ) -> Result<bool, SqlError> {
+    fn set_custom(&mut self, name: &str, values: &[String], local: bool) -> Result<bool, SqlError> {
         let Some(key) = custom_key(name).filter(|_| find(name).is_err()) else { return Ok(false) };
         let value = values.join(", ");
         let full = !self.custom.contains_key(&key) && self.custom.len() >= CUSTOM_SETTINGS;

@@ -43,7 +43,9 @@ mod transaction;
 mod watch;
 mod work;
 
-pub use connection::{PostgresConnection, SslMode, check_slots, current_position, drop_slot, validate};
+pub use connection::{
+    PostgresConnection, SslMode, check_slots, current_position, drop_slot, validate,
+};
 pub use describe::{
     ReplicaIdentity, TypeKind, UpstreamColumn, UpstreamDescription, UpstreamKey, UpstreamTable,
     describe,

@@ -83,8 +83,10 @@ async fn hostile(port: u16, seed: u64) {
         if rng.random_bool(0.3) {
             let mut answer = [0; 4096];
             let read = stream.read(&mut answer);
-            if !matches!(tokio::time::timeout(Duration::from_millis(5), read).await, Ok(Ok(1..)) | Err(_))
-            {
+            if !matches!(
+                tokio::time::timeout(Duration::from_millis(5), read).await,
+                Ok(Ok(1..)) | Err(_)
+            ) {
                 return;
             }
         }

@@ -230,12 +230,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         ISOLATION,
         "The isolation of transactions; all levels are served as the strongest.",
     ),
-    setting(
-        "transaction_read_only",
-        "off",
-        Kind::Bool,
-        "Whether the transaction refuses writes.",
-    ),
+    setting("transaction_read_only", "off", Kind::Bool, "Whether the transaction refuses writes."),
     setting(
         "transaction_timeout",
         "0",

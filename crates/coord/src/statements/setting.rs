@@ -77,7 +77,7 @@ fn set_read_only(session: &mut Session, plan: &SetVariablePlan) -> Result<Respon
         Some([SetValue::Word(text) | SetValue::Text(text) | SetValue::Number(text)]) => {
             // Checked as any boolean is.
             let mut probe = Settings::default();
-            probe.set("default_transaction_read_only", &[text.clone()], false)?;
+            probe.set("default_transaction_read_only", std::slice::from_ref(text), false)?;
             probe.is_on("default_transaction_read_only")
         }
         _ => session.settings.is_on("default_transaction_read_only"),

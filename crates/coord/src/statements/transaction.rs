@@ -62,7 +62,8 @@ impl Session {
     /// Opens a block.
     pub(crate) fn open_transaction(&mut self, read_only: bool, implicit: bool) {
         let (before, began) = (Some(self.now()), Some(Instant::now()));
-        let open = OpenTransaction { read_only, implicit, before, began, ..OpenTransaction::default() };
+        let open =
+            OpenTransaction { read_only, implicit, before, began, ..OpenTransaction::default() };
         self.transaction = Transaction::Open(Box::new(open));
     }
 }

@@ -421,7 +421,9 @@ impl Task {
         match command {
             SourceCommand::AddTable(table) => self.follower.add_table(*table),
             SourceCommand::DropTable(id) => self.follower.drop_table(id),
-            SourceCommand::Reach(position) => self.follower.awaited = position.max(self.follower.awaited),
+            SourceCommand::Reach(position) => {
+                self.follower.awaited = position.max(self.follower.awaited)
+            }
             SourceCommand::Connect(connection) => {
                 self.follower.connect(&connection);
                 self.config.connection = *connection;

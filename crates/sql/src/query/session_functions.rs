@@ -146,12 +146,7 @@ impl ExprContext<'_> {
     }
 
     /// A constant argument, or a parameter.
-    fn fixed(
-        &self,
-        expr: &Expr,
-        typ: ScalarType,
-        function: &str,
-    ) -> Result<QueryScalar, SqlError> {
+    fn fixed(&self, expr: &Expr, typ: ScalarType, function: &str) -> Result<QueryScalar, SqlError> {
         let planned = coerce_explicit(self.ctx, self.plan(expr)?, &ColumnType::new(typ))?;
         match planned.expr {
             fixed @ (QueryScalar::Literal(Ok(_), _) | QueryScalar::Parameter(..)) => Ok(fixed),

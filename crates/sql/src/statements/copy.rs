@@ -113,7 +113,13 @@ impl Planning<'_> {
         };
         let query = get(item.id, &all);
         let finishing = Finishing { project, ..Finishing::default() };
-        let plan = SelectPlan { query, desc: desc.clone(), finishing, as_of: None, set_config: Vec::new() };
+        let plan = SelectPlan {
+            query,
+            desc: desc.clone(),
+            finishing,
+            as_of: None,
+            set_config: Vec::new(),
+        };
         Ok(rows(Plan::Select(plan), Vec::new(), desc))
     }
 }
