@@ -42,9 +42,9 @@ unit: postgres ## unit and integration tests of the crates
 	cargo build --workspace --bins
 	tools/run-unit-tests
 
-sqltest: postgres ## sql-tests/ against a server and a real upstream
+sqltest: postgres ## sql-tests/ and the guides against a server and a real upstream
 	cargo build --workspace --bins
-	target/debug/tidemill-sqltest --server target/debug/tidemilld sql-tests
+	target/debug/tidemill-sqltest --server target/debug/tidemilld sql-tests docs/guide
 
 corpus: postgres ## SQLite's sqllogictest files in CORPUS, each three ways: as asked, as views, maintained
 	cargo build --release --bins

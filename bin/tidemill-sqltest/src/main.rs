@@ -8,6 +8,7 @@
 mod complete;
 mod fuzz;
 mod garbage;
+mod guide;
 mod mirror;
 mod run;
 mod script;
@@ -33,7 +34,7 @@ use ways::Way;
 /// Runs SQL tests against a Tidemill and a real PostgreSQL.
 #[derive(Parser, Debug)]
 struct Arguments {
-    /// Files, or directories that hold .slt and .test files.
+    /// Files, or directories that hold .slt and .test files, and guides (.md).
     #[arg(required_unless_present = "fuzz")]
     paths: Vec<PathBuf>,
     /// Instead of files: so many random queries, compared with PostgreSQL.
@@ -265,7 +266,9 @@ fn find_files(paths: &[PathBuf], filter: &str) -> Result<Vec<PathBuf>> {
             }
         } else if !path.exists() {
             bail!("{} does not exist", path.display());
-        } else if path.extension().is_some_and(|e| e == "slt" || e == "test") {
+        } else if path.extension().is_some_and(|e| e == "slt" || e == "test")
+            || script::is_guide(&path)
+        {
             files.push(std::fs::canonicalize(&path).context("path of a test")?);
         }
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sqllogictest::{Condition, DefaultColumnType, Record as Parsed};
 
+use crate::guide;
+
 /// A record of the format.
 pub type Record = Parsed<DefaultColumnType>;
 
@@ -54,8 +56,13 @@ pub enum Directive {
 /// Reads a file.
 pub fn read(path: &Path, name: &str) -> Result<Script> {
     let text = std::fs::read_to_string(path).with_context(|| name.to_owned())?;
-    let text: String = text.lines().map(|line| format!("{}\n", without_remark(line))).collect();
-    let records = sqllogictest::parse_with_name::<DefaultColumnType>(&text, name)?;
+    let guide = is_guide(path);
+    let records = if guide {
+        guide::records(&text, path, name)?
+    } else {
+        let text: String = text.lines().map(|line| format!("{}\n", without_remark(line))).collect();
+        sqllogictest::parse_with_name::<DefaultColumnType>(&text, name)?
+    };
     let mut steps = Vec::new();
     let mut conditions = Vec::new();
     for record in records {
@@ -74,11 +81,17 @@ pub fn read(path: &Path, name: &str) -> Result<Script> {
     };
     Ok(Script {
         typed: path.extension().is_some_and(|extension| extension == "test"),
-        compare: !text.lines().any(|line| line.trim() == "# compare: no"),
-        own_server: has(&[Directive::Restart, Directive::Kill]),
-        own_upstream: has(&[Directive::KillUpstream]),
+        compare: !guide && !text.lines().any(|line| line.trim() == "# compare: no"),
+        // Guides make roles and clusters, and change settings.
+        own_server: guide && !steps.is_empty() || has(&[Directive::Restart, Directive::Kill]),
+        own_upstream: guide && !steps.is_empty() || has(&[Directive::KillUpstream]),
         steps,
     })
+}
+
+/// Whether a file is a guide: Markdown whose SQL is run.
+pub fn is_guide(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "md") && !path.ends_with("README.md")
 }
 
 /// SQLite's files end conditions with remarks, which the parser does not know.
