@@ -113,7 +113,8 @@ impl<'a> FileRun<'a> {
     pub async fn run(&mut self) -> Result<Vec<String>> {
         self.prepare().await?;
         for step in &self.script.steps {
-            if self.failures.len() >= MAX_FAILURES && self.servers.tidemill.is_some() {
+            let limit = if self.script.whole_errors { usize::MAX } else { MAX_FAILURES };
+            if self.failures.len() >= limit && self.servers.tidemill.is_some() {
                 self.failures.push(format!("{}: too many failures", self.name));
                 break;
             }
@@ -375,7 +376,7 @@ impl<'a> FileRun<'a> {
         if let Some(second) = second
             && let Some(theirs) = self.ask(&second, sql).await?
         {
-            compare_results(&result, &theirs, sql)?;
+            compare_results(&result, &theirs, sql, self.script.whole_errors)?;
         }
         mine
     }
@@ -394,7 +395,7 @@ impl<'a> FileRun<'a> {
         if let Some(second) = second
             && let Some(theirs) = self.ask(&second, sql).await?
         {
-            compare_results(&result, &theirs, sql)?;
+            compare_results(&result, &theirs, sql, self.script.whole_errors)?;
             if let (Ok(ours), Ok(theirs)) = (&result, &theirs) {
                 self.compare_rows(query, ours, theirs)?;
                 if mirror::is_query(sql) {
@@ -549,6 +550,7 @@ fn compare_results(
     ours: &Result<Outcome, Failure>,
     theirs: &Result<Outcome, Failure>,
     sql: &str,
+    whole: bool,
 ) -> Result<(), String> {
     match (ours, theirs) {
         (Ok(ours), Ok(theirs)) if ours.count != theirs.count && ours.columns.is_empty() => {
@@ -557,8 +559,10 @@ fn compare_results(
         (Ok(_), Ok(_)) => Ok(()),
         (Ok(_), Err(theirs)) => Err(format!("only PostgreSQL fails: {theirs} | {sql}")),
         (Err(ours), Ok(_)) => Err(format!("PostgreSQL accepts, Tidemill: {ours} | {sql}")),
-        (Err(ours), Err(theirs)) if ours.code == theirs.code => Ok(()),
+        (Err(ours), Err(theirs)) if ours.code == theirs.code && !whole => Ok(()),
+        (Err(ours), Err(theirs)) if ours.whole() == theirs.whole() => Ok(()),
         (Err(ours), Err(theirs)) => {
+            let (ours, theirs) = (ours.whole(), theirs.whole());
             Err(format!("errors: PostgreSQL {theirs} Tidemill {ours} | {sql}"))
         }
     }

@@ -20,6 +20,8 @@ pub struct Script {
     pub typed: bool,
     /// Whether queries are also asked of PostgreSQL.
     pub compare: bool,
+    /// Whether errors must be the same in all that is told.
+    pub whole_errors: bool,
     /// Whether it needs a Tidemill that nobody else uses.
     pub own_server: bool,
     /// Whether it needs a PostgreSQL that nobody else uses.
@@ -82,6 +84,7 @@ pub fn read(path: &Path, name: &str) -> Result<Script> {
     Ok(Script {
         typed: path.extension().is_some_and(|extension| extension == "test"),
         compare: !guide && !text.lines().any(|line| line.trim() == "# compare: no"),
+        whole_errors: text.lines().any(|line| line.trim() == "# compare: errors"),
         // Guides make roles and clusters, and change settings.
         own_server: guide && !steps.is_empty() || has(&[Directive::Restart, Directive::Kill]),
         own_upstream: guide && !steps.is_empty() || has(&[Directive::KillUpstream]),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::{SinkExt, StreamExt};
+use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{Format, FromSql, IsNull, Kind, ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
@@ -44,8 +45,20 @@ pub struct Failure {
     pub code: String,
     /// The message alone.
     pub message: String,
-    /// Detail, hint and position, a line each.
+    /// Detail and hint, a line each.
     pub more: String,
+    /// Where in the statement, in characters from 1; None if that is not said.
+    pub position: Option<u32>,
+}
+
+impl Failure {
+    /// All that is told, the place in the statement too.
+    pub fn whole(&self) -> String {
+        match self.position {
+            Some(position) => format!("{self}\nPOSITION: {position}"),
+            None => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Failure {
@@ -63,7 +76,12 @@ impl From<tokio_postgres::Error> for Failure {
                 message = format!("{message}: {cause}");
                 source = cause.source();
             }
-            return Failure { code: "08006".to_owned(), message, more: String::new() };
+            return Failure {
+                code: "08006".to_owned(),
+                message,
+                more: String::new(),
+                position: None,
+            };
         };
         let mut more = String::new();
         if let Some(detail) = db.detail() {
@@ -72,7 +90,12 @@ impl From<tokio_postgres::Error> for Failure {
         if let Some(hint) = db.hint() {
             more.push_str(&format!("\nHINT: {hint}"));
         }
-        Failure { code: db.code().code().to_owned(), message: db.message().to_owned(), more }
+        let position = match db.position() {
+            Some(ErrorPosition::Original(position)) => Some(*position),
+            _ => None,
+        };
+        let (code, message) = (db.code().code().to_owned(), db.message().to_owned());
+        Failure { code, message, more, position }
     }
 }
 

@@ -45,6 +45,8 @@ pub enum Content {
     Items(fn(&Catalog, &Item, &mut Vec<Row>)),
     /// The same rows at all times.
     Constant(fn() -> Vec<Row>),
+    /// Rows that are the same at all times, and [`Content::Items`].
+    ConstantAndItems(fn() -> Vec<Row>, fn(&Catalog, &Item, &mut Vec<Row>)),
     /// None: the relation is there for clients that ask for what Tidemill does not have.
     Empty,
     /// From reports of the running server.
@@ -128,6 +130,19 @@ impl Builtin {
                 let (mut gone, mut come) = (Vec::new(), Vec::new());
                 for item in old.items_not_in(new) {
                     rows(old, item, &mut gone);
+                }
+                for item in new.items_not_in(old) {
+                    rows(new, item, &mut come);
+                }
+                Some((gone, come))
+            }
+            Content::ConstantAndItems(constant, rows) => {
+                let (mut gone, mut come) = (Vec::new(), Vec::new());
+                for item in old.items_not_in(new) {
+                    rows(old, item, &mut gone);
+                }
+                if first {
+                    come = constant();
                 }
                 for item in new.items_not_in(old) {
                     rows(new, item, &mut come);

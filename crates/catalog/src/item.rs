@@ -10,6 +10,7 @@ use tidemill_repr::user_type::{CompositeType, DomainType, EnumType, TypeName};
 use tidemill_repr::{ObjectId, Oid, RelationDesc, ScalarType};
 
 use crate::constraint::{Constraint, Generation, Sequence, UniqueKey};
+use crate::function::Function;
 use crate::name::QualifiedName;
 
 /// An object of the catalog.
@@ -54,6 +55,8 @@ pub enum Definition {
     Sequence(Sequence),
     /// A type that a user created.
     Type(UserType),
+    /// A function that a user wrote.
+    Function(Function),
 }
 
 /// The kinds of objects, in the words of messages and `mz_objects.type`.
@@ -77,6 +80,8 @@ pub enum ItemKind {
     Sequence,
     /// `type`: domains, too.
     Type,
+    /// `function`
+    Function,
 }
 
 impl ItemKind {
@@ -92,6 +97,7 @@ impl ItemKind {
             ItemKind::Secret => "secret",
             ItemKind::Sequence => "sequence",
             ItemKind::Type => "type",
+            ItemKind::Function => "function",
         }
     }
 }
@@ -471,6 +477,7 @@ impl Item {
             Definition::View(view) => &mut view.desc,
             Definition::MaterializedView(materialized) => &mut materialized.view.desc,
             Definition::Type(created) => return created.typ.redefine(new),
+            Definition::Function(function) => return function.redefine(new),
             _ => return false,
         };
         desc.columns
@@ -502,6 +509,7 @@ impl Item {
             Definition::Secret(_) => ItemKind::Secret,
             Definition::Sequence(_) => ItemKind::Sequence,
             Definition::Type(_) => ItemKind::Type,
+            Definition::Function(_) => ItemKind::Function,
         }
     }
 

@@ -14,6 +14,7 @@ pub mod change;
 pub mod cluster;
 pub mod comment;
 pub mod constraint;
+pub mod function;
 pub mod item;
 pub mod name;
 pub mod role;
@@ -23,6 +24,7 @@ pub use change::{CatalogChange, OrphanedSlot};
 pub use cluster::{Cluster, ClusterReplica};
 pub use comment::Commented;
 pub use constraint::{Constraint, ConstraintKind, Generation, Sequence, UniqueKey};
+pub use function::{Function, Parameter, ParameterMode, ParameterType, Returns};
 pub use item::{
     AwsPrivatelinkOptions, Connection, Definition, DomainRules, Index, Item, ItemKind,
     MaterializedView, PostgresConnectionOptions, Secret, Source, SourceReference, SourceTable,

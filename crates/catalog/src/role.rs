@@ -276,6 +276,8 @@ pub enum SecurableKind {
     Connection,
     /// Indexes, which have an owner and no privileges.
     Index,
+    /// Functions, which have an owner, and which all may call.
+    Function,
     /// Databases.
     Database,
     /// Schemas.
@@ -293,6 +295,7 @@ impl SecurableKind {
             "connection" => SecurableKind::Connection,
             "secret" => SecurableKind::Secret,
             "index" => SecurableKind::Index,
+            "function" => SecurableKind::Function,
             "type" => SecurableKind::Type,
             _ => SecurableKind::Table,
         }
@@ -306,6 +309,7 @@ impl SecurableKind {
             SecurableKind::Secret => "secret",
             SecurableKind::Connection => "connection",
             SecurableKind::Index => "index",
+            SecurableKind::Function => "function",
             SecurableKind::Database => "database",
             SecurableKind::Schema => "schema",
             SecurableKind::Cluster => "cluster",
@@ -321,7 +325,7 @@ impl SecurableKind {
             SecurableKind::Type | SecurableKind::Secret | SecurableKind::Connection => {
                 Privileges::of(&[P::Usage])
             }
-            SecurableKind::Index => Privileges::default(),
+            SecurableKind::Index | SecurableKind::Function => Privileges::default(),
             SecurableKind::Database | SecurableKind::Schema | SecurableKind::Cluster => {
                 Privileges::of(&[P::Usage, P::Create])
             }

@@ -54,6 +54,8 @@ pub struct Schema {
 pub struct Catalog {
     items: OrdMap<ObjectId, Arc<Item>>,
     names: OrdMap<QualifiedName, ObjectId>,
+    /// Functions of each name: they have names of their own, and share them.
+    functions: OrdMap<QualifiedName, BTreeSet<ObjectId>>,
     databases: OrdMap<String, Database>,
     schemas: OrdMap<(Option<String>, String), Schema>,
     orphaned_slots: OrdMap<String, OrphanedSlot>,
@@ -186,8 +188,8 @@ impl Catalog {
         }
         self.security.rename_schemas(database, names);
         for item in items {
-            if let Some(old) = self.items.get(&item.id) {
-                self.names.remove(&old.name);
+            if let Some(old) = self.items.get(&item.id).cloned() {
+                self.forget_name(&old);
             }
         }
         items.iter().try_for_each(|item| self.put_item(Arc::new(item.clone())))
@@ -199,11 +201,7 @@ impl Catalog {
     }
 
     fn put_item(&mut self, item: Arc<Item>) -> Result<(), SqlError> {
-        if let Some(other) = self.names.get(&item.name)
-            && *other != item.id
-        {
-            return Err(already_exists(&item.name.item));
-        }
+        self.check_name(&item)?;
         for dependency in &item.depends_on {
             if !self.items.contains_key(dependency) {
                 return Err(SqlError::new(
@@ -215,9 +213,7 @@ impl Catalog {
         }
         if let Some(old) = self.items.get(&item.id).cloned() {
             self.keep_column_comments(&old, &item);
-            if self.names.get(&old.name) == Some(&old.id) {
-                self.names.remove(&old.name);
-            }
+            self.forget_name(&old);
             for dependency in &old.depends_on {
                 if let Some(set) = self.dependants.get_mut(dependency) {
                     set.remove(&old.id);
@@ -230,7 +226,11 @@ impl Catalog {
         if let ObjectId::User(number) = item.id {
             self.next_number = self.next_number.max(number + 1);
         }
-        self.names.insert(item.name.clone(), item.id);
+        if item.function().is_some() {
+            self.functions.entry(item.name.clone()).or_default().insert(item.id);
+        } else {
+            self.names.insert(item.name.clone(), item.id);
+        }
         let (id, system) = (item.id, item.is_system());
         let new = self.items.insert(id, item).is_none();
         if new && !system {
@@ -243,7 +243,7 @@ impl Catalog {
         let Some(item) = self.items.remove(&id) else {
             return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("no object {id}")));
         };
-        self.names.remove(&item.name);
+        self.forget_name(&item);
         self.security.forget(&Securable::Item(id));
         self.forget_comments(&item);
         self.dependants.remove(&id);
@@ -253,6 +253,79 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a name that another object has.
+    fn check_name(&self, item: &Item) -> Result<(), SqlError> {
+        let Some(function) = item.function() else {
+            return match self.names.get(&item.name) {
+                Some(other) if *other != item.id => Err(already_exists(&item.name.item)),
+                _ => Ok(()),
+            };
+        };
+        let same = |other: &&Arc<Item>| {
+            other.id != item.id && other.function().is_some_and(|other| function.takes_same(other))
+        };
+        match self.functions_named(&item.name).find(same) {
+            None => Ok(()),
+            Some(_) => Err(SqlError::new(
+                SqlState::DUPLICATE_FUNCTION,
+                format!("function \"{}\" already exists with same argument types", item.name.item),
+            )),
+        }
+    }
+
+    fn forget_name(&mut self, item: &Item) {
+        if self.names.get(&item.name) == Some(&item.id) {
+            self.names.remove(&item.name);
+        }
+        if let Some(named) = self.functions.get_mut(&item.name) {
+            named.remove(&item.id);
+            if named.is_empty() {
+                self.functions.remove(&item.name);
+            }
+        }
+    }
+
+    /// The functions of a full name.
+    pub fn functions_named(&self, name: &QualifiedName) -> impl Iterator<Item = &Arc<Item>> {
+        let named = self.functions.get(name).into_iter().flatten();
+        named.filter_map(|id| self.items.get(id))
+    }
+
+    /// The functions that a name may mean, in the order of the search path; of those that take
+    /// the same arguments the first.
+    pub fn find_functions(
+        &self,
+        database: &str,
+        search_path: &[String],
+        parts: &[String],
+    ) -> Vec<&Arc<Item>> {
+        if self.functions.is_empty() {
+            return Vec::new();
+        }
+        let full = |database: &str, schema: &str, item: &str| QualifiedName {
+            database: Some(database.to_owned()),
+            schema: schema.to_owned(),
+            item: item.to_owned(),
+        };
+        let places: Vec<QualifiedName> = match parts {
+            [item] => search_path.iter().map(|schema| full(database, schema, item)).collect(),
+            [schema, item] => vec![full(database, schema, item)],
+            [database, schema, item] => vec![full(database, schema, item)],
+            _ => Vec::new(),
+        };
+        let mut found: Vec<&Arc<Item>> = Vec::new();
+        for item in places.iter().flat_map(|place| self.functions_named(place)) {
+            let Some(function) = item.function() else { continue };
+            let hidden = |known: &&Arc<Item>| {
+                known.function().is_some_and(|known| known.takes_same(function))
+            };
+            if !found.iter().any(hidden) {
+                found.push(item);
+            }
+        }
+        found
     }
 
     /// The number that the next object, database or schema takes; several are counted up.
@@ -611,7 +684,10 @@ impl Catalog {
                 Definition::Table(_) => {
                     found.insert(id);
                 }
-                Definition::View(_) | Definition::MaterializedView(_) | Definition::Index(_) => {
+                Definition::View(_)
+                | Definition::MaterializedView(_)
+                | Definition::Index(_)
+                | Definition::Function(_) => {
                     todo.extend(&item.depends_on);
                 }
                 _ => {}

@@ -138,6 +138,7 @@ fn write_tag(plan: &Plan) -> Option<&'static str> {
         Plan::CreateSource(_) => "CREATE SOURCE",
         Plan::CreateTable(_) | Plan::CreateTableFromSource(_) => "CREATE TABLE",
         Plan::CreateType { tag, .. } => tag,
+        Plan::CreateFunction(_) => "CREATE FUNCTION",
         Plan::AlterType(plan) => plan.tag,
         Plan::CreateView(_) => "CREATE VIEW",
         Plan::CreateMaterializedView(_) => "CREATE MATERIALIZED VIEW",
@@ -230,6 +231,9 @@ async fn dispatch(
         }
         Plan::AlterSequence(alter) => dml::sequence::alter(session, execution, alter).await,
         Plan::CreateType { item, tag } => ddl::create(session, execution, item, tag).await,
+        Plan::CreateFunction(item) => {
+            ddl::create(session, execution, item, "CREATE FUNCTION").await
+        }
         Plan::AlterType(plan) => ddl::alter_type(session, execution, plan).await,
         Plan::CreateView(item) => ddl::create(session, execution, item, "CREATE VIEW").await,
         Plan::CreateMaterializedView(item) => {

@@ -212,6 +212,45 @@ fn no_operator(name: &str, left: Option<&ScalarType>, right: &ScalarType) -> Sql
     .with_hint(hint)
 }
 
+/// Picks one of several functions: its place among them, and to what its arguments are coerced.
+/// Each comes with what it takes of the types that are given, in their order.
+///
+/// # Errors
+/// None fits (`42883`), or several do (`42725`).
+pub fn overload(
+    written: &str,
+    given: &[ScalarType],
+    overloads: &[(usize, Vec<TypePattern>)],
+) -> Result<(usize, Vec<ScalarType>), SqlError> {
+    let bases: Vec<ScalarType> = given.iter().map(|typ| typ.base().clone()).collect();
+    let returns = TypePattern::Is(ScalarType::Bool);
+    let viable = overloads
+        .iter()
+        .filter_map(|(at, patterns)| Candidate::new(*at, patterns.clone(), &returns, &bases))
+        .collect();
+    match choice::choose(viable, &bases, &bases) {
+        Choice::One(chosen) => Ok((chosen.at, chosen.arguments)),
+        Choice::None => Err(no_function(written)),
+        Choice::Several => Err(several_functions(written)),
+    }
+}
+
+fn no_function(written: &str) -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function {written} does not exist"))
+        .with_hint(
+            "No function matches the given name and argument types. You might need to add \
+             explicit type casts.",
+        )
+}
+
+fn several_functions(written: &str) -> SqlError {
+    SqlError::new(SqlState::AMBIGUOUS_FUNCTION, format!("function {written} is not unique"))
+        .with_hint(
+            "Could not choose a best candidate function. You might need to add explicit type \
+             casts.",
+        )
+}
+
 /// Picks one of the functions of a name: its place among them, and the types.
 fn choose_function<'s>(
     name: &str,
@@ -233,21 +272,7 @@ fn choose_function<'s>(
     };
     match choice::choose(viable, &bases, &bases) {
         Choice::One(chosen) => Ok((chosen.at, chosen)),
-        Choice::None => Err(SqlError::new(
-            SqlState::UNDEFINED_FUNCTION,
-            format!("function {} does not exist", written()),
-        )
-        .with_hint(
-            "No function matches the given name and argument types. You might need to add \
-             explicit type casts.",
-        )),
-        Choice::Several => Err(SqlError::new(
-            SqlState::AMBIGUOUS_FUNCTION,
-            format!("function {} is not unique", written()),
-        )
-        .with_hint(
-            "Could not choose a best candidate function. You might need to add explicit type \
-             casts.",
-        )),
+        Choice::None => Err(no_function(&written())),
+        Choice::Several => Err(several_functions(&written())),
     }
 }

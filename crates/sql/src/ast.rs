@@ -6,6 +6,7 @@
 
 mod created;
 mod display;
+mod function;
 mod objects;
 pub mod role;
 
@@ -14,6 +15,10 @@ pub use created::{
     TypeOption,
 };
 pub(crate) use display::query_text;
+pub use function::{
+    CreateFunction, FunctionBody, FunctionChange, FunctionName, FunctionParameter, FunctionReturns,
+    FunctionStatement,
+};
 pub use objects::{ClusterStatement, Comment, CommentKind, MoveObject, MoveTo, ReplicaDefinition};
 
 use sqlparser::ast::{
@@ -59,6 +64,8 @@ pub enum Statement {
     CreateDomain(CreateDomain),
     /// `ALTER TYPE`, `ALTER DOMAIN`, but for RENAME TO
     AlterType(AlterType),
+    /// What is about functions that users write.
+    Function(Box<FunctionStatement>),
     /// `CREATE INDEX`
     CreateIndex(CreateIndex),
     /// `DROP ..`

@@ -64,7 +64,7 @@ pub fn object_name(name: &QualifiedName) -> ObjectName {
 /// # Errors
 /// A relation does not exist.
 pub fn qualify(planner: &Planner<'_>, query: &mut Query) -> Result<Vec<ObjectId>, SqlError> {
-    let mut qualifier = Qualifier { planner, frames: Vec::new(), found: Vec::new() };
+    let mut qualifier = Qualifier::new(planner, false);
     match query.visit(&mut qualifier) {
         ControlFlow::Continue(()) => {
             let mut found = qualifier.found;
@@ -82,9 +82,31 @@ pub fn qualify(planner: &Planner<'_>, query: &mut Query) -> Result<Vec<ObjectId>
 /// # Errors
 /// A relation does not exist.
 pub fn qualify_expr(planner: &Planner<'_>, expr: &mut Expr) -> Result<Vec<ObjectId>, SqlError> {
-    let mut qualifier = Qualifier { planner, frames: Vec::new(), found: Vec::new() };
+    let mut qualifier = Qualifier::new(planner, true);
     match expr.visit(&mut qualifier) {
         ControlFlow::Continue(()) => Ok(qualifier.found),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// The functions that a query may call, by their names alone.
+///
+/// # Errors
+/// A relation does not exist.
+pub fn functions_named(
+    planner: &Planner<'_>,
+    query: &mut Query,
+) -> Result<Vec<ObjectId>, SqlError> {
+    let mut qualifier = Qualifier::new(planner, true);
+    match query.visit(&mut qualifier) {
+        ControlFlow::Continue(()) => {
+            let mut found = qualifier.found;
+            let is_function = |id: &ObjectId| {
+                planner.catalog.item(*id).is_some_and(|item| item.function().is_some())
+            };
+            found.retain(is_function);
+            Ok(found)
+        }
         ControlFlow::Break(error) => Err(error),
     }
 }
@@ -100,9 +122,33 @@ struct Qualifier<'a> {
     planner: &'a Planner<'a>,
     frames: Vec<Frame>,
     found: Vec<ObjectId>,
+    /// Whether all functions count as found that a name may mean: where it is not known which
+    /// it does.
+    functions: bool,
 }
 
-impl Qualifier<'_> {
+impl<'a> Qualifier<'a> {
+    fn new(planner: &'a Planner<'a>, functions: bool) -> Qualifier<'a> {
+        Qualifier { planner, frames: Vec::new(), found: Vec::new(), functions }
+    }
+
+    /// Writes the full name of a function that a user wrote.
+    fn function(&mut self, name: &mut ObjectName) {
+        let Ok(parts) = parts(name) else { return };
+        let session = self.planner.session;
+        let catalog = self.planner.catalog;
+        let found = catalog.find_functions(session.database, session.search_path, &parts);
+        let Some(first) = found.first() else { return };
+        if self.functions {
+            self.found.extend(found.iter().map(|item| item.id));
+        }
+        let one_schema = found.iter().all(|item| item.name == first.name);
+        let own = parts.len() == 1 && crate::query::has_builtin(&first.name.item);
+        if one_schema && !own {
+            *name = object_name(&first.name);
+        }
+    }
+
     /// Writes the full name of a created type.
     fn data_type(&mut self, data_type: &mut DataType) {
         match data_type {
@@ -177,12 +223,18 @@ impl VisitorMut for Qualifier<'_> {
         match expr {
             Expr::Cast { data_type, .. } => self.data_type(data_type),
             Expr::TypedString(typed) => self.data_type(&mut typed.data_type),
+            Expr::Function(function) => self.function(&mut function.name),
             _ => {}
         }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } =
+            factor
+        {
+            self.function(name);
+        }
         let TableFactor::Table { name, args: None, .. } = factor else {
             return ControlFlow::Continue(());
         };

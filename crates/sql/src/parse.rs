@@ -12,6 +12,7 @@ mod create;
 mod created;
 mod cursor;
 mod failure;
+mod function;
 mod objects;
 mod options;
 mod recursion;
@@ -95,6 +96,14 @@ pub(crate) fn expression(text: &str) -> Result<Expr, SqlError> {
     match select.projection.into_iter().next() {
         Some(SelectItem::UnnamedExpr(expr)) => Ok(expr),
         _ => Err(broken()),
+    }
+}
+
+/// A query of one SELECT, whose output is to be replaced.
+pub(crate) fn empty_select() -> Result<Query, SqlError> {
+    match parse("SELECT 1")?.pop().map(|one| one.statement) {
+        Some(Statement::Query(statement)) => Ok(*statement.query),
+        _ => Err(SqlError::internal("a text that is no query")),
     }
 }
 
@@ -234,6 +243,21 @@ impl StatementParser<'_> {
         }
     }
 
+    /// A text in any of the forms that PostgreSQL has for it; None if something else comes next.
+    fn text_constant(&mut self) -> Result<Option<String>, Failure> {
+        Ok(match &self.parser.peek_token_ref().token {
+            Token::DollarQuotedString(text) => {
+                let text = text.value.clone();
+                self.parser.advance_token();
+                Some(text)
+            }
+            Token::SingleQuotedString(_)
+            | Token::EscapedStringLiteral(_)
+            | Token::UnicodeStringLiteral(_) => Some(self.parser.parse_literal_string()?),
+            _ => None,
+        })
+    }
+
     fn object_name(&mut self) -> Result<ObjectName, Failure> {
         let mut parts = vec![self.identifier()?];
         while self.token(&Token::Period) {
@@ -274,6 +298,9 @@ impl StatementParser<'_> {
             }
             return Err(self.unexpected());
         };
+        if let Some(statement) = self.function_statement()? {
+            return Ok(statement);
+        }
         if let Some(statement) = self.role_statement()? {
             return Ok(statement);
         }

@@ -183,6 +183,8 @@ pub enum Plan {
         /// The command tag.
         tag: &'static str,
     },
+    /// Makes a function.
+    CreateFunction(NewItem),
     /// Changes a type.
     AlterType(AlterTypePlan),
     /// Gives an object another name. `item` is as it will be.

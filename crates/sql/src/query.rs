@@ -30,6 +30,7 @@ mod select;
 mod session_functions;
 mod set_operation;
 mod subquery;
+mod user_function;
 mod values;
 mod walk;
 mod window;
@@ -41,14 +42,17 @@ pub use cast::coerce_assignment;
 pub use created::{domain_condition, domain_program, with_field};
 pub use error::position;
 pub use scope::{Scope, table_scope};
+pub use user_function::{check_body, has_builtin};
 pub use values::InsertTarget;
 pub use walk::{bind_parameters, bind_scalar_parameters, relations_read};
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use sqlparser::ast::{DataType, Expr, Query, SelectItem, TableWithJoins};
-use tidemill_catalog::DomainRules;
+use tidemill_catalog::{DomainRules, Item};
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::text::TextSettings;
 use tidemill_repr::{
@@ -123,6 +127,12 @@ pub trait Relations {
         None
     }
 
+    /// The functions that users wrote and a name of one to three parts may mean.
+    fn functions(&self, parts: &[String]) -> Vec<Arc<Item>> {
+        let _ = parts;
+        Vec::new()
+    }
+
     /// The catalog itself, for questions about roles.
     fn catalog(&self) -> Option<&tidemill_catalog::Catalog> {
         None
@@ -183,6 +193,10 @@ pub struct QueryContext<'a> {
     pub set_config: RefCell<Vec<SetConfig>>,
     /// Types of the parameters, as far as they are known; planning fills in what it infers.
     pub parameters: RefCell<Vec<Option<ScalarType>>>,
+    /// The functions that may be called, where a text was bound to them already.
+    pub only_functions: Option<Vec<ObjectId>>,
+    /// The functions that were called, but for those that only others call.
+    pub used_functions: RefCell<BTreeSet<ObjectId>>,
     depth: Cell<usize>,
     next_local: Cell<u64>,
 }
@@ -205,6 +219,8 @@ impl<'a> QueryContext<'a> {
             all_databases: false,
             set_config: RefCell::new(Vec::new()),
             parameters: RefCell::new(Vec::new()),
+            only_functions: None,
+            used_functions: RefCell::new(BTreeSet::new()),
             depth: Cell::new(0),
             next_local: Cell::new(0),
         }

@@ -46,6 +46,7 @@ pub fn rebuild(
             };
             let mut context = planner.maintained_context(&parsed.whole);
             context.all_databases = item.is_system();
+            context.only_functions = Some(item.depends_on.clone());
             let (mut query, mut desc) = query::plan_view_query(&context, &statement.query)?;
             if let Definition::MaterializedView(materialized) = &item.definition {
                 let named = &materialized.view.desc;
@@ -67,7 +68,8 @@ pub fn rebuild(
             let Statement::CreateIndex(create) = parsed.statement else {
                 return Err(SqlError::internal("an index whose text is no CREATE INDEX"));
             };
-            let context = planner.maintained_context(&parsed.whole);
+            let mut context = planner.maintained_context(&parsed.whole);
+            context.only_functions = Some(item.depends_on.clone());
             let scope = query::table_scope(desc, &on.name.item);
             let key = create
                 .key

@@ -1,11 +1,12 @@
 //! What planning may know of a session.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sqlparser::ast::DataType;
 use tidemill_catalog::builtin::DATABASE_COLUMN;
 use tidemill_catalog::snapshot::SYSTEM_SCHEMAS;
-use tidemill_catalog::{Catalog, Definition, DomainRules};
+use tidemill_catalog::{Catalog, Definition, DomainRules, Item};
 use tidemill_repr::text::TextSettings;
 use tidemill_repr::{ColumnType, DomainType, Oid, ScalarType, SqlError};
 
@@ -99,6 +100,11 @@ impl Relations for Planner<'_> {
         }
     }
 
+    fn functions(&self, parts: &[String]) -> Vec<Arc<Item>> {
+        let (database, path) = (self.session.database, self.session.search_path);
+        self.catalog.find_functions(database, path, parts).into_iter().cloned().collect()
+    }
+
     fn visibility(&self) -> Visibility {
         let (database, path) = (self.session.database, self.session.search_path);
         let mut found = Visibility::default();
@@ -115,7 +121,7 @@ impl Relations for Planner<'_> {
             }
             let inside = if SYSTEM_SCHEMAS.contains(&name) { None } else { Some(database) };
             for item in self.catalog.items_in_schema(inside, name) {
-                if !names.insert(&item.name.item) {
+                if item.function().is_none() && !names.insert(&item.name.item) {
                     found.hidden.push(item.oid.0);
                 }
             }

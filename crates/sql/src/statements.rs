@@ -17,6 +17,7 @@ mod cursor;
 mod dml;
 mod drop;
 mod explain;
+mod function;
 mod index;
 mod options;
 mod role;
@@ -92,6 +93,7 @@ impl<'a> Planning<'a> {
             Statement::CreateType(statement) => self.create_type(statement),
             Statement::CreateDomain(statement) => self.create_domain(statement),
             Statement::AlterType(statement) => self.alter_type(statement),
+            Statement::Function(statement) => self.function_statement(statement),
             Statement::CreateIndex(statement) => self.create_index(statement),
             Statement::Drop(statement) => self.drop(statement),
             Statement::Alter(statement) => self.alter(statement),

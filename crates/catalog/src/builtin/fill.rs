@@ -71,6 +71,8 @@ pub(super) enum Value<'a> {
     Optional(Option<&'a str>),
     /// An array of integers or oids.
     Ints(Vec<i64>),
+    /// An array of integers or oids, or NULL.
+    OptionalInts(Option<Vec<i64>>),
     /// An array of texts, or NULL.
     Texts(Option<Vec<String>>),
 }
@@ -83,13 +85,13 @@ impl Value<'_> {
             Value::Float4(value) => row.push(Datum::Float4(*value)),
             Value::Text(text) | Value::Optional(Some(text)) => row.push(Datum::Text(text)),
             Value::Optional(None) => row.push(Datum::Null),
-            Value::Texts(None) => row.push(Datum::Null),
+            Value::Texts(None) | Value::OptionalInts(None) => row.push(Datum::Null),
             Value::Texts(Some(values)) => {
                 let length = i32::try_from(values.len()).unwrap_or(i32::MAX);
                 let dimensions = if values.is_empty() { Vec::new() } else { vec![(length, 1)] };
                 row.push_array(&dimensions, values.iter().map(|value| Datum::Text(value)));
             }
-            Value::Ints(values) => {
+            Value::Ints(values) | Value::OptionalInts(Some(values)) => {
                 let length = i32::try_from(values.len()).unwrap_or(i32::MAX);
                 let dimensions = if values.is_empty() { Vec::new() } else { vec![(length, 1)] };
                 row.push_array(&dimensions, values.iter().map(|value| Datum::Int(*value)));

@@ -146,7 +146,8 @@ fn definitions(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
 fn relation_names(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     let composite = item.type_of().is_some_and(|typ| matches!(typ, ScalarType::Composite(_)));
     let is_type = item.kind() == ItemKind::Type && !composite;
-    if is_type || matches!(item.kind(), ItemKind::Connection | ItemKind::Secret) {
+    let no_relation = [ItemKind::Connection, ItemKind::Secret, ItemKind::Function];
+    if is_type || no_relation.contains(&item.kind()) {
         return;
     }
     let name = quote_identifier(&item.name.item);

@@ -37,8 +37,9 @@ pub(super) const RELATIONS: &[Builtin] = &[
     },
 ];
 
-/// `pg_class`, `pg_namespace`, `pg_database`: the catalogs that oids of comments are in.
+/// `pg_class`, `pg_proc`, `pg_namespace`, `pg_database`: the catalogs that oids of comments are in.
 const RELATION_CLASS: i64 = 1259;
+const FUNCTION_CLASS: i64 = 1255;
 const SCHEMA_CLASS: i64 = 2615;
 const DATABASE_CLASS: i64 = 1262;
 
@@ -56,11 +57,15 @@ struct Found<'a> {
 fn found<'a>(catalog: &'a Catalog, on: &Commented, text: &'a str) -> Option<Found<'a>> {
     let of_item = |item: &Item, column: Option<i64>| {
         let in_class = !matches!(item.kind(), ItemKind::Connection | ItemKind::Secret);
+        let class = match item.kind() {
+            ItemKind::Function => FUNCTION_CLASS,
+            _ => RELATION_CLASS,
+        };
         Found {
             id: item.id.to_string(),
             kind: item.kind().catalog_name(),
             column,
-            oid: in_class.then_some((item.oid, RELATION_CLASS)),
+            oid: in_class.then_some((item.oid, class)),
             text,
         }
     };

@@ -3,7 +3,7 @@
 mod activity;
 mod classes;
 mod constraints;
-mod functions;
+pub(crate) mod functions;
 mod relations;
 mod replication;
 mod server;

@@ -64,6 +64,7 @@ impl Display for Statement {
             }
             Statement::Sequence(statement) => statement.fmt(f),
             Statement::CreateType(statement) => statement.fmt(f),
+            Statement::Function(statement) => statement.fmt(f),
             Statement::CreateDomain(statement) => statement.fmt(f),
             Statement::AlterType(statement) => statement.fmt(f),
             Statement::CreateIndex(statement) => statement.fmt(f),

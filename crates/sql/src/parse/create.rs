@@ -25,6 +25,9 @@ impl StatementParser<'_> {
         if self.words(&["materialized", "view"]) {
             return self.create_view(or_replace, temporary, true);
         }
+        if !temporary && self.word("function") {
+            return self.create_function(or_replace);
+        }
         if or_replace {
             return Err(self.unexpected());
         }
@@ -57,13 +60,11 @@ impl StatementParser<'_> {
             "type" => self.create_type(),
             "domain" => self.create_domain(),
             "views" => self.create_views(),
-            "unlogged" | "role" | "user" | "group" | "function" | "procedure" | "trigger"
-            | "extension" | "sink" | "rule" | "policy" | "aggregate" | "operator" | "cast"
-            | "collation" | "server" | "foreign" | "publication" | "subscription"
-            | "statistics" | "event" | "text" | "language" | "tablespace" | "access"
-            | "conversion" | "transform" | "network" => {
-                self.unsupported(format_args!("CREATE {}", kind.to_uppercase()))
-            }
+            "unlogged" | "role" | "user" | "group" | "procedure" | "trigger" | "extension"
+            | "sink" | "rule" | "policy" | "aggregate" | "operator" | "cast" | "collation"
+            | "server" | "foreign" | "publication" | "subscription" | "statistics" | "event"
+            | "text" | "language" | "tablespace" | "access" | "conversion" | "transform"
+            | "network" => self.unsupported(format_args!("CREATE {}", kind.to_uppercase())),
             _ => {
                 self.parser.prev_token();
                 Err(self.unexpected())

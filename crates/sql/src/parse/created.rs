@@ -48,13 +48,7 @@ impl StatementParser<'_> {
     }
 
     fn label(&mut self) -> Result<String, Failure> {
-        match &self.parser.peek_token_ref().token {
-            Token::SingleQuotedString(_)
-            | Token::EscapedStringLiteral(_)
-            | Token::UnicodeStringLiteral(_)
-            | Token::DollarQuotedString(_) => Ok(self.parser.parse_literal_string()?),
-            _ => Err(self.unexpected()),
-        }
+        self.text_constant()?.ok_or_else(|| self.unexpected())
     }
 
     fn field(&mut self) -> Result<(Ident, DataType), Failure> {

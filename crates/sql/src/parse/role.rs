@@ -83,7 +83,7 @@ impl StatementParser<'_> {
         Ok(RoleStatement::Owner(kind, if_exists, name, self.role_name()?))
     }
 
-    fn role_name(&mut self) -> Result<RoleName, Failure> {
+    pub(super) fn role_name(&mut self) -> Result<RoleName, Failure> {
         let _ = self.peek_word("group")
             && !matches!(self.parser.peek_nth_token_ref(1).token, Token::Comma | Token::EOF)
             && self.word("group");

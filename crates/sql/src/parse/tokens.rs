@@ -97,8 +97,10 @@ pub(super) fn split(text: &str) -> Result<Vec<StatementTokens>, SqlError> {
     }
     let mut statements = Vec::new();
     let mut current = Vec::new();
+    let mut atomic = Atomic::default();
     for token in tokens {
-        if token.token == Token::SemiColon {
+        atomic.see(&token.token);
+        if token.token == Token::SemiColon && !atomic.inside() {
             let tokens = std::mem::take(&mut current);
             push(&mut statements, tokens, Some(token.span.start.column), &positions)?;
         } else if token.token != Token::EOF {
@@ -107,6 +109,35 @@ pub(super) fn split(text: &str) -> Result<Vec<StatementTokens>, SqlError> {
     }
     push(&mut statements, current, None, &positions)?;
     Ok(statements)
+}
+
+/// Whether the tokens are within `BEGIN ATOMIC .. END`, where semicolons end no statement.
+#[derive(Default)]
+struct Atomic {
+    after_begin: bool,
+    /// How many ENDs are to come.
+    depth: usize,
+}
+
+impl Atomic {
+    fn see(&mut self, token: &Token) {
+        let word = match token {
+            Token::Whitespace(_) => return,
+            Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        match word.as_str() {
+            "atomic" if self.after_begin => self.depth += 1,
+            "case" if self.depth > 0 => self.depth += 1,
+            "end" => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        self.after_begin = word == "begin";
+    }
+
+    fn inside(&self) -> bool {
+        self.depth > 0
+    }
 }
 
 fn push(

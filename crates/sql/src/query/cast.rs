@@ -8,7 +8,7 @@ use tidemill_plan::QueryScalar;
 use tidemill_repr::{ColumnType, Datum, Row, ScalarType, SqlError, SqlState};
 
 use super::literal::{self, constant_text, unknown_text};
-use super::{QueryContext, TypedScalar, created};
+use super::{QueryContext, TypedScalar, created, user_function};
 
 /// Makes a value assignable to a column.
 ///
@@ -438,7 +438,8 @@ fn coerce_to_registered(
     to: &ScalarType,
 ) -> Result<Option<TypedScalar>, SqlError> {
     let texts = [ScalarType::Text, ScalarType::Varchar, ScalarType::Name];
-    let wanted = [ScalarType::Regclass, ScalarType::Regtype, ScalarType::Regproc];
+    let wanted =
+        [ScalarType::Regclass, ScalarType::Regtype, ScalarType::Regproc, ScalarType::Regprocedure];
     if !wanted.contains(to) || !texts.contains(&scalar.typ.scalar_type) {
         return Ok(None);
     }
@@ -459,7 +460,10 @@ fn registered_constant(
     to: &ScalarType,
 ) -> Result<Option<TypedScalar>, SqlError> {
     let oid = match to {
-        ScalarType::Regclass | ScalarType::Regtype | ScalarType::Regproc => {
+        ScalarType::Regclass
+        | ScalarType::Regtype
+        | ScalarType::Regproc
+        | ScalarType::Regprocedure => {
             if let Ok(number) = text.trim().parse::<u32>() {
                 number
             } else if text.trim() == "-" {
@@ -468,7 +472,7 @@ fn registered_constant(
                 match to {
                     ScalarType::Regclass => ctx.relations.oid(&name_parts(text)?)?.0,
                     ScalarType::Regtype => type_oid(ctx, text)?,
-                    _ => return Err(SqlError::unsupported("a function's name as regproc")),
+                    _ => user_function::oid_by_text(ctx, text, to)?.0,
                 }
             }
         }
@@ -488,7 +492,7 @@ fn type_oid(ctx: &QueryContext<'_>, text: &str) -> Result<u32, SqlError> {
 }
 
 /// The parts of a name in a text: folded to lower case unless in double quotes.
-fn name_parts(text: &str) -> Result<Vec<String>, SqlError> {
+pub(super) fn name_parts(text: &str) -> Result<Vec<String>, SqlError> {
     let invalid = || SqlError::new(SqlState::INVALID_NAME, "invalid name syntax");
     let mut parts = Vec::new();
     let mut rest = text.trim();

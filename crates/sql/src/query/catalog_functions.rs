@@ -17,8 +17,6 @@ use super::{QueryContext, Relation, TypedScalar, literal, walk};
 /// Functions that say NULL of everything: what they tell of does not exist here.
 const NOTHING: &[&str] = &[
     "pg_database_size",
-    "pg_get_function_sqlbody",
-    "pg_get_functiondef",
     "pg_get_partition_constraintdef",
     "pg_get_partkeydef",
     "pg_get_ruledef",
@@ -199,9 +197,21 @@ impl ExprContext<'_> {
                 let function = self.oid_of(function)?;
                 self.lookup(signatures, &[("oid", function)], "result")?
             }
-            ("pg_get_function_arguments" | "pg_get_function_identity_arguments", [function]) => {
+            ("pg_get_function_arguments", [function]) => {
                 let function = self.oid_of(function)?;
                 self.lookup(signatures, &[("oid", function)], "arguments")?
+            }
+            ("pg_get_function_identity_arguments", [function]) => {
+                let function = self.oid_of(function)?;
+                self.lookup(signatures, &[("oid", function)], "identity_arguments")?
+            }
+            ("pg_get_functiondef", [function]) => {
+                let function = self.oid_of(function)?;
+                self.lookup(signatures, &[("oid", function)], "definition")?
+            }
+            ("pg_get_function_sqlbody", [function]) => {
+                let function = self.oid_of(function)?;
+                self.lookup(signatures, &[("oid", function)], "body")?
             }
             // Expressions are kept as text.
             ("pg_get_expr", [text, _] | [text, _, _]) => {

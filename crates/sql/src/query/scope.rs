@@ -17,6 +17,9 @@ use super::cte::CteList;
 use super::error::name_of;
 use super::{QueryContext, TypedScalar};
 
+/// Stands for the table of a function's arguments by number.
+pub(super) const ARGUMENTS: &str = "\u{2}arguments";
+
 /// The columns that can be named at a place. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
@@ -417,7 +420,11 @@ impl Scope {
         for (_, scope) in self.levels() {
             for entry in &scope.entries {
                 let Some(table) = entry.table else { continue };
-                if only.is_some_and(|only| only != table) || scope.tables[table].covered {
+                let named = &scope.tables[table];
+                if only.is_some_and(|only| only != table)
+                    || named.covered
+                    || named.name == ARGUMENTS
+                {
                     continue;
                 }
                 let distance = edit_distance(name, &entry.name);

@@ -12,7 +12,7 @@ use tidemill_repr::{SqlError, SqlState};
 
 use super::drop::{dependants_exist, is_missing, item_kind};
 use super::{Planning, command, nothing};
-use crate::ast::{Alter, AlterAction, ObjectKind, Statement};
+use crate::ast::{Alter, AlterAction, FunctionStatement, ObjectKind, Statement};
 use crate::names;
 use crate::plan::{Plan, Planned, RenamePlan};
 
@@ -76,6 +76,17 @@ impl Planning<'_> {
         if catalog.item_by_name(&name).is_some() {
             return Err(tidemill_catalog::snapshot::already_exists(&name.item));
         }
+        self.rename_item(item, name, tag)
+    }
+
+    /// Gives an object another full name that is free.
+    pub(super) fn rename_item(
+        &self,
+        item: &Item,
+        name: QualifiedName,
+        tag: &'static str,
+    ) -> Result<Planned, SqlError> {
+        let catalog = self.planner.catalog;
         let create_sql = renamed(&item.create_sql, &name)?;
         let new = Item { name, create_sql, ..item.clone() };
         // The texts of dependent objects hold the name.
@@ -111,6 +122,7 @@ fn alter_tag(kind: ItemKind) -> &'static str {
         ItemKind::Secret => "ALTER SECRET",
         ItemKind::Sequence => "ALTER SEQUENCE",
         ItemKind::Type => "ALTER TYPE",
+        ItemKind::Function => "ALTER FUNCTION",
     }
 }
 
@@ -119,6 +131,10 @@ fn renamed(create_sql: &str, name: &QualifiedName) -> Result<String, SqlError> {
     let mut statement = single(create_sql)?;
     let full = names::object_name(name);
     match &mut statement {
+        Statement::Function(function) => match &mut **function {
+            FunctionStatement::Create(create) => create.name = full,
+            _ => return Err(SqlError::internal("a definition that is no CREATE statement")),
+        },
         Statement::CreateSecret(create) => create.name = full,
         Statement::CreateConnection(create) => create.name = full,
         Statement::CreateSource(create) => create.name = full,

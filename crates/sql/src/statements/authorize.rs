@@ -171,7 +171,7 @@ impl Check<'_> {
                 self.needs(&Securable::System, Privilege::CreateCluster)
             }
             Plan::CreateSecret(secret) => self.creates_in(&secret.name),
-            Plan::CreateType { item, .. } => self.creates(item),
+            Plan::CreateType { item, .. } | Plan::CreateFunction(item) => self.creates(item),
             Plan::CreateSource(source) => {
                 self.creates_in(&source.name)?;
                 self.creates_on(&source.cluster)?;

@@ -352,7 +352,8 @@ pub(super) fn require_domain(item: &Item) -> Result<(), SqlError> {
 
 /// How an object needs another, for the DETAIL of an error: of a type each column that is of it.
 pub(super) fn uses(item: &Item, needed: &Item) -> Vec<String> {
-    let needs = |what: String| format!("{what} depends on {} {}", needed.kind(), needed.name.item);
+    let needs =
+        |what: String| format!("{what} depends on {} {}", needed.kind(), needed.described_name());
     let columns: Vec<String> = match (&needed.definition, &item.definition) {
         (Definition::Type(_), Definition::Type(created)) => match &created.typ {
             ScalarType::Composite(definition) => definition
@@ -373,7 +374,7 @@ pub(super) fn uses(item: &Item, needed: &Item) -> Vec<String> {
         _ => Vec::new(),
     };
     if columns.is_empty() {
-        return vec![needs(format!("{} {}", item.kind(), item.name.item))];
+        return vec![needs(format!("{} {}", item.kind(), item.described_name()))];
     }
     columns.into_iter().map(needs).collect()
 }

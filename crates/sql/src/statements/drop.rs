@@ -61,7 +61,7 @@ impl Planning<'_> {
         self.dropped(&named, statement.cascade == Some(true), tag, notices)
     }
 
-    fn dropped(
+    pub(super) fn dropped(
         &self,
         named: &[ObjectId],
         cascade: bool,
@@ -279,7 +279,7 @@ fn refuse_content(
     let lines: Vec<String> = inside
         .iter()
         .filter_map(|id| catalog.item(*id))
-        .map(|item| format!("{} {} depends on {kind} {name}", item.kind(), item.name.item))
+        .map(|item| format!("{} {} depends on {kind} {name}", item.kind(), item.described_name()))
         .collect();
     Err(dependants_exist(format!("cannot drop {kind} {name}"), &lines)
         .with_hint("Use DROP ... CASCADE to drop the dependent objects too."))
@@ -310,7 +310,7 @@ pub(super) fn with_dependants(
                 || roots.contains(&id)
                 || subsources.contains(&id);
             if !belongs && !cascade {
-                first.get_or_insert((owner.kind(), owner.name.item.clone()));
+                first.get_or_insert((owner.kind(), owner.described_name()));
                 refused.extend(super::created::uses(item, owner));
             }
             if seen.insert(id) {

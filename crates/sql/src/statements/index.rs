@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlparser::ast::Expr;
 use tidemill_catalog::{Definition, Index, Item, ItemKind, QualifiedName};
 use tidemill_expr::ScalarExpr;
-use tidemill_repr::{RelationDesc, SqlError, SqlState};
+use tidemill_repr::{ObjectId, RelationDesc, SqlError, SqlState};
 
 use super::constant::over_columns;
 use super::options::Options;
@@ -16,6 +16,9 @@ use crate::plan::{NewItem, Notice, Plan, Planned};
 use crate::query;
 
 const STATEMENT: &str = "CREATE INDEX";
+
+/// The parts of a key, each as text and as an expression.
+type KeyParts = Vec<(String, ScalarExpr)>;
 
 impl Planning<'_> {
     pub(super) fn create_index(&self, statement: &CreateIndex) -> Result<Planned, SqlError> {
@@ -45,7 +48,7 @@ impl Planning<'_> {
                 format!("permission denied: \"{}\" is a system relation", on.name.item),
             ));
         }
-        let key = self.index_key(statement, on, desc)?;
+        let (key, functions) = self.index_key(statement, on, desc)?;
         let name = match &statement.name {
             Some(name) => {
                 names::check_length(&name.value)?;
@@ -80,7 +83,8 @@ impl Planning<'_> {
             time_zone: Some(self.planner.session.time_zone.to_owned()),
             unique: None,
         });
-        let depends_on = vec![on.id];
+        let mut depends_on = vec![on.id];
+        depends_on.extend(functions);
         let item = NewItem { name, create_sql, depends_on, definition, replaces: None };
         let mut planned = command(Plan::CreateIndex(item));
         planned.notices.extend(notice);
@@ -110,30 +114,30 @@ impl Planning<'_> {
         statement: &CreateIndex,
         on: &Item,
         desc: &RelationDesc,
-    ) -> Result<Vec<(String, ScalarExpr)>, SqlError> {
+    ) -> Result<(KeyParts, BTreeSet<ObjectId>), SqlError> {
         let Some(key) = &statement.key else {
             let columns: Vec<usize> = match desc.keys.iter().min_by_key(|key| key.len()) {
                 Some(key) => key.clone(),
                 None => (0..desc.arity()).collect(),
             };
-            return Ok(columns
-                .into_iter()
-                .filter_map(|column| {
-                    let name = names::ident(&desc.columns.get(column)?.name);
-                    Some((name.to_string(), ScalarExpr::Column(column)))
-                })
-                .collect());
+            let parts = columns.into_iter().filter_map(|column| {
+                let name = names::ident(&desc.columns.get(column)?.name);
+                Some((name.to_string(), ScalarExpr::Column(column)))
+            });
+            return Ok((parts.collect(), BTreeSet::new()));
         };
         let context = self.planner.maintained_context(self.text);
         let scope = query::table_scope(desc, &on.name.item);
-        key.iter()
+        let parts = key
+            .iter()
             .map(|expr| {
                 let planned = query::plan_scalar(&context, &scope, expr)?;
                 let mut expr = expr.clone();
                 names::qualify_expr(&self.planner, &mut expr)?;
                 Ok((key_part_sql(&expr), over_columns(planned.expr)?))
             })
-            .collect()
+            .collect::<Result<_, SqlError>>()?;
+        Ok((parts, context.used_functions.take()))
     }
 
     /// A name as PostgreSQL chooses it: `table_column_idx`, `v_primary_idx` for a default one.
@@ -155,7 +159,9 @@ impl Planning<'_> {
                             base.push_str(parts.last().map_or("", |part| &part.value));
                         }
                         Expr::Function(_) => {
-                            base.push_str(sql.split('(').next().unwrap_or("expr"));
+                            let name = sql.split('(').next().unwrap_or("expr");
+                            let last = name.rsplit('.').next().unwrap_or(name);
+                            base.push_str(last.trim_matches('"'));
                         }
                         _ => base.push_str("expr"),
                     }

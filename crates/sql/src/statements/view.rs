@@ -68,7 +68,8 @@ impl Planning<'_> {
         name_columns(statement, &mut desc)?;
         let query = super::assert::asserted(statement, query, &mut desc)?;
         let mut canonical = statement.query.clone();
-        let depends_on = names::qualify(&self.planner, &mut canonical)?;
+        let mut depends_on = names::qualify(&self.planner, &mut canonical)?;
+        depends_on.extend(context.used_functions.take());
         if let Some(old) = replaces
             && depends_on.contains(&old)
         {
@@ -138,7 +139,7 @@ impl Planning<'_> {
                 &[format!(
                     "{} {} depends on {kind} {}",
                     dependant.kind(),
-                    dependant.name.item,
+                    dependant.described_name(),
                     name.item
                 )],
             )

@@ -7,9 +7,13 @@ use tidemill_expr::function::{TypePattern, Volatility};
 use tidemill_expr::functions;
 use tidemill_repr::{Datum, Row};
 
-use super::super::fill::{Shape, Value, count};
-use super::super::{Builtin, Content, roles};
+use super::super::fill::{Shape, Value, count, oid};
+use super::super::{Builtin, Content, DATABASE_COLUMN, roles};
 use super::PG_CATALOG;
+use crate::function::Function;
+use crate::item::Item;
+use crate::name::quote_identifier;
+use crate::snapshot::Catalog;
 
 const FUNCTION: &str = "oid oid, proname name, pronamespace oid, proowner oid, prolang oid, \
      procost float4, prorows float4, provariadic oid, prosupport regproc, \
@@ -18,7 +22,7 @@ const FUNCTION: &str = "oid oid, proname name, pronamespace oid, proowner oid, p
      pronargdefaults int2, prorettype oid, proargtypes oid[], proallargtypes oid[]?, \
      proargmodes char[]?, proargnames text[]?, proargdefaults text?, \
      protrftypes oid[]?, prosrc text, probin text?, prosqlbody text?, \
-     proconfig text[]?, proacl text[]?";
+     proconfig text[]?, proacl text[]?, database_name name?";
 const OPERATOR: &str = "oid oid, oprname name, oprnamespace oid, oprowner oid, oprkind char, \
      oprcanmerge bool, oprcanhash bool, oprleft oid, oprright oid, oprresult oid, \
      oprcom oid, oprnegate oid, oprcode regproc, oprrest regproc, oprjoin regproc";
@@ -30,7 +34,10 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "pg_catalog",
         name: "pg_proc",
         columns: FUNCTION,
-        content: Content::Constant(|| all().iter().map(FunctionRow::row).collect()),
+        content: Content::ConstantAndItems(
+            || all().iter().map(FunctionRow::row).collect(),
+            user_function,
+        ),
     },
     Builtin {
         number: 310,
@@ -43,8 +50,9 @@ pub const RELATIONS: &[Builtin] = &[
         number: 206,
         schema: "mz_internal",
         name: "mz_function_signatures",
-        columns: "oid oid, arguments text, result text",
-        content: Content::Constant(signatures),
+        columns: "oid oid, arguments text, identity_arguments text, result text, \
+                  definition text?, body text?",
+        content: Content::ConstantAndItems(signatures, user_signature),
     },
 ];
 
@@ -167,7 +175,7 @@ pub(super) fn function_oid(id: &str) -> i64 {
 }
 
 /// The oid of a type, or of PostgreSQL's pseudo-type for several.
-fn pattern_oid(pattern: &TypePattern) -> i64 {
+pub(crate) fn pattern_oid(pattern: &TypePattern) -> i64 {
     match pattern {
         TypePattern::Is(typ) => i64::from(typ.oid().0),
         TypePattern::ArrayOf(element) => i64::from(element.array_oid().0),
@@ -244,13 +252,93 @@ fn signatures() -> Vec<Row> {
             }
             let returns = function.returns.map_or_else(|| "record".to_owned(), pattern_name);
             let set = if function.returns_set { "SETOF " } else { "" };
+            let arguments = arguments.join(", ");
             Row::pack([
                 Datum::Int(function.oid),
-                Datum::Text(&arguments.join(", ")),
+                Datum::Text(&arguments),
+                Datum::Text(&arguments),
                 Datum::Text(&format!("{set}{returns}")),
+                Datum::Null,
+                Datum::Null,
             ])
         })
         .collect()
+}
+
+/// The language `sql` in `pg_language`.
+const SQL_LANGUAGE: i64 = 14;
+
+/// The row of a user's function in `pg_proc`.
+fn user_function(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(FUNCTION));
+    let Some(function) = item.function() else { return };
+    let inputs: Vec<i64> = function.inputs().map(|parameter| parameter.typ.oid()).collect();
+    let defaults: Vec<&str> =
+        function.inputs().filter_map(|parameter| parameter.default.as_deref()).collect();
+    let has_outputs = function.outputs().next().is_some();
+    let all = |get: fn(&crate::function::Parameter) -> i64| {
+        has_outputs.then(|| function.parameters.iter().map(get).collect::<Vec<_>>())
+    };
+    let modes = has_outputs.then(|| {
+        let letters = function.parameters.iter().map(|parameter| parameter.mode.letter());
+        letters.map(str::to_owned).collect()
+    });
+    let named = function.parameters.iter().any(|parameter| parameter.name.is_some());
+    let names = named.then(|| {
+        let names = function.parameters.iter().map(|parameter| parameter.name.clone());
+        names.map(Option::unwrap_or_default).collect()
+    });
+    let default_text = defaults.join(", ");
+    let body = standard_body(function);
+    rows.push(SHAPE.row(&[
+        ("oid", oid(item.oid)),
+        ("proname", Value::Text(&item.name.item)),
+        ("pronamespace", oid(catalog.schema_oid(&item.name))),
+        ("proowner", Value::Int(roles::oid(&item.owner))),
+        ("prolang", Value::Int(SQL_LANGUAGE)),
+        ("procost", Value::Float4(function.cost)),
+        ("prorows", Value::Float4(if function.returns.set { function.rows } else { 0.0 })),
+        ("prokind", Value::Text("f")),
+        ("proleakproof", Value::Bool(function.leakproof)),
+        ("proisstrict", Value::Bool(function.strict)),
+        ("proretset", Value::Bool(function.returns.set)),
+        ("provolatile", Value::Text(function.volatility.encode_utf8(&mut [0; 4]))),
+        ("proparallel", Value::Text(function.parallel.encode_utf8(&mut [0; 4]))),
+        ("pronargs", count(inputs.len())),
+        ("pronargdefaults", count(defaults.len())),
+        ("prorettype", Value::Int(function.return_oid())),
+        ("proargtypes", Value::Ints(inputs)),
+        ("proallargtypes", Value::OptionalInts(all(|parameter| parameter.typ.oid()))),
+        ("proargmodes", Value::Texts(modes)),
+        ("proargnames", Value::Texts(names)),
+        (
+            "proargdefaults",
+            Value::Optional(Some(default_text.as_str()).filter(|_| !defaults.is_empty())),
+        ),
+        ("prosrc", Value::Text(function.source.as_deref().unwrap_or_default())),
+        ("prosqlbody", Value::Optional(body.as_deref())),
+        (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
+    ]));
+}
+
+fn standard_body(function: &Function) -> Option<String> {
+    let standard = function.source.is_none();
+    standard.then(|| format!("BEGIN ATOMIC\n {};\nEND", function.body))
+}
+
+/// What is said of a user's function.
+fn user_signature(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    let Some(function) = item.function() else { return };
+    let name = &item.name;
+    let shown = format!("{}.{}", quote_identifier(&name.schema), quote_identifier(&name.item));
+    rows.push(Row::pack([
+        Datum::Int(i64::from(item.oid.0)),
+        Datum::Text(&function.arguments_text(true)),
+        Datum::Text(&function.arguments_text(false)),
+        Datum::Text(&function.result_text()),
+        Datum::Text(&function.definition_sql(&shown, true)),
+        standard_body(function).as_deref().map_or(Datum::Null, Datum::Text),
+    ]));
 }
 
 fn operators() -> Vec<Row> {

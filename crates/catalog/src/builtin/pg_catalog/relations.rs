@@ -117,7 +117,10 @@ fn relation_kind(item: &Item) -> Option<&'static str> {
         Definition::Index(_) => Some("i"),
         Definition::Sequence(_) => Some("S"),
         Definition::Type(created) => matches!(created.typ, ScalarType::Composite(_)).then_some("c"),
-        Definition::Source(_) | Definition::Connection(_) | Definition::Secret(_) => None,
+        Definition::Source(_)
+        | Definition::Connection(_)
+        | Definition::Secret(_)
+        | Definition::Function(_) => None,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::query::aggregate::{
 use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown};
 use crate::query::from::{function_columns, name_parts};
 use crate::query::window::{is_window_function, plan_window_call};
-use crate::query::{QueryContext, TypedScalar, literal};
+use crate::query::{QueryContext, TypedScalar, literal, user_function};
 
 /// Functions that show the names of a row's fields.
 const MAKES_JSON: [&str; 7] = [
@@ -109,6 +109,10 @@ impl ExprContext<'_> {
     pub(super) fn function(&self, function: &Function) -> Result<TypedScalar, SqlError> {
         let ctx = self.ctx;
         let span = function.name.span();
+        let parts = name_parts(ctx, &function.name)?;
+        if let Some(value) = self.user_function(&parts, function)? {
+            return Ok(value);
+        }
         let name = function_name(ctx, &function.name)?;
         if function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None) {
             return Err(ctx.unsupported("this form of a call", span));
@@ -178,8 +182,81 @@ impl ExprContext<'_> {
             arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
         match resolve::table_function(name, &types) {
             Some(resolved) => self.set(resolved?, arguments),
-            None => call_by_name(self.ctx, name, arguments),
+            None => self.built_in_or_written(name, &types, arguments),
         }
+    }
+
+    /// A function of Tidemill's own, or one of the same name that a user wrote for other types.
+    fn built_in_or_written(
+        &self,
+        name: &str,
+        types: &[ScalarType],
+        arguments: Vec<TypedScalar>,
+    ) -> Result<TypedScalar, SqlError> {
+        let items = user_function::candidates(self.ctx, &[name.to_owned()]);
+        if items.is_empty() {
+            return call_by_name(self.ctx, name, arguments);
+        }
+        let built_in = resolve::function(name, types);
+        let exact = built_in.as_ref().is_ok_and(|resolved| resolved.arguments == types);
+        let written = user_function::exact_overload(&items, types);
+        if exact || (built_in.is_ok() && !written) {
+            return call_by_name(self.ctx, name, arguments);
+        }
+        let arguments = user_function::Argument::unnamed(arguments);
+        let call = user_function::resolve_call(self.ctx, name, &items, arguments)?;
+        self.written(call)
+    }
+
+    /// A call of a function that a user wrote; None if the name is not one.
+    fn user_function(
+        &self,
+        parts: &[String],
+        function: &Function,
+    ) -> Result<Option<TypedScalar>, SqlError> {
+        let ctx = self.ctx;
+        let span = function.name.span();
+        let items = user_function::candidates(ctx, parts);
+        let built_in = match parts {
+            [name] => user_function::has_builtin(name),
+            _ => false,
+        };
+        if items.is_empty() || built_in {
+            return Ok(None);
+        }
+        let name = parts.join(".");
+        self.refuse_aggregate_syntax(function, &name)?;
+        if function.over.is_some() {
+            let message = format!(
+                "OVER specified, but {name} is not a window function nor an aggregate function"
+            );
+            return Err(ctx.error(SqlState::WRONG_OBJECT_TYPE, message, span));
+        }
+        let arguments = match &function.args {
+            FunctionArguments::None => Vec::new(),
+            FunctionArguments::Subquery(_) => {
+                return Err(ctx.unsupported("a query as the arguments of a call", span));
+            }
+            FunctionArguments::List(list) => user_function::arguments_of(self, &list.args, span)?,
+        };
+        let value = user_function::resolve_call(ctx, &name, &items, arguments)
+            .and_then(|call| self.written(call));
+        value.map(Some).map_err(|error| ctx.locate(error, span))
+    }
+
+    /// The value of a call of a function that a user wrote: of rows, each.
+    fn written(&self, call: user_function::Call) -> Result<TypedScalar, SqlError> {
+        if !call.is_set() {
+            return call.into_value(self.ctx);
+        }
+        if self.sets.is_none() {
+            return Err(self.no_sets());
+        }
+        let array = call.into_value(self.ctx)?;
+        let types = [array.typ.scalar_type.clone()];
+        let unnest = resolve::table_function("unnest", &types)
+            .ok_or_else(|| SqlError::internal("there is no unnest"))??;
+        self.set(unnest, vec![array])
     }
 
     /// A call of a function that gives rows: a value for each.

@@ -15,13 +15,14 @@ use tidemill_plan::query::ColumnRef;
 use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 
-use super::{Item, aliased, table_name};
+use super::{Item, aliased, name_parts, table_name};
 use crate::parse_marks::{NO_ALIAS, ROWS_FROM};
 use crate::query::aggregate::is_aggregate;
 use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown};
 use crate::query::error::name_of;
 use crate::query::expr::{ExprContext, binary, function_name};
 use crate::query::scope::{Scope, TableName};
+use crate::query::user_function::{self, Shape};
 use crate::query::values::unit;
 use crate::query::{QueryContext, TypedScalar, literal};
 
@@ -47,16 +48,19 @@ pub(super) fn plan_function(
     written: Written<'_>,
     around: &Rc<Scope>,
 ) -> Result<Item, SqlError> {
-    let exprs = plain(ctx, arguments, name.span())?;
     let marked = |part: &sqlparser::ast::ObjectNamePart| {
         part.as_ident().is_some_and(|ident| ident.value == ROWS_FROM)
     };
     if !name.0.first().is_some_and(marked) {
+        if let Some(item) = plan_user_function(ctx, name, arguments, written, around)? {
+            return Ok(item);
+        }
+        let exprs = plain(ctx, arguments, name.span())?;
         let name_text = function_name(ctx, name)?;
         let called = Called { name: name_text, arguments: exprs, span: name.span() };
         return plan_calls(ctx, vec![called], written, around);
     }
-    let calls = exprs
+    let calls = plain(ctx, arguments, name.span())?
         .into_iter()
         .map(|expr| match expr {
             Expr::Function(function) => match &function.args {
@@ -71,6 +75,90 @@ pub(super) fn plan_function(
         })
         .collect::<Result<Vec<_>, SqlError>>()?;
     plan_calls(ctx, calls, written, around)
+}
+
+/// A function that a user wrote; None if the name is not one.
+fn plan_user_function(
+    ctx: &QueryContext<'_>,
+    name: &ObjectName,
+    arguments: &[FunctionArg],
+    written: Written<'_>,
+    around: &Rc<Scope>,
+) -> Result<Option<Item>, SqlError> {
+    let parts = name_parts(ctx, name)?;
+    let items = user_function::candidates(ctx, &parts);
+    let built_in = matches!(parts.as_slice(), [name] if user_function::has_builtin(name));
+    if items.is_empty() || built_in {
+        return Ok(None);
+    }
+    let scope = Rc::new(around.empty_beside());
+    let planner = ExprContext::new(ctx, &scope, "functions in FROM");
+    let arguments = user_function::arguments_of(&planner, arguments, name.span())?;
+    user_function::resolve_call(ctx, &parts.join("."), &items, arguments)
+        .and_then(|call| called_item(ctx, call, written))
+        .map(Some)
+        .map_err(|error| ctx.locate(error, name.span()))
+}
+
+/// A call of a function that a user wrote, as an item.
+fn called_item(
+    ctx: &QueryContext<'_>,
+    call: user_function::Call,
+    written: Written<'_>,
+) -> Result<Item, SqlError> {
+    let name = call.name().to_owned();
+    let alias = written.alias.filter(|alias| alias.name.value != NO_ALIAS);
+    let shown = alias.map_or_else(|| name.clone(), |alias| name_of(&alias.name));
+    let (fields, scalar) = match call.shape()? {
+        Shape::Value(typ, column) => (vec![(column.unwrap_or_else(|| shown.clone()), typ)], true),
+        Shape::Row(fields) => (fields, false),
+    };
+    if scalar && (!call.is_set() || written.ordinality) {
+        let set = call.is_set();
+        let value = call.into_value(ctx)?;
+        let column = fields.into_iter().next().map(|(name, _)| name).unwrap_or_default();
+        let mut parts = Parts::default();
+        match set {
+            true => parts.add_rows(ctx, "unnest", vec![value], &column)?,
+            false => parts.add_value(&column, value),
+        }
+        return parts.into_item(ctx, name, written);
+    }
+    if written.ordinality {
+        return Err(SqlError::unsupported("WITH ORDINALITY of a function of several columns"));
+    }
+    let expr = match call.is_set() {
+        true => call.into_rows(ctx)?.0,
+        false => fields_of(ctx, call, &fields)?,
+    };
+    let columns = fields.into_iter().map(|(name, typ)| (name, typ.nullable(true)));
+    let mut scope = Scope::of_table(TableName { function: scalar, ..table_name(&shown) }, columns);
+    if let Some(alias) = alias {
+        scope = aliased(ctx, scope, alias)?;
+    }
+    Ok(Item { expr, scope })
+}
+
+/// The one row of a function that gives one.
+fn fields_of(
+    ctx: &QueryContext<'_>,
+    call: user_function::Call,
+    fields: &[(String, ColumnType)],
+) -> Result<QueryExpr, SqlError> {
+    let value = call.into_value(ctx)?;
+    let row = QueryExpr::Map { input: Box::new(unit()), scalars: vec![value.expr] };
+    let whole = TypedScalar {
+        expr: QueryScalar::Column(ColumnRef { level: 0, column: 0 }),
+        typ: value.typ,
+    };
+    let scalars = fields
+        .iter()
+        .enumerate()
+        .map(|(at, (_, typ))| crate::query::expr::field(&whole, at, typ.clone()).expr)
+        .collect();
+    let outputs = (1..=fields.len()).collect();
+    let input = Box::new(QueryExpr::Map { input: Box::new(row), scalars });
+    Ok(QueryExpr::Project { input, outputs })
 }
 
 fn plain<'a>(

@@ -2,15 +2,16 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{ObjectName, Query, TableAlias, TableFactor, VisitMut, VisitorMut};
+use sqlparser::ast::{Expr, ObjectName, Query, TableAlias, TableFactor, VisitMut, VisitorMut};
 use tidemill_catalog::{Catalog, CatalogChange, Definition, Item, QualifiedName};
 use tidemill_repr::SqlError;
 
-use crate::ast::{OptionValue, SourceConnection, Statement};
+use crate::ast::{OptionValue, SourceConnection, Statement, query_text};
 use crate::names;
 use crate::parse::parse;
 use crate::rebuild::rebuild;
 use crate::session::Planner;
+use crate::statements::function::with_body;
 
 /// Replaces a relation's name where it is read from; other parts of the text know it by its old
 /// name still.
@@ -18,13 +19,36 @@ struct Renamer {
     old: ObjectName,
     new: ObjectName,
     alias: String,
+    /// Whether it is a function, whose names are apart from those of relations.
+    function: bool,
+}
+
+impl Renamer {
+    fn called(&self, name: &mut ObjectName) {
+        if self.function && names::parts(name).ok() == names::parts(&self.old).ok() {
+            *name = self.new.clone();
+        }
+    }
 }
 
 impl VisitorMut for Renamer {
     type Break = ();
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            self.called(&mut function.name);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } =
+            factor
+        {
+            self.called(name);
+        }
         if let TableFactor::Table { name, alias, args: None, .. } = factor
+            && !self.function
             && names::parts(name).ok() == names::parts(&self.old).ok()
         {
             *name = self.new.clone();
@@ -52,7 +76,10 @@ pub(super) fn dependants(
     let mut next = catalog.apply(&[put(renamed)])?;
     for id in catalog.direct_dependants(item.id) {
         let Some(dependant) = catalog.item(id) else { continue };
-        let Some(new) = retold(dependant, &item.name, &renamed.name)? else { return Ok(None) };
+        let function = item.function().is_some();
+        let Some(new) = retold(dependant, &item.name, &renamed.name, function)? else {
+            return Ok(None);
+        };
         next = next.apply(&[put(&new)])?;
         changed.push(new);
     }
@@ -66,12 +93,19 @@ fn retold(
     dependant: &Item,
     old: &QualifiedName,
     new: &QualifiedName,
+    function: bool,
 ) -> Result<Option<Item>, SqlError> {
     let mut renamer = Renamer {
         old: names::object_name(old),
         new: names::object_name(new),
         alias: old.item.clone(),
+        function,
     };
+    if let Definition::Function(function) = &dependant.definition {
+        let Statement::Query(mut body) = single(&function.body)? else { return Ok(None) };
+        let _ = body.query.visit(&mut renamer);
+        return Ok(with_body(dependant, query_text(&body.query)));
+    }
     let mut statement = single(&dependant.create_sql)?;
     let mut result = dependant.clone();
     let mut visit = |query: &mut Query| {

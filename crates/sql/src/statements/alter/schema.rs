@@ -16,6 +16,7 @@ use crate::names;
 use crate::plan::{Plan, Planned, RenameSchemasPlan};
 use crate::rebuild::rebuild;
 use crate::session::Planner;
+use crate::statements::function::with_body;
 
 const TAG: &str = "ALTER SCHEMA";
 
@@ -172,6 +173,14 @@ impl Retelling {
             new.name = name.clone();
             new.create_sql = renamed(&item.create_sql, name)?;
         }
+        if let Definition::Function(function) = &new.definition {
+            let Statement::Query(mut body) = single(&function.body)? else {
+                return Err(SqlError::internal("a body that is no query"));
+            };
+            let text = self.query(&mut body.query);
+            return with_body(&new, text)
+                .ok_or_else(|| SqlError::internal("a function that is none"));
+        }
         let mut statement = single(&new.create_sql)?;
         match (&mut statement, &mut new.definition) {
             (Statement::CreateView(create), Definition::View(view)) => {
@@ -229,13 +238,16 @@ impl VisitorMut for NamesInQuery<'_> {
     type Break = ();
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, args: None, .. } = factor {
+        if let TableFactor::Table { name, .. } | TableFactor::Function { name, .. } = factor {
             self.retelling.name(name);
         }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            self.retelling.name(&mut function.name);
+        }
         let Expr::CompoundIdentifier(idents) = expr else { return ControlFlow::Continue(()) };
         let parts: Vec<&str> = idents.iter().map(|ident: &Ident| ident.value.as_str()).collect();
         let table = match parts.as_slice() {

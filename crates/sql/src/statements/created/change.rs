@@ -14,6 +14,7 @@ use crate::names;
 use crate::parse::{expression, parse};
 use crate::rebuild::{Rebuilt, rebuild};
 use crate::session::{Planner, SessionView};
+use crate::statements::function::with_body;
 
 /// Replaces the name of a type in texts.
 struct Renamer {
@@ -89,6 +90,9 @@ pub(super) fn redefined(
         if let Some(renamer) = &mut renamer {
             rename(&mut item, renamer)?;
         }
+        if let Definition::Function(function) = &item.definition {
+            item.create_sql = function.definition_sql(&item.name.to_string(), false);
+        }
         if let Definition::Type(created) = &item.definition {
             item.create_sql = create_sql(&item.name, created);
         }
@@ -148,6 +152,17 @@ fn rename(item: &mut Item, renamer: &mut Renamer) -> Result<(), SqlError> {
             table.defaults.iter_mut().flatten().try_for_each(|text| renamer.expression(text))?;
         }
         _ => {}
+    }
+    if let Definition::Function(function) = &mut item.definition {
+        let mut parsed = parse(&function.body)?;
+        let Some(Statement::Query(mut body)) = parsed.pop().map(|one| one.statement) else {
+            return Err(broken());
+        };
+        let _ = body.query.visit(renamer);
+        if let Some(new) = with_body(item, crate::ast::query_text(&body.query)) {
+            *item = new;
+        }
+        return Ok(());
     }
     let mut parsed = parse(&item.create_sql)?;
     let (Some(one), None) = (parsed.pop(), parsed.pop()) else { return Err(broken()) };

@@ -38,18 +38,28 @@ impl Planning<'_> {
             }
             Err(error) => return Err(error),
         };
+        self.give_away(&on, role, tag)
+    }
+
+    /// Gives something to another owner.
+    pub(in crate::statements) fn give_away(
+        &self,
+        on: &Securable,
+        role: &RoleName,
+        tag: &'static str,
+    ) -> Result<Planned, SqlError> {
         if matches!(on, Securable::Item(ObjectId::System(_))) {
             return Err(SqlError::new(
                 SqlState::INSUFFICIENT_PRIVILEGE,
-                format!("cannot alter {} because it is built in", self.shown(&on)),
+                format!("cannot alter {} because it is built in", self.shown(on)),
             ));
         }
         let owner = self.single_role(role)?;
-        self.require_owner(&on)?;
+        self.require_owner(on)?;
         self.require_member(&owner)?;
-        self.require_new_owner_creates(&owner, &on)?;
+        self.require_new_owner_creates(&owner, on)?;
         let mut changes = Vec::new();
-        for on in self.with_parts(&on) {
+        for on in self.with_parts(on) {
             changes.push(CatalogChange::SetOwner { on, owner: owner.clone() });
         }
         Ok(change(changes, tag))

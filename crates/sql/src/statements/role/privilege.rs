@@ -155,6 +155,7 @@ impl Planning<'_> {
             SecurableKind::Secret => item(&[ItemKind::Secret]),
             SecurableKind::Connection => item(&[ItemKind::Connection]),
             SecurableKind::Index => item(&[ItemKind::Index]),
+            SecurableKind::Function => item(&[ItemKind::Function]),
             SecurableKind::Type => {
                 let found = catalog.resolve_item(session.database, session.search_path, &parts)?;
                 Ok(Securable::Item(found.id))

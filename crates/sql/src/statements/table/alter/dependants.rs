@@ -48,6 +48,21 @@ fn over(catalog: &Catalog, relation: ObjectId) -> Vec<ObjectId> {
     all.filter(|id| reached.contains(id)).collect()
 }
 
+/// What a function gives is settled when it is made: it does not follow other columns.
+fn refuse_functions(catalog: &Catalog, relation: &Item, over: &[ObjectId]) -> Result<(), SqlError> {
+    let (kind, name) = (relation.kind(), &relation.name.item);
+    let functions = over.iter().filter_map(|id| catalog.item(*id));
+    let lines: Vec<String> = functions
+        .filter(|item| item.function().is_some())
+        .map(|item| format!("function {} depends on {kind} {name}", item.described_name()))
+        .collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    Err(dependants_exist(format!("cannot alter {kind} {name}"), &lines)
+        .with_hint("Drop the functions first, and make them again after the change."))
+}
+
 impl<'a> Successors<'a> {
     /// `gone` objects do not come back; with `renewed` the relation has another identity, and so
     /// has all that is maintained over it.
@@ -61,6 +76,7 @@ impl<'a> Successors<'a> {
     ) -> Result<Successors<'a>, SqlError> {
         let catalog = planner.catalog;
         let order = over(catalog, relation.id);
+        refuse_functions(catalog, relation, &order)?;
         let returns = |id: &ObjectId| {
             renewed
                 && catalog.item(*id).is_some_and(|item| {
