@@ -95,6 +95,7 @@ fn within<'c>(
         maintained: ctx.maintained,
         all_databases: ctx.all_databases,
         parameters: RefCell::new(Vec::new()),
+        set_config: RefCell::new(Vec::new()),
         only_functions,
         used_functions: RefCell::new(BTreeSet::new()),
         depth: Cell::new(ctx.depth.get()),
