@@ -5,6 +5,7 @@
 //! decides, so that an error never hides an answer that is known.
 
 use bumpalo::Bump;
+use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use tidemill_repr::{ColumnType, Datum, Row, RowBuilder, ScalarType};
@@ -496,16 +497,10 @@ fn reduce_connective(expr: &mut ScalarExpr) {
         ScalarExpr::Or(arguments) => (std::mem::take(arguments), true),
         _ => return,
     };
-    let mut kept: Vec<ScalarExpr> = Vec::new();
+    let mut kept: IndexSet<ScalarExpr> = IndexSet::new();
     for argument in arguments {
         match (argument, decider) {
-            (ScalarExpr::And(inner), false) | (ScalarExpr::Or(inner), true) => {
-                for argument in inner {
-                    if !kept.contains(&argument) {
-                        kept.push(argument);
-                    }
-                }
-            }
+            (ScalarExpr::And(inner), false) | (ScalarExpr::Or(inner), true) => kept.extend(inner),
             (argument, _) => {
                 let literal = match argument.as_literal() {
                     Some(Ok(Datum::Bool(value))) => Some(value),
@@ -517,12 +512,14 @@ fn reduce_connective(expr: &mut ScalarExpr) {
                         return;
                     }
                     Some(_) => {}
-                    None if kept.contains(&argument) => {}
-                    None => kept.push(argument),
+                    None => {
+                        kept.insert(argument);
+                    }
                 }
             }
         }
     }
+    let mut kept: Vec<ScalarExpr> = kept.into_iter().collect();
     *expr = match kept.len() {
         0 => ScalarExpr::literal(Datum::Bool(!decider), ScalarType::Bool),
         1 => kept.remove(0),

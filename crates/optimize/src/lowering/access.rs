@@ -133,6 +133,29 @@ pub(crate) fn drop_predicates(mfp: &mut MapFilterProject, positions: &[usize]) {
     });
 }
 
+/// The bytes with which the values of an expression begin that pass a `LIKE 'abc%'` or a
+/// `starts_with`.
+fn beginning(predicate: &ScalarExpr, subject: &ScalarExpr) -> Option<Vec<u8>> {
+    let ScalarExpr::Call { function, arguments, .. } = predicate else { return None };
+    let [expr, ScalarExpr::Literal(Ok(row), _)] = arguments.as_slice() else { return None };
+    let Some(Datum::Text(pattern)) = row.iter().next() else { return None };
+    let pattern = match function.id {
+        _ if expr != subject => return None,
+        "textlike" | "textlike_call" | "namelike" | "namelike_call" => {
+            let end = pattern.find(['%', '_', '\\']).unwrap_or(pattern.len());
+            &pattern[..end]
+        }
+        "text_starts_with" => pattern,
+        _ => return None,
+    };
+    let mut row = RowBuilder::new();
+    row.push(Datum::Text(pattern));
+    // A text ends with a zero, its beginning does not.
+    let mut bytes = row.bytes().to_vec();
+    bytes.pop();
+    (!pattern.is_empty()).then_some(bytes)
+}
+
 /// The range of keys by which rows can pass, if a predicate bounds the first expression of the
 /// key, or those after a few that are fixed. The predicates stay.
 pub(crate) fn range(
@@ -161,6 +184,12 @@ pub(crate) fn range(
         && next.typ(columns).scalar_type.is_byte_ordered()
     {
         for (_, predicate) in &mfp.predicates {
+            if let Some(begin) = beginning(predicate, next) {
+                let (at, after) = (bytes(&[&begin]), bytes(&[&begin, &[AFTER_ALL]]));
+                lower = lower.into_iter().chain([at]).max();
+                upper = upper.into_iter().chain([after]).min();
+                continue;
+            }
             let Some((comparison, expr, row)) = with_literal(predicate, columns) else { continue };
             if expr != next {
                 continue;
