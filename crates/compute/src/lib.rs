@@ -20,5 +20,5 @@ mod typedefs;
 mod worker;
 
 pub use protocol::{Command, SubscribeBatch};
-pub use reader::{IndexReader, IndexScan};
+pub use reader::{BackwardScan, IndexReader, IndexScan};
 pub use replica::{Replica, StartError};

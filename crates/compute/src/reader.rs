@@ -4,6 +4,8 @@
 //! takes the lists of all workers as they are, and merges cursors over them; no message goes to
 //! a worker.
 
+mod backward;
+
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ use tidemill_repr::{Diff, ObjectId, Row, RowRef, SqlState, Tick};
 use crate::publish::IndexShared;
 use crate::render::errors::decode_error;
 use crate::typedefs::{SharedBatch, SharedCursor};
+
+pub use backward::BackwardScan;
 
 /// Reads one index. Cheap to clone.
 #[derive(Clone)]
@@ -97,6 +101,17 @@ impl IndexReader {
             }
         }
         Ok(IndexScan { cursor, storage, tick, upper: upper.map(<[u8]>::to_vec) })
+    }
+
+    /// The same from the last key to the first.
+    pub fn range_backward(
+        &self,
+        tick: Tick,
+        lower: Bound<&[u8]>,
+        upper: Bound<&[u8]>,
+    ) -> Result<BackwardScan, EvalError> {
+        let (cursor, storage) = cursor_list(self.batches(tick)?);
+        Ok(BackwardScan::new((cursor, storage), tick, lower, upper))
     }
 
     /// The rows whose keys' bytes start with `prefix`, such as the first columns of the key.

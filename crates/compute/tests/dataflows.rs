@@ -253,7 +253,7 @@ fn keys_are_read_by_range() {
         hydrate(&replica, FLOW, TABLE, &content, true);
         hydrate(&replica, FLOW, OTHER, &[], true);
         wait_for(&reader, 10).unwrap();
-        use std::ops::Bound::{Excluded, Included};
+        use std::ops::Bound::{Excluded, Included, Unbounded};
         let (low, high) = (ints(&[-3]), ints(&[2]));
         let read: Vec<_> = reader
             .range(Tick(10), Excluded(low.bytes()), Included(high.bytes()))
@@ -262,6 +262,19 @@ fn keys_are_read_by_range() {
             .collect();
         let expected: Vec<_> = (-2..=2).map(|n| ints(&[n, n * n])).collect();
         assert_eq!(read, expected);
+        update(&replica, 11, &[(TABLE, vec![(ints(&[1, 1]), -1)])]);
+        wait_for(&reader, 11).unwrap();
+        let bounds = [
+            (Excluded(low.bytes()), Included(high.bytes()), -2..=2),
+            (Included(low.bytes()), Excluded(high.bytes()), -3..=1),
+            (Unbounded, Unbounded, -50..=49),
+        ];
+        for (lower, upper, expected) in bounds {
+            let mut scan = reader.range_backward(Tick(11), lower, upper).unwrap();
+            let read: Vec<_> = std::iter::from_fn(|| scan.next_key()).flatten().collect();
+            let expected = expected.rev().filter(|n| *n != 1).map(|n| (ints(&[n, n * n]), 1));
+            assert_eq!(read, expected.collect::<Vec<_>>());
+        }
     });
 }
 

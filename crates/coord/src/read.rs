@@ -4,6 +4,8 @@
 //! 2. One arrangement with row-wise work: the session reads the published batches by itself.
 //! 3. Everything else: a short-lived dataflow, fed with the content at the read's tick.
 
+mod scan;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -11,11 +13,12 @@ use bumpalo::Bump;
 use tidemill_catalog::{Catalog, Definition, Item};
 use tidemill_compute::IndexReader;
 use tidemill_expr::{EvalContext, ScalarExpr};
-use tidemill_optimize::{Access, Definitions, IndexInfo, PeekPlan, PhysicalDataflow, temporal};
+use tidemill_optimize::{Definitions, IndexInfo, PeekPlan, PhysicalDataflow, temporal};
 use tidemill_plan::physical::{ArrangementKey, DataflowDescription, Export, MapFilterProject};
-use tidemill_plan::{Id, QueryExpr, RelationExpr};
+use tidemill_plan::{Finishing, Id, QueryExpr, RelationExpr};
 use tidemill_repr::{Datum, Diff, ObjectId, RelationDesc, Row, RowBuilder, RowRef, SqlError, Tick};
 
+use self::scan::FirstRows;
 use crate::hydrate::Hydration;
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
@@ -175,21 +178,21 @@ pub fn bases_of(catalog: &Catalog, relation: &RelationExpr) -> BTreeSet<ObjectId
         .collect()
 }
 
-/// Decides how a query is answered, if it is read at a tick that is not before `at` by one who
-/// sees `own` rows too.
+/// Decides how a query is answered whose rows are then finished, if it is read at a tick that is
+/// not before `at` by one who sees `own` rows too.
 ///
 /// # Errors
 /// The query has no plan.
 pub(crate) fn plan_read(
     shared: &Shared,
     catalog: &Catalog,
-    query: &QueryExpr,
+    (query, finishing): (&QueryExpr, &Finishing),
     (at, cluster): (Tick, &str),
     own: Option<&OwnWrites>,
 ) -> Result<ReadPlan, SqlError> {
     let definitions = CatalogDefinitions::new(catalog, shared, cluster).at(at).with_own(own);
     let mut relation = tidemill_optimize::optimize(query, &definitions)?;
-    let peek = tidemill_optimize::peek_plan(&relation, &definitions);
+    let peek = tidemill_optimize::peek_plan(&relation, finishing, &definitions);
     own::reveal(&mut relation);
     let bases = bases_of(catalog, &relation);
     let way = match peek {
@@ -282,14 +285,15 @@ pub async fn wait_hydrated(
     Ok(snapshot)
 }
 
-/// Answers a read at a tick that is readable and held: rows with their counts.
+/// Answers a read at a tick that is readable and held: rows with their counts, those that the
+/// finishing needs.
 ///
 /// # Errors
 /// A row cannot be computed, or a table it reads is in an error.
 pub async fn read(
     shared: &Arc<Shared>,
     snapshot: &Snapshot,
-    plan: &ReadPlan,
+    (plan, finishing): (&ReadPlan, &Finishing),
     tick: Tick,
 ) -> Result<Vec<(Row, Diff)>, SqlError> {
     match &plan.way {
@@ -301,9 +305,11 @@ pub async fn read(
             }
             Ok(worker.rows)
         }
-        Way::Peek(PeekPlan::Index { index, access, mfp, .. }) => {
+        Way::Peek(PeekPlan::Index { index, access, order, mfp, .. }) => {
             let reader = ready_reader(shared, snapshot, *index, tick).await?;
-            read_index(&reader, access, mfp, tick).map_err(|error| or_gone(shared, *index, error))
+            let first = FirstRows::new(finishing, *order);
+            scan::read_index(&reader, (access, first), mfp, tick)
+                .map_err(|error| or_gone(shared, *index, error))
         }
         Way::Dataflow(relation) => {
             read_by_dataflow(shared, snapshot, relation.clone(), (tick, &plan.cluster)).await
@@ -385,38 +391,6 @@ pub async fn look_up(
         Ok(())
     };
     add_all().map_err(|error| or_gone(shared, lookup.index, error))?;
-    Ok(worker.rows)
-}
-
-/// Reads an index and does row-wise work.
-fn read_index(
-    reader: &IndexReader,
-    access: &Access,
-    mfp: &MapFilterProject,
-    tick: Tick,
-) -> Result<Vec<(Row, Diff)>, SqlError> {
-    let mut worker = RowWorker::new(mfp);
-    match access {
-        Access::Point(keys) => {
-            for key in keys {
-                for (row, diff) in reader.lookup(tick, key.as_ref())? {
-                    worker.add(row.as_ref(), diff)?;
-                }
-            }
-        }
-        Access::Range { lower, upper } => {
-            let lower = lower.as_ref().map(Row::bytes);
-            let upper = upper.as_ref().map(Row::bytes);
-            for (row, diff) in reader.range(tick, lower, upper)? {
-                worker.add(row.as_ref(), diff)?;
-            }
-        }
-        Access::Scan => {
-            for (row, diff) in reader.scan(tick)? {
-                worker.add(row.as_ref(), diff)?;
-            }
-        }
-    }
     Ok(worker.rows)
 }
 

@@ -22,7 +22,7 @@ pub mod temporal;
 
 pub use definitions::{Definitions, IndexInfo, NoDefinitions};
 pub use lowering::{PhysicalDataflow, physical};
-pub use peek::{Access, PeekPlan, peek_plan};
+pub use peek::{Access, KeyOrder, PeekPlan, peek_plan};
 
 use tidemill_plan::{QueryExpr, RelationExpr};
 use tidemill_repr::SqlError;

@@ -4,7 +4,7 @@
 use tidemill_expr::FunctionRef;
 use tidemill_optimize::{NoDefinitions, optimize, peek_plan, physical};
 use tidemill_plan::query::ColumnRef;
-use tidemill_plan::{Id, QueryExpr, QueryScalar, RelationType};
+use tidemill_plan::{Finishing, Id, QueryExpr, QueryScalar, RelationType};
 use tidemill_repr::{ColumnType, Datum, ObjectId, Row, ScalarType};
 
 fn get() -> QueryExpr {
@@ -26,7 +26,7 @@ fn equals(value: i64) -> QueryScalar {
 fn plan(query: &QueryExpr) {
     let relation = optimize(query, &NoDefinitions).unwrap();
     physical(&[(ObjectId::Transient(1), relation.clone())], &NoDefinitions).unwrap();
-    let _ = peek_plan(&relation, &NoDefinitions);
+    let _ = peek_plan(&relation, &Finishing::default(), &NoDefinitions);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidemill_catalog::{Catalog, CatalogChange, Definition, Item, Secret};
 use tidemill_plan::physical::DataflowDescription;
 use tidemill_plan::relation::RelationType;
-use tidemill_plan::{QueryExpr, QueryScalar};
+use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::text::{TextSettings, format_into, parse_into};
 use tidemill_repr::{ColumnType, ObjectId, Row, RowBatch, RowBuilder, ScalarType, SqlError, Tick};
 use tidemill_sql::plan::{
@@ -398,7 +398,7 @@ pub(crate) fn constant(
     let plan = read::plan_read(
         &session.shared,
         &snapshot.catalog,
-        &query,
+        (&query, &Finishing::default()),
         (Tick::MAX, session.cluster()),
         None,
     )?;

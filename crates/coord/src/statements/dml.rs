@@ -17,7 +17,7 @@ pub(crate) use merge::merge;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidemill_plan::QueryExpr;
+use tidemill_plan::{Finishing, QueryExpr};
 use tidemill_repr::{Diff, ObjectId, Row, RowBatch, RowRef, SqlError, Tick};
 use tidemill_sql::plan::{DeletePlan, ReturningPlan, RowCheck, UpdatePlan};
 
@@ -234,15 +234,17 @@ async fn read_rows(
     let catalog = session.catalog(&execution.snapshot);
     let own = session.own_writes(&execution.snapshot)?;
     let at = session.planning_tick(None);
-    let plan = plan_read(&session.shared, &catalog, query, (at, session.cluster()), own.as_ref())?;
+    let all = Finishing::default();
+    let wanted = (query, &all);
+    let plan = plan_read(&session.shared, &catalog, wanted, (at, session.cluster()), own.as_ref())?;
+    let read = (&plan, &all);
     drop(own);
     if plan.is_constant() {
         // Nothing is read: no tick is needed.
-        let rows =
-            crate::read::read(&session.shared, &execution.snapshot, &plan, Tick::MIN).await?;
+        let rows = crate::read::read(&session.shared, &execution.snapshot, read, Tick::MIN).await?;
         return Ok(Computed { rows, read: None });
     }
-    let (rows, tick) = read_at(session, &execution.snapshot, &plan, None).await?;
+    let (rows, tick) = read_at(session, &execution.snapshot, read, None).await?;
     let tables = plan.bases.into_iter().collect();
     Ok(Computed { rows, read: Some((tick, tables)) })
 }

@@ -4,7 +4,7 @@ mod indexes;
 mod json;
 
 use tidemill_catalog::{Catalog, CatalogChange, Definition};
-use tidemill_optimize::{Access, PeekPlan};
+use tidemill_optimize::{Access, KeyOrder, PeekPlan};
 use tidemill_plan::explain::{
     explain_annotated, explain_dataflow, explain_physical, explain_query, expression_text,
 };
@@ -31,9 +31,9 @@ pub(crate) fn explain(
     let text = match &*plan.explainee {
         Explained::Select(select) => {
             let query = bound(&select.query, execution.parameters);
-            explaining.query(&query, &finishing_text(&select.finishing, select.desc.arity()))?
+            explaining.query(&query, &select.finishing, select.desc.arity())?
         }
-        Explained::Relation(query, _) => explaining.query(query, "")?,
+        Explained::Relation(query, _) => explaining.query(query, &Finishing::default(), 0)?,
         Explained::Object(id) => explaining.object(*id)?,
         Explained::NewIndex(item) => explaining.new_index(item)?,
     };
@@ -57,8 +57,15 @@ struct Explaining<'e> {
 }
 
 impl Explaining<'_> {
-    /// The text of a query; `finishing` comes behind the plan.
-    fn query(&self, query: &QueryExpr, finishing: &str) -> Result<String, SqlError> {
+    /// The text of a query; how its rows, of so many columns, are finished comes behind the plan.
+    fn query(
+        &self,
+        query: &QueryExpr,
+        finishing: &Finishing,
+        arity: usize,
+    ) -> Result<String, SqlError> {
+        let wanted = (query, finishing);
+        let finishing = &finishing_text(finishing, arity);
         let catalog = self.catalog;
         let namer = |id: ObjectId| read::item_name(catalog, id);
         let shared = &self.session.shared;
@@ -74,7 +81,7 @@ impl Explaining<'_> {
         }
         let relation = tidemill_optimize::optimize(query, &definitions)?;
         let notices = indexes::notices(catalog, &relation, &definitions);
-        let way = read::plan_read(shared, catalog, query, (Tick::MAX, cluster), None)?.way;
+        let way = read::plan_read(shared, catalog, wanted, (Tick::MAX, cluster), None)?.way;
         let head = way_text(catalog, &way);
         let (plan, used) = match way {
             Way::Peek(peek) => {
@@ -112,7 +119,7 @@ impl Explaining<'_> {
             _ => item,
         };
         match viewed.view().and_then(|view| view.query.clone()) {
-            Some(query) => self.query(&query, ""),
+            Some(query) => self.query(&query, &Finishing::default(), 0),
             None => Ok(format!("{} {}\n", viewed.kind(), viewed.name)),
         }
     }
@@ -151,17 +158,22 @@ impl Explaining<'_> {
 fn way_text(catalog: &Catalog, way: &Way) -> String {
     match way {
         Way::Peek(PeekPlan::Constant { .. }) => "Answered by: constant\n".to_owned(),
-        Way::Peek(PeekPlan::Index { index, access, .. }) => {
+        Way::Peek(PeekPlan::Index { index, access, order, .. }) => {
             let how = match access {
                 Access::Point(keys) if keys.len() == 1 => "point lookup".to_owned(),
                 Access::Point(keys) => format!("{} point lookups", keys.len()),
                 Access::Range { .. } => "range scan".to_owned(),
                 Access::Scan => "scan".to_owned(),
             };
+            let order = match order {
+                None => "",
+                Some(KeyOrder { descending: false, .. }) => " in order",
+                Some(KeyOrder { descending: true, .. }) => " in descending order",
+            };
             let kind =
                 catalog.item(*index).map_or("index".to_owned(), |item| item.kind().to_string());
             let name = read::item_name(catalog, *index);
-            format!("Answered by: {how} of {kind} {name}\n")
+            format!("Answered by: {how} of {kind} {name}{order}\n")
         }
         Way::Dataflow(_) | Way::AtTick(_) => "Answered by: a dataflow\n".to_owned(),
     }

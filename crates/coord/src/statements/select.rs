@@ -53,10 +53,12 @@ pub(crate) async fn rows(
     let catalog = session.catalog(&execution.snapshot);
     let at = session.planning_tick(select.as_of);
     let own = session.own_writes(&execution.snapshot)?;
+    let wanted = (&*query, &select.finishing);
     let plan =
-        read::plan_read(&session.shared, &catalog, &query, (at, session.cluster()), own.as_ref())?;
+        read::plan_read(&session.shared, &catalog, wanted, (at, session.cluster()), own.as_ref())?;
     drop(own);
-    let (rows, tick) = read_at(session, &execution.snapshot, &plan, select.as_of).await?;
+    let read = (&plan, &select.finishing);
+    let (rows, tick) = read_at(session, &execution.snapshot, read, select.as_of).await?;
     if session.settings.quick().emit_timestamp_notice {
         let message = SqlError::new(SqlState("00000"), format!("query timestamp: {tick}"));
         session.notice(Notice { severity: "NOTICE", message });
@@ -118,7 +120,8 @@ async fn without_planning(
     match kept.as_deref() {
         Some(CachedRead::Plan(plan)) if *plan.cluster != *session.cluster() => Ok(None),
         Some(CachedRead::Plan(plan)) => {
-            let (rows, _) = read_at(session, &execution.snapshot, plan, None).await?;
+            let (rows, _) =
+                read_at(session, &execution.snapshot, (plan, &select.finishing), None).await?;
             Ok(Some(rows))
         }
         Some(CachedRead::Lookup(_)) if session.waits_for_upstreams() => Ok(None),
@@ -168,7 +171,7 @@ fn remember(session: &Session, execution: &Execution<'_>, select: &SelectPlan, p
 pub(crate) async fn read_at(
     session: &mut Session,
     snapshot: &Arc<Snapshot>,
-    plan: &ReadPlan,
+    (plan, finishing): (&ReadPlan, &Finishing),
     as_of: Option<AsOfTick>,
 ) -> Result<(Vec<(Row, Diff)>, Tick), SqlError> {
     let system = |id: &ObjectId| matches!(id, ObjectId::System(_));
@@ -190,7 +193,7 @@ pub(crate) async fn read_at(
         own.catalog = session.catalog(&snapshot);
         snapshot = Arc::new(own);
     }
-    let rows = read::read(&session.shared, &snapshot, plan, tick).await?;
+    let rows = read::read(&session.shared, &snapshot, (plan, finishing), tick).await?;
     if as_of.is_none() {
         session.note_read(&plan.bases);
     }

@@ -92,6 +92,12 @@ pub(crate) fn fixed(mfp: &MapFilterProject, columns: &[ColumnType]) -> Vec<Scala
     fixed
 }
 
+/// The expressions that have one given value in all rows that pass.
+pub(crate) fn single(mfp: &MapFilterProject, columns: &[ColumnType]) -> Vec<ScalarExpr> {
+    let found = all_allowed(mfp, columns).into_iter().filter(|(_, (_, rows))| rows.len() == 1);
+    found.map(|(expr, _)| expr.clone()).collect()
+}
+
 /// The keys by which rows can pass, if predicates fix all expressions of the key.
 pub(crate) fn points(
     mfp: &MapFilterProject,

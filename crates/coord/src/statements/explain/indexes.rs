@@ -19,8 +19,9 @@ type Uses = BTreeMap<ObjectId, BTreeSet<&'static str>>;
 
 /// The section on the one index that a peek reads.
 pub(super) fn of_peek(catalog: &Catalog, peek: &PeekPlan) -> String {
-    let PeekPlan::Index { index, access, .. } = peek else { return String::new() };
+    let PeekPlan::Index { index, access, order, .. } = peek else { return String::new() };
     let how = match access {
+        Access::Scan if order.is_some() => "first rows in order",
         Access::Point(_) => "lookup",
         Access::Range { .. } => "range scan",
         Access::Scan => "*** full scan ***",
