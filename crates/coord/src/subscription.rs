@@ -1,10 +1,13 @@
 //! A running SUBSCRIBE: updates of a relation as they become durable.
 
+mod form;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tidemill_compute::protocol::SubscribeBatch;
-use tidemill_repr::{Datum, Diff, Numeric, ObjectId, Row, RowBuilder, SqlError, Tick};
+use tidemill_repr::{Datum, Numeric, ObjectId, Row, RowBuilder, SqlError, Tick};
+use tidemill_sql::plan::SubscribeForm;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 
@@ -12,10 +15,14 @@ use crate::inbox::Inbox;
 use crate::shared::{Shared, shutting_down};
 
 /// How a subscription's rows look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriptionStyle {
+    /// What the changes of one tick look like.
+    pub form: SubscribeForm,
     /// Rows that say how far everything is complete, too.
     pub progress: bool,
+    /// How many columns they have.
+    pub arity: usize,
 }
 
 /// A subscription; dropping it ends its dataflow.
@@ -27,8 +34,6 @@ pub struct Subscription {
     style: SubscriptionStyle,
     /// The base collections whose changes move its dataflow.
     bases: Arc<BTreeSet<ObjectId>>,
-    /// Columns of the relation.
-    arity: usize,
     /// The tick of the first content, to be told of by a first progress row.
     as_of: Tick,
     until: Option<Tick>,
@@ -49,8 +54,6 @@ pub struct SubscriptionSource {
     pub dataflow: ObjectId,
     /// Its channel.
     pub batches: UnboundedReceiver<SubscribeBatch>,
-    /// Columns of the relation.
-    pub arity: usize,
     /// The tick of the first content.
     pub as_of: Tick,
     /// The tick at which it ends.
@@ -73,7 +76,6 @@ impl Subscription {
             readable,
             style,
             bases,
-            arity: source.arity,
             as_of: source.as_of,
             until: source.until,
             pending: VecDeque::new(),
@@ -82,7 +84,7 @@ impl Subscription {
             told: source.as_of,
             ended: false,
         };
-        if style.progress {
+        if subscription.style.progress {
             let row = subscription.progress_row(subscription.as_of);
             subscription.pending.push_back(row);
         }
@@ -150,9 +152,12 @@ impl Subscription {
                 self.ended = true;
                 return Err(error.into());
             }
-            for (row, tick, diff) in &batch.updates {
-                let row = self.update_row(row, *tick, *diff);
-                self.pending.push_back(row);
+            // A batch has all changes of its ticks.
+            let progress = self.style.progress.then_some(false);
+            for changes in batch.updates.chunk_by(|(_, a, _), (_, b, _)| a == b) {
+                if let Some((_, tick, _)) = changes.first() {
+                    self.pending.extend(form::rows(&self.style.form, *tick, progress, changes));
+                }
             }
             self.upper = self.upper.max(batch.upper);
             if self.until.is_some_and(|until| batch.upper >= until) {
@@ -187,23 +192,10 @@ impl Subscription {
         }
     }
 
-    /// `mz_timestamp, [mz_progressed,] mz_diff, columns`
-    fn update_row(&self, row: &Row, tick: Tick, diff: Diff) -> Row {
-        let mut builder = RowBuilder::new();
-        builder.push(tick_datum(tick));
-        if self.style.progress {
-            builder.push(Datum::Bool(false));
-        }
-        builder.push(Datum::Int(diff));
-        builder.push_encoded(row.bytes());
-        builder.finish()
-    }
-
     fn progress_row(&self, tick: Tick) -> Row {
         let mut builder = RowBuilder::new();
-        builder.push(tick_datum(tick));
-        builder.push(Datum::Bool(true));
-        builder.extend(std::iter::repeat_n(Datum::Null, self.arity + 1));
+        form::begin(&mut builder, tick, Some(true));
+        builder.extend(std::iter::repeat_n(Datum::Null, self.style.arity.saturating_sub(2)));
         builder.finish()
     }
 }

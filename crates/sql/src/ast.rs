@@ -22,7 +22,8 @@ pub use function::{
 pub use objects::{ClusterStatement, Comment, CommentKind, MoveObject, MoveTo, ReplicaDefinition};
 
 use sqlparser::ast::{
-    AlterTableOperation, ColumnDef, DataType, Expr, Ident, ObjectName, Query, TableConstraint,
+    AlterTableOperation, ColumnDef, DataType, Expr, Ident, ObjectName, OrderByExpr, Query,
+    TableConstraint,
 };
 
 /// A statement.
@@ -515,11 +516,27 @@ pub enum SubscribeTarget {
     Query(Box<Query>),
 }
 
-/// `SUBSCRIBE [TO] {object | (query)} [WITH (..)] [AS OF ..] [UP TO ..]`
+/// How the changes of one moment are put out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum SubscribeOutput {
+    /// Rows with diffs.
+    #[default]
+    Diffs,
+    /// `WITHIN TIMESTAMP ORDER BY ..`: rows with diffs, in order.
+    Ordered(Vec<OrderByExpr>),
+    /// `ENVELOPE UPSERT (KEY (..))`
+    Upsert(Vec<Ident>),
+    /// `ENVELOPE DEBEZIUM (KEY (..))`
+    Debezium(Vec<Ident>),
+}
+
+/// `SUBSCRIBE [TO] {object | (query)} [output] [WITH (..)] [AS OF ..] [UP TO ..]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subscribe {
     /// What is followed.
     pub target: SubscribeTarget,
+    /// How changes are put out.
+    pub output: SubscribeOutput,
     /// `SNAPSHOT`, `PROGRESS`
     pub options: Vec<NamedOption>,
     /// From when.

@@ -2,6 +2,7 @@
 
 mod alter;
 mod copy;
+mod subscribe;
 mod write;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::parse::ParsedStatement;
 
 pub use alter::{AlterTablePlan, AlteredContent, AlteredItem, renumber};
 pub use copy::{CopyFormat, CopyFromPlan, CopyHeader, CopyOptions, CopyPlan};
+pub use subscribe::{SubscribeForm, SubscribeKey, SubscribePlan};
 pub use write::{
     ConflictPlan, DeletePlan, InsertPlan, KeyCheck, MergeAction, MergePlan, ReturningPlan,
     RowCheck, RowProgram, UpdatePlan,
@@ -248,23 +250,6 @@ pub enum Explained {
     Object(ObjectId),
     /// An index that is not there yet.
     NewIndex(NewItem),
-}
-
-/// SUBSCRIBE. Its rows are (`mz_timestamp`, `mz_progressed` with PROGRESS, `mz_diff`, columns).
-#[derive(Clone, Debug)]
-pub struct SubscribePlan {
-    /// What is followed.
-    pub query: QueryExpr,
-    /// Its columns, without the first ones of SUBSCRIBE.
-    pub desc: RelationDesc,
-    /// Whether the content at the beginning is given first.
-    pub snapshot: bool,
-    /// Whether progress is told.
-    pub progress: bool,
-    /// From when; None: now.
-    pub as_of: Option<AsOfTick>,
-    /// Until when, that tick left out.
-    pub up_to: Option<Tick>,
 }
 
 /// TRUNCATE.
@@ -582,27 +567,6 @@ pub struct RenamePlan {
     pub dependants: Vec<Item>,
     /// The command tag.
     pub tag: &'static str,
-}
-
-impl SubscribePlan {
-    /// The columns that a client sees.
-    pub fn output_desc(&self) -> RelationDesc {
-        let column = |name: &str, typ: ScalarType, nullable: bool| tidemill_repr::Column {
-            name: name.to_owned(),
-            typ: tidemill_repr::ColumnType::new(typ).nullable(nullable),
-        };
-        let mut columns = vec![column("mz_timestamp", ScalarType::Numeric, false)];
-        if self.progress {
-            columns.push(column("mz_progressed", ScalarType::Bool, false));
-        }
-        // A progress row has neither diff nor values.
-        columns.push(column("mz_diff", ScalarType::Int8, self.progress));
-        columns.extend(self.desc.columns.iter().cloned().map(|mut column| {
-            column.typ.nullable |= self.progress;
-            column
-        }));
-        RelationDesc { columns, keys: Vec::new() }
-    }
 }
 
 impl Notice {

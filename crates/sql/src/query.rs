@@ -41,6 +41,7 @@ mod tests;
 pub use cast::coerce_assignment;
 pub use created::{domain_condition, domain_program, with_field};
 pub use error::position;
+pub(crate) use order::direction;
 pub use scope::{Scope, table_scope};
 pub use user_function::{check_body, has_builtin};
 pub use values::InsertTarget;

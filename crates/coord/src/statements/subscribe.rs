@@ -59,16 +59,12 @@ pub(crate) async fn subscribe(
     let unwanted = read::DropDataflow::new(&shared, id);
     let as_of = shared.install(description).await?;
     unwanted.keep();
-    let source = SubscriptionSource {
-        dataflow: id,
-        batches,
-        arity: plan.desc.arity(),
-        as_of,
-        until: plan.up_to,
-    };
-    let style = SubscriptionStyle { progress: plan.progress };
+    let source = SubscriptionSource { dataflow: id, batches, as_of, until: plan.up_to };
+    let desc = plan.output_desc();
+    let (form, arity) = (plan.form.clone(), desc.arity());
+    let style = SubscriptionStyle { form, progress: plan.progress, arity };
     let subscription = Subscription::new(std::sync::Arc::clone(&session.shared), source, style);
-    Ok(RowsResponse::live(plan.output_desc(), "SUBSCRIBE", subscription))
+    Ok(RowsResponse::live(desc, "SUBSCRIBE", subscription))
 }
 
 /// Executes COPY .. TO STDOUT.

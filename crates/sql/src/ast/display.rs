@@ -12,7 +12,7 @@ use super::{
     Execute, Explain, ExplainStage, Explainee, Fetch, FetchCount, NamedOption, ObjectKind,
     OnCommit, OptionValue, Prepare, QueryStatement, SequenceOption, SequenceStatement, SetScope,
     SetTransaction, SetValue, SetVariable, Show, ShowFilter, ShowKind, SourceConnection,
-    SourceTableName, SourceTables, Statement, Subscribe, SubscribeTarget,
+    SourceTableName, SourceTables, Statement, Subscribe, SubscribeOutput, SubscribeTarget,
 };
 use crate::parse::{restore, unmark, with_exclusions};
 
@@ -437,6 +437,16 @@ impl Display for Subscribe {
         match &self.target {
             SubscribeTarget::Object(name) => write!(f, "SUBSCRIBE TO {name}")?,
             SubscribeTarget::Query(query) => write!(f, "SUBSCRIBE TO ({})", query_text(query))?,
+        }
+        match &self.output {
+            SubscribeOutput::Diffs => {}
+            SubscribeOutput::Ordered(keys) => {
+                write!(f, " WITHIN TIMESTAMP ORDER BY {}", list(keys))?;
+            }
+            SubscribeOutput::Upsert(key) => write!(f, " ENVELOPE UPSERT (KEY ({}))", list(key))?,
+            SubscribeOutput::Debezium(key) => {
+                write!(f, " ENVELOPE DEBEZIUM (KEY ({}))", list(key))?;
+            }
         }
         with_options(f, &self.options)?;
         if let Some(as_of) = &self.as_of {

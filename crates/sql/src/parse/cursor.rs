@@ -6,7 +6,8 @@ use sqlparser::tokenizer::Token;
 use super::StatementParser;
 use super::failure::Failure;
 use crate::ast::{
-    Declare, Execute, Fetch, FetchCount, Prepare, Statement, Subscribe, SubscribeTarget,
+    Declare, Execute, Fetch, FetchCount, Prepare, Statement, Subscribe, SubscribeOutput,
+    SubscribeTarget,
 };
 
 impl StatementParser<'_> {
@@ -21,15 +22,51 @@ impl StatementParser<'_> {
         } else {
             SubscribeTarget::Object(self.object_name()?)
         };
-        for word in ["envelope", "within"] {
-            if self.peek_word(word) {
-                return self.unsupported(format_args!("{} of SUBSCRIBE", word.to_uppercase()));
+        let mut subscribe = Subscribe {
+            target,
+            output: SubscribeOutput::Diffs,
+            options: Vec::new(),
+            as_of: None,
+            up_to: None,
+        };
+        // Each clause once, in any order: it has changed over time.
+        loop {
+            if subscribe.output == SubscribeOutput::Diffs
+                && let Some(output) = self.subscribe_output()?
+            {
+                subscribe.output = output;
+            } else if subscribe.options.is_empty() && self.peek_word("with") {
+                subscribe.options = self.with_options()?;
+            } else if subscribe.as_of.is_none() && self.peek_word("as") {
+                subscribe.as_of = self.as_of()?;
+            } else if subscribe.up_to.is_none() && self.words(&["up", "to"]) {
+                subscribe.up_to = Some(self.parser.parse_expr()?);
+            } else {
+                return Ok(subscribe);
             }
         }
-        let options = self.with_options()?;
-        let as_of = self.as_of()?;
-        let up_to = if self.words(&["up", "to"]) { Some(self.parser.parse_expr()?) } else { None };
-        Ok(Subscribe { target, options, as_of, up_to })
+    }
+
+    /// `ENVELOPE ..` or `WITHIN TIMESTAMP ORDER BY ..`
+    fn subscribe_output(&mut self) -> Result<Option<SubscribeOutput>, Failure> {
+        if self.words(&["within", "timestamp", "order", "by"]) {
+            let keys = self.comma_separated(|s| Ok(s.parser.parse_order_by_expr()?))?;
+            return Ok(Some(SubscribeOutput::Ordered(keys)));
+        }
+        if !self.word("envelope") {
+            return Ok(None);
+        }
+        let is_upsert = self.word("upsert");
+        if !is_upsert {
+            self.expect_word("debezium")?;
+        }
+        let key = self.parenthesized(|s| {
+            s.expect_word("key")?;
+            s.parenthesized(|s| s.comma_separated(Self::identifier))
+        })?;
+        let output =
+            if is_upsert { SubscribeOutput::Upsert(key) } else { SubscribeOutput::Debezium(key) };
+        Ok(Some(output))
     }
 
     pub(super) fn declare(&mut self) -> Result<Statement, Failure> {

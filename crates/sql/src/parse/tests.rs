@@ -75,6 +75,9 @@ fn our_statements_are_read_back_as_the_same() {
         "SUBSCRIBE t",
         "SUBSCRIBE TO s.t WITH (SNAPSHOT = false, PROGRESS) AS OF 10 UP TO 20",
         "SUBSCRIBE (SELECT * FROM t) AS OF AT LEAST 10",
+        "SUBSCRIBE t ENVELOPE UPSERT (KEY (a, \"B\")) AS OF 10",
+        "SUBSCRIBE t AS OF 10 UP TO 20 WITH (PROGRESS) ENVELOPE DEBEZIUM (KEY (a))",
+        "SUBSCRIBE t WITHIN TIMESTAMP ORDER BY mz_diff, a DESC NULLS LAST WITH (PROGRESS)",
         "COPY (SUBSCRIBE t WITH (PROGRESS)) TO STDOUT WITH (FORMAT binary)",
         "COPY (SELECT 1 AS OF 7) TO STDOUT",
         "COPY t (a, b) TO STDOUT (FORMAT csv)",
@@ -294,7 +297,6 @@ fn known_constructs_are_refused_by_name() {
         ("CREATE SOURCE s FROM KAFKA CONNECTION c (TOPIC 't')", "CREATE SOURCE .. FROM KAFKA"),
         ("CREATE TABLE t (a int) PARTITION BY RANGE (a)", "PARTITION of CREATE TABLE"),
         ("DECLARE c SCROLL CURSOR FOR SELECT 1", "a SCROLL cursor"),
-        ("SUBSCRIBE t ENVELOPE UPSERT (KEY (a))", "ENVELOPE of SUBSCRIBE"),
         ("FETCH BACKWARD 1 FROM c", "FETCH BACKWARD"),
     ];
     for (text, what) in cases {

@@ -160,7 +160,7 @@ fn order_keys(order_by: Option<&OrderBy>) -> Result<&[OrderByExpr], SqlError> {
 }
 
 /// Ascending or descending, and where NULLs go: by default as if greater than all else.
-pub(super) fn direction(key: &OrderByExpr) -> Result<SortDirection, SqlError> {
+pub(crate) fn direction(key: &OrderByExpr) -> Result<SortDirection, SqlError> {
     if key.with_fill.is_some() {
         return Err(SqlError::unsupported("WITH FILL"));
     }

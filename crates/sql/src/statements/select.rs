@@ -1,13 +1,14 @@
 //! SELECT, and what follows a query: SUBSCRIBE.
 
-use tidemill_plan::{Id, QueryExpr, RelationType};
-use tidemill_repr::{RelationDesc, SqlError};
+use sqlparser::ast::{Expr, Ident};
+use tidemill_plan::{ColumnOrder, Id, QueryExpr, RelationType};
+use tidemill_repr::{RelationDesc, SqlError, SqlState};
 
 use super::options::Options;
 use super::{Planning, rows};
-use crate::ast::{QueryStatement, Subscribe, SubscribeTarget};
+use crate::ast::{QueryStatement, Subscribe, SubscribeOutput, SubscribeTarget};
 use crate::names;
-use crate::plan::{Plan, Planned, SelectPlan, SubscribePlan};
+use crate::plan::{Plan, Planned, SelectPlan, SubscribeForm, SubscribeKey, SubscribePlan};
 use crate::query;
 
 impl Planning<'_> {
@@ -58,10 +59,68 @@ impl Planning<'_> {
                 planned
             }
         };
-        let plan = SubscribePlan { query, desc, snapshot, progress, as_of, up_to };
+        let form = form(&statement.output, &desc)?;
+        let plan = SubscribePlan { query, desc, form, snapshot, progress, as_of, up_to };
         let desc = plan.output_desc();
         Ok(rows(Plan::Subscribe(plan), parameters, desc))
     }
+}
+
+/// What the changes of one moment look like.
+fn form(output: &SubscribeOutput, desc: &RelationDesc) -> Result<SubscribeForm, SqlError> {
+    let find = |name: &Ident| {
+        let wanted = &name.value;
+        let mut found =
+            desc.columns.iter().enumerate().filter(|(_, column)| column.name == *wanted);
+        match (found.next(), found.next()) {
+            (Some((position, _)), None) => Ok(position),
+            (Some(_), Some(_)) => Err(SqlError::new(
+                SqlState::AMBIGUOUS_COLUMN,
+                format!("column reference \"{wanted}\" is ambiguous"),
+            )),
+            (None, _) => Err(SqlError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{wanted}\" does not exist"),
+            )),
+        }
+    };
+    let split = |names: &[Ident]| {
+        let mut key = Vec::new();
+        for name in names {
+            let position = find(name)?;
+            if key.contains(&position) {
+                return Err(SqlError::new(
+                    SqlState::DUPLICATE_COLUMN,
+                    format!("column \"{}\" specified more than once", name.value),
+                ));
+            }
+            key.push(position);
+        }
+        let others = (0..desc.arity()).filter(|position| !key.contains(position)).collect();
+        Ok(SubscribeKey { key, others })
+    };
+    Ok(match output {
+        SubscribeOutput::Diffs => SubscribeForm::Diffs(Vec::new()),
+        SubscribeOutput::Upsert(names) => SubscribeForm::Upsert(split(names)?),
+        SubscribeOutput::Debezium(names) => SubscribeForm::Debezium(split(names)?),
+        SubscribeOutput::Ordered(keys) => {
+            let mut order = Vec::new();
+            for key in keys {
+                let Expr::Identifier(name) = &key.expr else {
+                    return Err(SqlError::unsupported(
+                        "WITHIN TIMESTAMP ORDER BY something else than a column",
+                    ));
+                };
+                // The columns stand behind the diff.
+                let column = match name.value.as_str() {
+                    "mz_diff" => 0,
+                    _ => find(name)? + 1,
+                };
+                order.push(ColumnOrder { column, direction: query::direction(key)? });
+            }
+            SubscribeForm::Diffs(order)
+        }
+    })
 }
 
 /// All rows of an object.
