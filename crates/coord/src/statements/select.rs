@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tidemill_catalog::Catalog;
-use tidemill_plan::QueryExpr;
+use tidemill_plan::{Finishing, QueryExpr};
 use tidemill_repr::{Diff, ObjectId, Row, SqlError, SqlState, Tick};
 use tidemill_sql::plan::{AsOfTick, SelectPlan};
 
