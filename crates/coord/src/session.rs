@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tidemill_repr::text::TextSettings;
+use tidemill_catalog::registered::Names;
+use tidemill_repr::text::{OidNames, TextSettings};
 use tidemill_repr::{ObjectId, Oid, RelationDesc, Row, ScalarType, SqlError, SqlState, Tick};
 use tidemill_sql::{ParsedStatement, Plan};
 use tokio::sync::Notify;
@@ -321,6 +322,21 @@ impl Session {
     /// How values are shown.
     pub fn text_settings(&self) -> TextSettings {
         self.settings.text_settings()
+    }
+
+    /// How the values of these columns are shown: those that stand for names as names.
+    pub fn output_settings(&self, desc: &RelationDesc) -> TextSettings {
+        let mut settings = self.text_settings();
+        if desc.columns.iter().any(|column| column.typ.scalar_type.holds_reg()) {
+            let catalog = self.catalog(&self.shared.snapshot());
+            let database = self.database.clone();
+            let search_path = self.settings.search_path();
+            settings.names = OidNames(Some(Arc::new(move |typ, oid| {
+                let (database, search_path) = (database.as_str(), search_path.as_slice());
+                Names { catalog: &catalog, database, search_path }.shown(typ, oid)
+            })));
+        }
+        settings
     }
 
     /// Whether a transaction block is open.

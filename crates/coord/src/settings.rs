@@ -5,7 +5,7 @@ mod definitions;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tidemill_repr::text::{DateOrder, DateStyle, IntervalStyle, TextSettings};
+use tidemill_repr::text::{DateOrder, DateStyle, IntervalStyle, OidNames, TextSettings};
 use tidemill_repr::{Lsn, SqlError, SqlState};
 
 use self::definitions::{IGNORED, Kind, SETTINGS, Setting};
@@ -372,6 +372,7 @@ impl Settings {
             bytea_escape: value("bytea_output") == "escape",
             extra_float_digits: value("extra_float_digits").parse().unwrap_or(1),
             now: None,
+            names: OidNames::default(),
         }
     }
 

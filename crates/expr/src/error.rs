@@ -25,6 +25,8 @@ pub enum EvalError {
         message: String,
         /// More facts.
         detail: Option<String>,
+        /// What to do.
+        hint: Option<String>,
     },
     /// A scalar subquery gave more than one row.
     #[error("more than one row returned by a subquery used as an expression")]
@@ -46,7 +48,21 @@ pub enum EvalError {
 impl EvalError {
     /// An error with a code and a message.
     pub fn invalid(code: SqlState, message: impl Into<String>) -> EvalError {
-        EvalError::Invalid { code: code.0.to_owned(), message: message.into(), detail: None }
+        EvalError::Invalid {
+            code: code.0.to_owned(),
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, text: &str) -> EvalError {
+        if let EvalError::Invalid { hint, .. } = &mut self {
+            *hint = Some(text.to_owned());
+        }
+        self
     }
 }
 
@@ -56,6 +72,7 @@ impl From<SqlError> for EvalError {
             code: error.code.0.to_owned(),
             message: error.message,
             detail: error.detail,
+            hint: error.hint,
         }
     }
 }
@@ -68,8 +85,8 @@ impl From<EvalError> for SqlError {
             EvalError::OutOfRange(_) => {
                 SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message)
             }
-            EvalError::Invalid { code, detail, .. } => {
-                SqlError { detail, ..SqlError::new(SqlState::from_code(&code), message) }
+            EvalError::Invalid { code, detail, hint, .. } => {
+                SqlError { detail, hint, ..SqlError::new(SqlState::from_code(&code), message) }
             }
             EvalError::MultipleRowsFromSubquery => {
                 SqlError::new(SqlState::CARDINALITY_VIOLATION, message)

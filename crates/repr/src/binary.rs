@@ -9,7 +9,7 @@ use crate::interval::Interval;
 use crate::jsonb::{JsonbRef, parse_jsonb};
 use crate::row::{ArrayRef, RowBuilder, RowRef};
 use crate::text::composite::MAX_DIMENSIONS;
-use crate::text::{TextSettings, apply_interval, apply_numeric, push_character};
+use crate::text::{TextSettings, apply_numeric, push_character};
 use crate::time::{DAY, END_DATE, MIN_DATE, is_timestamp, round_micros};
 use crate::types::{ColumnType, ScalarType};
 
@@ -134,7 +134,7 @@ fn decode_scalar_into(
             let micros = reader.i64()?;
             let days = reader.i32()?;
             let interval = Interval { months: reader.i32()?, days, micros };
-            Datum::Interval(apply_interval(interval, typmod))
+            Datum::Interval(interval.limited(typmod))
         }
         ScalarType::Uuid => Datum::Uuid(reader.array()?),
         ScalarType::Jsonb => return decode_jsonb(bytes, row),

@@ -1,16 +1,17 @@
 //! `interval`: months, days and microseconds, kept apart as PostgreSQL keeps them.
 //!
-//! Reading lies in [`parse`], writing in [`mod@format`].
+//! Reading lies in [`parse`], writing in [`mod@format`], type modifiers in [`fields`].
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+pub mod fields;
 pub mod format;
 pub mod parse;
 
 pub use format::{format_interval, styled_interval};
-pub use parse::parse_interval;
+pub use parse::{parse_interval, parse_interval_within};
 
 /// A span of time. Months and days have no fixed length, so the three parts stay apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use crate::datum::Datum;
 use crate::error::{SqlError, SqlState};
 use crate::id::Oid;
-use crate::interval::{parse_interval, styled_interval};
+use crate::interval::{parse_interval_within, styled_interval};
 use crate::jsonb::{JsonbRef, parse_jsonb};
 use crate::jsonpath::parse_jsonpath;
 use crate::numeric::Numeric;
@@ -32,7 +32,7 @@ mod record;
 pub mod settings;
 pub mod string;
 
-pub use settings::{DateOrder, DateStyle, IntervalStyle, TextSettings};
+pub use settings::{DateOrder, DateStyle, IntervalStyle, OidNames, TextSettings};
 pub(crate) use string::push_character;
 
 /// Reads one value of a type from its text and appends it to `row`, after applying the type's
@@ -92,7 +92,7 @@ pub(crate) fn parse_scalar_into(
                 settings.with_zone(|zone| parse_timestamptz(text, &reading(settings, zone)))?;
             Datum::TimestampTz(round_micros(micros, typmod))
         }
-        ScalarType::Interval => Datum::Interval(apply_interval(parse_interval(text)?, typmod)),
+        ScalarType::Interval => Datum::Interval(parse_interval_within(text, typmod)?),
         ScalarType::Uuid => Datum::Uuid(string::parse_uuid(text)?),
         ScalarType::Jsonb => {
             row.push(Datum::Jsonb(JsonbRef::from_bytes(&parse_jsonb(text)?)));
@@ -227,15 +227,6 @@ pub(crate) fn apply_numeric(value: Numeric, typmod: i32) -> Result<Numeric, SqlE
     }
 }
 
-/// Rounds an interval's seconds to the precision in the low 16 bits of a modifier.
-pub(crate) fn apply_interval(value: crate::Interval, typmod: i32) -> crate::Interval {
-    let precision = typmod & 0xffff;
-    if typmod < 0 || precision > 6 {
-        return value;
-    }
-    crate::Interval { micros: round_micros(value.micros, precision), ..value }
-}
-
 /// Appends the text of a value that is not NULL to `out`.
 pub fn format_into(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings, out: &mut String) {
     if let ScalarType::Domain(_) = typ {
@@ -244,6 +235,13 @@ pub fn format_into(datum: &Datum<'_>, typ: &ScalarType, settings: &TextSettings,
     // Only a number that is an oid by its type has more than one text.
     if typ.is_reg() && matches!(datum, Datum::Int(0)) {
         return out.push('-');
+    }
+    if typ.is_reg()
+        && let Datum::Int(oid) = datum
+        && let Ok(oid) = u32::try_from(*oid)
+        && let Some(name) = settings.names.name(typ, oid)
+    {
+        return out.push_str(&name);
     }
     if *typ == ScalarType::Regtype
         && let Datum::Int(oid) = datum

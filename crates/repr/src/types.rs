@@ -198,6 +198,7 @@ impl ColumnType {
             ScalarType::Timestamp if self.typmod >= 0 => time("timestamp", " without time zone"),
             ScalarType::TimestampTz if self.typmod >= 0 => time("timestamp", " with time zone"),
             ScalarType::TimeTz if self.typmod >= 0 => time("time", " with time zone"),
+            ScalarType::Interval => crate::interval::fields::type_name(self.typmod),
             ScalarType::Bit if self.typmod > 0 => time("bit", ""),
             ScalarType::Varbit if self.typmod > 0 => time("bit varying", ""),
             ScalarType::Bpchar => "bpchar".to_owned(),
@@ -634,6 +635,21 @@ impl ScalarType {
             typ = &definition.base.scalar_type;
         }
         typ
+    }
+
+    /// Whether values hold oids that are shown as names.
+    pub fn holds_reg(&self) -> bool {
+        match self {
+            ScalarType::Array(inner) | ScalarType::List(inner) | ScalarType::Map(inner) => {
+                inner.holds_reg()
+            }
+            ScalarType::Record(fields) => fields.iter().any(ScalarType::holds_reg),
+            ScalarType::Composite(composite) => {
+                composite.fields.iter().any(|(_, typ)| typ.scalar_type.holds_reg())
+            }
+            ScalarType::Domain(domain) => domain.base.scalar_type.holds_reg(),
+            other => other.is_reg(),
+        }
     }
 
     /// Whether values are oids of other objects (`regclass` and its like).

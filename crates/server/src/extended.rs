@@ -177,8 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let response = self.client.wait_for(executed).await??;
                 let response = self.with_copy_in(response).await?;
                 self.tell();
-                let settings = self.session.text_settings();
-                let answer = Answer::new(response, &portal.formats, settings)?;
+                let answer = Answer::new(response, &portal.formats, &self.session)?;
                 if portal.prepared.desc.is_none() {
                     // Rows that Describe could not foretell.
                     answer.describe(&mut self.client.output);

@@ -1,9 +1,8 @@
 //! A response of `coord` on its way to the client, whole or piece by piece.
 
-use tidemill_coord::session::timed_out_error;
+use tidemill_coord::session::{Session, timed_out_error};
 use tidemill_coord::{Response, RowsResponse};
 use tidemill_repr::SqlError;
-use tidemill_repr::text::TextSettings;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backend;
@@ -32,14 +31,16 @@ impl Answer {
     pub fn new(
         response: Response,
         formats: &[bool],
-        settings: TextSettings,
+        session: &Session,
     ) -> Result<Answer, SqlError> {
         Ok(match response {
             Response::Rows(rows) => {
                 let formats = column_formats(&rows.desc, formats)?;
+                let settings = session.output_settings(&rows.desc);
                 Answer::Rows { rows, formats, encoder: Encoder::new(settings) }
             }
             Response::CopyOut(options, rows) => {
+                let settings = session.output_settings(&rows.desc);
                 let encoder = CopyEncoder::new(options, &rows.desc, settings);
                 Answer::Copy { rows, encoder }
             }

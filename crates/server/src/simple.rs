@@ -64,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let response = self.client.wait_for(executed).await??;
             let response = self.with_copy_in(response).await?;
             self.tell();
-            let mut answer = Answer::new(response, &[], self.session.text_settings())?;
+            let mut answer = Answer::new(response, &[], &self.session)?;
             answer.describe(&mut self.client.output);
             self.send(&mut answer, 0).await?;
             self.metrics.query(answer.kind(), started.elapsed());

@@ -11,6 +11,7 @@ mod copy;
 mod create;
 mod created;
 mod cursor;
+mod dialect;
 mod failure;
 mod function;
 mod objects;
@@ -27,12 +28,12 @@ mod windows;
 use std::sync::Arc;
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Query, SelectItem, SetExpr};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 use tidemill_repr::{SqlError, SqlState};
 
 use crate::ast::{AsOf, QueryStatement, Statement};
+use dialect::SqlDialect;
 use failure::Failure;
 pub(crate) use recursion::{mutual_limit, restore, search_and_cycle};
 pub(crate) use rewrite::unmark;
@@ -145,9 +146,8 @@ fn parse_within(
     tokens: Vec<TokenWithSpan>,
     ends_at: Option<u64>,
 ) -> (Result<Statement, SqlError>, Vec<TokenWithSpan>) {
-    let dialect = PostgreSqlDialect {};
     let parser =
-        Parser::new(&dialect).with_recursion_limit(limit).with_tokens_with_locations(tokens);
+        Parser::new(&SqlDialect).with_recursion_limit(limit).with_tokens_with_locations(tokens);
     let mut parser = StatementParser { parser };
     let result = parser.statement().and_then(|statement| {
         if parser.at_end() { Ok(statement) } else { Err(parser.unexpected()) }

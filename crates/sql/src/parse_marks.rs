@@ -15,3 +15,5 @@ pub(crate) const NO_ALIAS: &str = "\0";
 pub(crate) const USING_ALIAS: &str = "\0using ";
 /// The field that stands for all of them: `(x).*`.
 pub(crate) const ALL_FIELDS: &str = "\0all";
+/// What stands before the last argument of a call, if it is an array of arguments.
+pub(crate) const VARIADIC: &str = "VARIADIC";

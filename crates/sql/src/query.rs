@@ -17,6 +17,7 @@
 mod aggregate;
 mod cast;
 mod catalog_functions;
+mod comparable;
 mod created;
 mod cte;
 mod error;
@@ -53,6 +54,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use sqlparser::ast::{DataType, Expr, Query, SelectItem, TableWithJoins};
+use tidemill_catalog::registered::Names;
 use tidemill_catalog::{DomainRules, Item};
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::text::TextSettings;
@@ -142,6 +144,11 @@ pub trait Relations {
     /// The value of a setting.
     fn setting(&self, name: &str) -> Option<String> {
         let _ = name;
+        None
+    }
+
+    /// How the names of objects are shown and found.
+    fn names(&self) -> Option<Names<'_>> {
         None
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::DataType;
 use tidemill_catalog::builtin::DATABASE_COLUMN;
+use tidemill_catalog::registered::Names;
 use tidemill_catalog::snapshot::SYSTEM_SCHEMAS;
 use tidemill_catalog::{Catalog, Definition, DomainRules, Item};
 use tidemill_repr::text::TextSettings;
@@ -135,6 +136,14 @@ impl Relations for Planner<'_> {
 
     fn setting(&self, name: &str) -> Option<String> {
         self.session.settings.setting(name)
+    }
+
+    fn names(&self) -> Option<Names<'_>> {
+        Some(Names {
+            catalog: self.catalog,
+            database: self.session.database,
+            search_path: self.session.search_path,
+        })
     }
 
     fn schema(&self, name: &str) -> Option<Oid> {

@@ -5,6 +5,7 @@ use sqlparser::ast::{
     ObjectNamePart, TimezoneInfo,
 };
 use tidemill_catalog::name::quote_identifier;
+use tidemill_repr::interval::fields;
 use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 
 /// The longest `varchar(n)` and `char(n)`, in characters.
@@ -89,13 +90,10 @@ pub fn resolve_data_type(
                 time(ScalarType::TimestampTz, *precision)
             }
         }),
-        DataType::Interval { fields: None, precision: None | Some(6) } => {
-            plain(ScalarType::Interval)
+        DataType::Interval { fields, precision } => {
+            let fields = fields.as_ref().map(|fields| fields.to_string().to_lowercase());
+            interval(fields.as_deref(), *precision)
         }
-        DataType::Interval { fields: Some(fields), .. } => {
-            Err(SqlError::unsupported(format_args!("type interval {}", fields)))
-        }
-        DataType::Interval { .. } => Err(SqlError::unsupported("type interval with a precision")),
         DataType::Uuid => plain(ScalarType::Uuid),
         DataType::JSONB => plain(ScalarType::Jsonb),
         DataType::JSON => plain(ScalarType::Json),
@@ -276,6 +274,14 @@ fn type_named(created: &CreatedTypes<'_>, text: &str) -> Result<ScalarType, SqlE
         .map_err(|_| unknown_type(text))?;
     let read = parser.parse_data_type().map_err(|_| unknown_type(text))?;
     Ok(resolve_data_type(created, &read)?.scalar_type)
+}
+
+/// `interval`, `interval(3)`, `interval day to second(3)`
+pub(crate) fn interval(fields: Option<&str>, digits: Option<u64>) -> Result<ColumnType, SqlError> {
+    let typmod = fields::modifier(fields, digits).ok_or_else(|| {
+        SqlError::new(SqlState::SYNTAX_ERROR, "an interval cannot have these fields")
+    })?;
+    Ok(ColumnType::new(ScalarType::Interval).with_typmod(typmod))
 }
 
 /// PostgreSQL lowers a precision that is too high, with a warning.
@@ -467,6 +473,9 @@ mod tests {
             ("timestamp with time zone", "timestamp with time zone"),
             ("timestamp(9)", "timestamp(6) without time zone"),
             ("interval", "interval"),
+            ("interval(3)", "interval(3)"),
+            ("interval year to month", "interval year to month"),
+            ("interval day to second(2)", "interval day to second(2)"),
             ("uuid", "uuid"),
             ("jsonb", "jsonb"),
             ("regclass", "regclass"),

@@ -58,6 +58,7 @@ impl Shape {
 }
 
 /// A value of a column.
+#[derive(Clone)]
 pub(super) enum Value<'a> {
     /// A boolean.
     Bool(bool),

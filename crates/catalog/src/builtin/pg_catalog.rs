@@ -7,6 +7,7 @@ pub(crate) mod functions;
 mod relations;
 mod replication;
 mod server;
+mod type_functions;
 mod types;
 mod views;
 

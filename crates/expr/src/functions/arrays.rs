@@ -170,6 +170,7 @@ fn concatenate<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
             code: "2202E".to_owned(),
             message: "cannot concatenate incompatible arrays".to_owned(),
             detail: None,
+            hint: None,
         });
     }
     Ok(make_of(&dimensions, elements, context))

@@ -1,7 +1,7 @@
 //! Casts among character types, and what applies type modifiers. Other casts stand with their
 //! families.
 
-use tidemill_repr::{Datum, Interval, SqlState};
+use tidemill_repr::{Datum, SqlState};
 
 use crate::error::EvalError;
 use crate::function::{CastContext, Eval};
@@ -109,41 +109,7 @@ fn define_modifiers(d: &mut Definitions) {
     d.add("timestamptz_typmod", "timestamptz(timestamptz, int4) -> timestamptz", zoned, doc);
     let span: Eval = |a, _| {
         let value = interval(a, 0)?;
-        Ok(Datum::Interval(limit_interval(value, int4(a, 1)?)))
+        Ok(Datum::Interval(value.limited(int4(a, 1)?)))
     };
     d.add("interval_typmod", "interval(interval, int4) -> interval", span, "To fields and digits.");
-}
-
-/// The modifier of an interval: bits of the fields it may have above, digits below.
-fn limit_interval(value: Interval, modifier: i32) -> Interval {
-    if modifier < 0 {
-        return value;
-    }
-    const MONTH: i32 = 1 << 1;
-    const YEAR: i32 = 1 << 2;
-    const DAY: i32 = 1 << 3;
-    const HOUR: i32 = 1 << 10;
-    const MINUTE: i32 = 1 << 11;
-    const SECOND: i32 = 1 << 12;
-    let fields = (modifier >> 16) & 0x7fff;
-    let digits = modifier & 0xffff;
-    let mut limited = value;
-    if fields != 0x7fff && fields != 0 {
-        if fields & SECOND == 0 {
-            let unit = match () {
-                () if fields & MINUTE != 0 => 60_000_000,
-                () if fields & HOUR != 0 => 3_600_000_000,
-                () => i64::MAX,
-            };
-            limited.micros = limited.micros / unit * unit;
-        }
-        if fields & (DAY | HOUR | MINUTE | SECOND) == 0 {
-            limited.days = 0;
-        }
-        if fields & (MONTH | DAY | HOUR | MINUTE | SECOND) == 0 && fields & YEAR != 0 {
-            limited.months = limited.months / 12 * 12;
-        }
-    }
-    limited.micros = to_precision(limited.micros, if digits == 0xffff { 6 } else { digits });
-    limited
 }

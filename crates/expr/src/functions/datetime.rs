@@ -4,6 +4,7 @@ pub(crate) mod calendar;
 pub(super) mod fields;
 mod making;
 mod mixed;
+mod zoned;
 
 use jiff::tz::TimeZone;
 use tidemill_repr::{Datum, Interval};
@@ -188,6 +189,7 @@ pub(super) fn define(d: &mut Definitions) {
     fields::define(d);
     making::define(d);
     mixed::define(d);
+    zoned::define(d);
 }
 
 fn define_dates(d: &mut Definitions) {

@@ -77,6 +77,12 @@ impl Added<'_> {
         self
     }
 
+    /// It is the same within one statement.
+    pub(crate) fn stable(mut self) -> Self {
+        self.function().volatility = Volatility::Stable;
+        self
+    }
+
     /// It differs from call to call.
     pub(crate) fn volatile(mut self) -> Self {
         self.function().volatility = Volatility::Volatile;

@@ -201,6 +201,7 @@ impl Template {
                              patterns."
                                 .to_owned(),
                         ),
+                        hint: None,
                     });
                 }
                 self.exponent = true;

@@ -95,6 +95,42 @@ fn crc32(data: &[u8]) -> u32 {
     })
 }
 
+/// The mixing of SeaHash: invertible.
+fn diffuse(value: u64) -> u64 {
+    const FACTOR: u64 = 0x6eed_0e9d_a4d9_4a4f;
+    let mut mixed = value.wrapping_mul(FACTOR);
+    mixed ^= (mixed >> 32) >> (mixed >> 60);
+    mixed.wrapping_mul(FACTOR)
+}
+
+/// SeaHash with its default seeds.
+fn seahash(data: &[u8]) -> u64 {
+    let mut lanes = [
+        0x16f1_1fe8_9b0d_677c_u64,
+        0xb480_a793_d8e6_c86c,
+        0x6fe2_e5aa_f078_ebc9,
+        0x14f9_94a4_c525_9381,
+    ];
+    for (at, chunk) in data.chunks(8).enumerate() {
+        let word = chunk.iter().rev().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+        let lane = &mut lanes[at % 4];
+        *lane = diffuse(*lane ^ word);
+    }
+    let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+    diffuse(lanes.into_iter().fold(length, |all, lane| all ^ lane))
+}
+
+/// CRC-32C (Castagnoli).
+fn crc32c(data: &[u8]) -> u32 {
+    !data.iter().fold(!0u32, |mut crc, byte| {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+        }
+        crc
+    })
+}
+
 /// Whether equal, in a time that does not tell where they differ.
 fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len()
@@ -132,8 +168,24 @@ pub(super) fn define(d: &mut Definitions) {
         d.add(&id, &format!("kafka_murmur2({typ}) -> int4"), murmur, doc);
         let id = format!("crc32_{typ}");
         d.add(&id, &format!("crc32({typ}) -> int8"), crc, "CRC-32 checksum.");
+        let sea: Eval = |a, _| Ok(Datum::UInt(seahash(content(a, 0)?)));
+        let id = format!("seahash_{typ}");
+        d.add(&id, &format!("seahash({typ}) -> uint8"), sea, "SeaHash.");
         let doc = "Whether equal, in a time that does not tell where they differ.";
         let id = format!("constant_time_eq_{typ}");
         d.add(&id, &format!("constant_time_eq({typ}, {typ}) -> bool"), equal, doc);
+    }
+    let castagnoli: Eval = |a, _| Ok(Datum::Int(i64::from(crc32c(bytes(a, 0)?))));
+    d.add("crc32c_bytea", "crc32c(bytea) -> int8", castagnoli, "CRC-32C checksum.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{crc32c, seahash};
+
+    #[test]
+    fn digests_are_those_of_the_reference() {
+        assert_eq!(seahash(b"to be or not to be"), 1_988_685_042_348_123_509);
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
     }
 }

@@ -4,11 +4,12 @@
 //! types of their arguments (see [`types`]).
 
 mod build;
+mod constructors;
 mod parts;
 mod read;
 mod records;
 mod tables;
-mod types;
+pub(super) mod types;
 mod write;
 
 pub(super) use tables::define_tables;
@@ -19,5 +20,6 @@ use crate::functions::Definitions;
 pub(super) fn define(d: &mut Definitions) {
     parts::define(d);
     build::define(d);
+    constructors::define(d);
     records::define(d);
 }

@@ -80,6 +80,7 @@ impl<'a> Call<'a> {
                     "Jsonpath parameters should be encoded as key-value pairs of \"vars\" object."
                         .to_owned(),
                 ),
+                hint: None,
             });
         }
         let silent = matches!(a.get(3), Some(Datum::Bool(true)));

@@ -281,6 +281,7 @@ fn define_hardware(d: &mut Definitions) {
                 code: SqlState::NUMERIC_VALUE_OUT_OF_RANGE.0.to_owned(),
                 message: "macaddr8 data out of range to convert to macaddr".to_owned(),
                 detail: None,
+                hint: None,
             });
         }
         Ok(Datum::UInt(value >> 40 << 24 | value & 0xff_ffff))

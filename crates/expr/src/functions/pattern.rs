@@ -87,6 +87,7 @@ fn like_escape<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
             code: SqlState::INVALID_ESCAPE_SEQUENCE.0.to_owned(),
             message: "invalid escape string".to_owned(),
             detail: None,
+            hint: Some("Escape string must be empty or one character.".to_owned()),
         });
     }
     let mut out = String::with_capacity(pattern.len());

@@ -188,7 +188,8 @@ fn construct<'a>(kind: RangeKind, a: &[Datum<'a>], context: EvalContext<'a>) -> 
         "(]" => (false, true),
         "()" => (false, false),
         _ => {
-            return Err(EvalError::invalid(SqlState::SYNTAX_ERROR, "invalid range bound flags"));
+            return Err(EvalError::invalid(SqlState::SYNTAX_ERROR, "invalid range bound flags")
+                .with_hint("Valid values are \"[]\", \"[)\", \"(]\", and \"()\"."));
         }
     };
     let bound = |at: usize, inclusive: bool| match a.get(at) {

@@ -5,15 +5,16 @@ use std::fmt::Write;
 use tidemill_repr::{ColumnType, Datum, Oid, ScalarType, SqlState};
 
 use crate::error::EvalError;
+use crate::function::{CastContext, Eval};
 use crate::functions::Definitions;
-use crate::functions::arguments::{Evaluated, int, text};
+use crate::functions::arguments::{Evaluated, int, out_of_range, text};
 use crate::scalar::EvalContext;
 
 /// The number of the encoding UTF8, the only one there is.
 const UTF8: i64 = 6;
 
 /// Units of [`size_pretty`], each with what one is of the one before.
-const UNITS: &[&str] = &["bytes", "kB", "MB", "GB", "TB", "PB"];
+pub(super) const UNITS: &[&str] = &["bytes", "kB", "MB", "GB", "TB", "PB"];
 
 fn format_type<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     let Some(Datum::Int(oid)) = a.first() else { return Ok(Datum::Null) };
@@ -75,7 +76,24 @@ fn size_pretty<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     Ok(Datum::Text(context.arena.alloc_str(&shown)))
 }
 
+/// The error for a name of nothing, in the words that its type has for it.
+fn no_such_object<'a>(a: &[Datum<'a>], _: EvalContext<'a>) -> Evaluated<'a> {
+    let (kind, name) = (text(a, 0)?, text(a, 1)?);
+    let (code, what) = match kind {
+        "regclass" => (SqlState::UNDEFINED_TABLE, "relation"),
+        "regtype" => (SqlState::UNDEFINED_OBJECT, "type"),
+        "regnamespace" => (SqlState::INVALID_SCHEMA_NAME, "schema"),
+        "regrole" => (SqlState::UNDEFINED_OBJECT, "role"),
+        "regcollation" => (SqlState::UNDEFINED_OBJECT, "collation"),
+        "regoper" | "regoperator" => (SqlState::UNDEFINED_FUNCTION, "operator"),
+        _ => (SqlState::UNDEFINED_FUNCTION, "function"),
+    };
+    Err(EvalError::invalid(code, format!("{what} \"{name}\" does not exist")))
+}
+
 pub(super) fn define(d: &mut Definitions) {
+    let doc = "The error for a name that nothing has.";
+    d.add("no_such_object", "no_such_object(text, text) -> oid", no_such_object, doc);
     d.add(
         "mz_now",
         "mz_now() -> mz_timestamp",
@@ -94,6 +112,26 @@ pub(super) fn define(d: &mut Definitions) {
     )
     .sees_null()
     .safe();
+    let (to_char, to_int): (Eval, Eval) = (
+        |a, c| {
+            let code = i8::try_from(int(a, 0)?).map_err(|_| out_of_range("\"char\""))?;
+            Ok(match u8::try_from(code) {
+                Ok(0) => Datum::Text(""),
+                Ok(code) => c.text(&char::from(code).to_string()),
+                // Bytes beyond ASCII are shown in octal digits.
+                Err(_) => c.text(&format!("\\{:03o}", code.cast_unsigned())),
+            })
+        },
+        |a, _| {
+            let shown = text(a, 0)?;
+            let octal = shown.strip_prefix('\\').and_then(|o| u8::from_str_radix(o, 8).ok());
+            let byte = octal.or_else(|| shown.bytes().next()).unwrap_or(0);
+            Ok(Datum::Int(i64::from(byte.cast_signed())))
+        },
+    );
+    let doc = "The character of a code, and back.";
+    d.add("i4tochar", "char(int4) -> char", to_char, doc).cast(CastContext::Explicit);
+    d.add("chartoi4", "int4(char) -> int4", to_int, doc).cast(CastContext::Explicit);
     d.add(
         "PG_encoding_to_char",
         "pg_encoding_to_char(int4) -> name",

@@ -231,5 +231,7 @@ pub(super) fn definitions() -> Vec<TableFunction> {
     super::json::define_tables(&mut t);
     super::jsonpath::define_tables(&mut t);
     super::datetime::define_tables(&mut t);
+    super::extract::define_tables(&mut t);
+    super::keywords::define_tables(&mut t);
     t.0
 }

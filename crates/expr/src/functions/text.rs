@@ -371,6 +371,18 @@ fn define_changes(d: &mut Definitions) {
     let doc = "A part replaced.";
     d.add("textoverlay", "overlay(text, text, int4, int4) -> text", overlay, doc);
     d.add("textoverlay_no_len", "overlay(text, text, int4) -> text", overlay, doc);
+    for (name, doc) in [("to_bin", "Binary digits."), ("to_oct", "Octal digits.")] {
+        let of4: Eval = match name {
+            "to_bin" => |a, c| Ok(c.text(&format!("{:b}", int4(a, 0)?))),
+            _ => |a, c| Ok(c.text(&format!("{:o}", int4(a, 0)?))),
+        };
+        let of8: Eval = match name {
+            "to_bin" => |a, c| Ok(c.text(&format!("{:b}", int(a, 0)?))),
+            _ => |a, c| Ok(c.text(&format!("{:o}", int(a, 0)?))),
+        };
+        d.add(&format!("{name}32"), &format!("{name}(int4) -> text"), of4, doc);
+        d.add(&format!("{name}64"), &format!("{name}(int8) -> text"), of8, doc);
+    }
     d.add(
         "to_hex32",
         "to_hex(int4) -> text",

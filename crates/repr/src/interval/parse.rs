@@ -1,6 +1,7 @@
 //! Intervals from text: PostgreSQL's verbose form, ISO 8601, and times of day.
 
 use super::Interval;
+use super::fields::{bits, fields_of};
 use crate::error::{SqlError, SqlState};
 use crate::time::parse::micros_of_fraction;
 use crate::time::{DAY, HOUR, MINUTE, SECOND};
@@ -16,15 +17,25 @@ enum Fault {
 /// # Errors
 /// No interval (`22007`), or out of range (`22015`).
 pub fn parse_interval(text: &str) -> Result<Interval, SqlError> {
+    parse_interval_within(text, -1)
+}
+
+/// Reads an interval of a type with a modifier: its fields say what numbers without unit are.
+///
+/// # Errors
+/// As [`parse_interval`].
+pub fn parse_interval_within(text: &str, modifier: i32) -> Result<Interval, SqlError> {
     let trimmed = text.trim();
+    let fields = fields_of(modifier);
     let sum = match trimmed.as_bytes() {
         [b'P' | b'p', ..] => iso(&trimmed[1..]),
         [sign @ (b'-' | b'+'), b'P' | b'p', ..] => {
             iso(&trimmed[2..]).map(|sum| if *sign == b'-' { sum.negated() } else { sum })
         }
-        _ => verbose(trimmed),
+        _ => verbose(trimmed, fields),
     };
-    sum.and_then(|sum| sum.finish()).map_err(|fault| match fault {
+    let found = sum.and_then(|sum| sum.finish()).map(|interval| interval.limited(modifier));
+    found.map_err(|fault| match fault {
         Fault::Syntax => SqlError {
             code: SqlState::INVALID_DATETIME_FORMAT,
             ..SqlError::invalid_input("interval", text)
@@ -153,7 +164,37 @@ fn unit_named(word: &str) -> Option<Unit> {
     })
 }
 
-fn verbose(text: &str) -> Result<Sum, Fault> {
+/// What a number is that no unit follows: the least of the fields.
+fn unit_of_fields(fields: i32) -> Unit {
+    match fields {
+        bits::YEAR => Unit::Months(12),
+        _ if fields & bits::SECOND != 0 => Unit::Micros(SECOND),
+        _ if fields & bits::MINUTE != 0 => Unit::Micros(MINUTE),
+        _ if fields & bits::HOUR != 0 => Unit::Micros(HOUR),
+        _ if fields & bits::DAY != 0 => Unit::Days(1),
+        _ => Unit::Months(1),
+    }
+}
+
+/// A number, and that before it, which counts days if this one counts hours.
+fn add_numbers<'a>(
+    sum: &mut Sum,
+    before: Option<Number<'a>>,
+    number: &Number<'a>,
+    unit: Unit,
+) -> Result<(), Fault> {
+    if let Some(days) = before {
+        if unit != Unit::Micros(HOUR) {
+            return Err(Fault::Syntax);
+        }
+        sum.add(&days, Unit::Days(1));
+    }
+    sum.add(number, unit);
+    Ok(())
+}
+
+fn verbose(text: &str, fields: i32) -> Result<Sum, Fault> {
+    let mut before: Option<Number<'_>> = None;
     let mut sum = Sum::default();
     let mut rest = text.strip_prefix('@').unwrap_or(text).trim_start();
     let mut pending: Option<Number<'_>> = None;
@@ -176,25 +217,29 @@ fn verbose(text: &str) -> Result<Sum, Fault> {
             ago = true;
         } else if letters {
             let number = pending.take().ok_or(Fault::Syntax)?;
-            sum.add(&number, unit_named(token).ok_or(Fault::Syntax)?);
+            let unit = unit_named(token).ok_or(Fault::Syntax)?;
+            add_numbers(&mut sum, before.take(), &number, unit)?;
         } else if token.contains(':') {
+            if before.is_some() {
+                return Err(Fault::Syntax);
+            }
             // A number before a time of day counts days.
             if let Some(days) = pending.take() {
                 sum.add(&days, Unit::Days(1));
             }
-            time_of_day(token, &mut sum)?;
+            time_of_day(token, fields, &mut sum)?;
         } else if let Some((years, months)) = token.get(1..).and_then(|t| t.split_once('-')) {
             years_and_months(&token[..years.len() + 1], months, &mut sum)?;
         } else {
-            if pending.is_some() {
+            if before.is_some() {
                 return Err(Fault::Syntax);
             }
-            pending = Some(Number::read(token)?);
+            before = pending.replace(Number::read(token)?);
         }
         any = true;
     }
-    if let Some(seconds) = pending {
-        sum.add(&seconds, Unit::Micros(SECOND));
+    if let Some(number) = pending {
+        add_numbers(&mut sum, before.take(), &number, unit_of_fields(fields))?;
     }
     match (any, ago) {
         (false, _) => Err(Fault::Syntax),
@@ -211,7 +256,7 @@ fn years_and_months(years: &str, months: &str, sum: &mut Sum) -> Result<(), Faul
     Ok(())
 }
 
-fn time_of_day(token: &str, sum: &mut Sum) -> Result<(), Fault> {
+fn time_of_day(token: &str, fields: i32, sum: &mut Sum) -> Result<(), Fault> {
     let mut parts = token.split(':');
     let hours = Number::read(parts.next().unwrap_or(""))?;
     let negative = hours.negative;
@@ -222,7 +267,7 @@ fn time_of_day(token: &str, sum: &mut Sum) -> Result<(), Fault> {
     }
     match third {
         // `mm:ss.fff`
-        None if !second.fraction.is_empty() => {
+        None if !second.fraction.is_empty() || fields == bits::MINUTE | bits::SECOND => {
             sum.add(&hours, Unit::Micros(MINUTE));
             sum.add(&Number { negative, ..second }, Unit::Micros(SECOND));
         }
@@ -253,8 +298,17 @@ fn iso(text: &str) -> Result<Sum, Fault> {
             rest = after;
             continue;
         }
-        let end = rest.find(|c: char| c.is_ascii_alphabetic()).ok_or(Fault::Syntax)?;
-        let number = Number::read(&rest[..end])?;
+        let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let part = &rest[..end];
+        if part.get(1..).is_some_and(|part| part.contains(['-', ':'])) {
+            iso_fields(part, time, &mut sum)?;
+            rest = &rest[end..];
+            continue;
+        }
+        if end == rest.len() {
+            return Err(Fault::Syntax);
+        }
+        let number = Number::read(part)?;
         let unit = match (rest.as_bytes()[end].to_ascii_uppercase(), time) {
             (b'Y', false) => Unit::Months(12),
             (b'M', false) => Unit::Months(1),
@@ -269,6 +323,19 @@ fn iso(text: &str) -> Result<Sum, Fault> {
         rest = &rest[end + 1..];
     }
     Ok(sum)
+}
+
+/// The alternative format: `0001-02-03`, `04:05:06`.
+fn iso_fields(text: &str, time: bool, sum: &mut Sum) -> Result<(), Fault> {
+    if time {
+        return time_of_day(text, bits::ALL, sum);
+    }
+    let units = [Unit::Months(12), Unit::Months(1), Unit::Days(1)];
+    let mut parts = text.split('-');
+    for (unit, part) in units.into_iter().zip(parts.by_ref()) {
+        sum.add(&Number::read(part)?, unit);
+    }
+    if parts.next().is_some() { Err(Fault::Syntax) } else { Ok(()) }
 }
 
 #[cfg(test)]

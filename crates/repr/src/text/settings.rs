@@ -1,8 +1,11 @@
 //! The settings of a session that change how values are read and shown.
 
 use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
 
 use crate::time::TimeZone;
+use crate::types::ScalarType;
 
 /// `datestyle`: how dates are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +66,37 @@ pub struct TextSettings {
     /// What `now` and `today` mean, in microseconds since 2000-01-01 00:00 UTC; None where they
     /// must not be read.
     pub now: Option<i64>,
+    /// How oids are shown that stand for names; as numbers if there is nothing here.
+    pub names: OidNames,
 }
+
+/// Gives the name that an oid stands for in a type; None if it stands for nothing.
+pub type OidName = dyn Fn(&ScalarType, u32) -> Option<String> + Send + Sync;
+
+/// How oids are shown as names. It says nothing of what the settings are: all are equal.
+#[derive(Clone, Default)]
+pub struct OidNames(pub Option<Arc<OidName>>);
+
+impl OidNames {
+    /// The name that an oid stands for in a type.
+    pub fn name(&self, typ: &ScalarType, oid: u32) -> Option<String> {
+        self.0.as_ref().and_then(|name| name(typ, oid))
+    }
+}
+
+impl fmt::Debug for OidNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OidNames")
+    }
+}
+
+impl PartialEq for OidNames {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for OidNames {}
 
 impl Default for TextSettings {
     fn default() -> Self {
@@ -75,6 +108,7 @@ impl Default for TextSettings {
             bytea_escape: false,
             extra_float_digits: 1,
             now: None,
+            names: OidNames::default(),
         }
     }
 }

@@ -185,7 +185,7 @@ impl Output for Results {
         desc: &RelationDesc,
         rows: &[Row],
     ) -> Result<(), Stop> {
-        let settings = session.text_settings();
+        let settings = session.output_settings(desc);
         for row in rows {
             if self.count > 0 {
                 self.text.push(',');

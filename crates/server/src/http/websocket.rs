@@ -196,7 +196,7 @@ impl Output for Socket {
         desc: &RelationDesc,
         rows: &[Row],
     ) -> Result<(), Stop> {
-        let settings = session.text_settings();
+        let settings = session.output_settings(desc);
         for row in rows {
             let mut text = String::from("{\"type\":\"Row\",\"payload\":");
             json::push_row(row, desc, &settings, &mut text);

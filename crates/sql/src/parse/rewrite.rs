@@ -45,6 +45,10 @@ fn mark(name: &str) -> Token {
     })
 }
 
+fn keyword(value: &str, keyword: Keyword) -> Token {
+    Token::Word(Word { value: value.to_owned(), quote_style: None, keyword })
+}
+
 /// The words that may begin a query in parentheses.
 const QUERY: &[&str] = &["select", "values", "with", "table", "insert", "update", "delete"];
 
@@ -137,7 +141,36 @@ impl Rewrite {
                 self.at += 1;
             }
             "operator" if self.is(1, &Token::LParen) => self.operator(),
+            "trim" if self.is(1, &Token::LParen) => self.trim(),
+            "isnull" if !self.is(1, &Token::LParen) && self.after_value() => {
+                self.put(keyword("is", Keyword::IS), 0);
+                self.put(keyword("null", Keyword::NULL), 1);
+            }
             _ => self.take(),
+        }
+    }
+
+    /// `TRIM(LEADING FROM x)` is `TRIM(LEADING x)`.
+    fn trim(&mut self) {
+        self.take();
+        self.take();
+        if ["both", "leading", "trailing"].iter().any(|place| self.words(&[place, "from"])) {
+            self.take();
+            self.at += 1;
+        } else if is_word(self.ahead(0), "from") {
+            self.at += 1;
+        }
+    }
+
+    /// Whether what comes before is a value, not `AS` or a part of a name.
+    fn after_value(&self) -> bool {
+        match self.back(1).map(|token| &token.token) {
+            Some(Token::Word(word)) => {
+                word.quote_style.is_some()
+                    || !matches!(word.keyword, Keyword::AS | Keyword::SELECT | Keyword::BY)
+            }
+            Some(Token::Period | Token::Comma | Token::LParen) | None => false,
+            Some(_) => true,
         }
     }
 

@@ -95,6 +95,7 @@ pub(super) fn split(text: &str) -> Result<Vec<StatementTokens>, SqlError> {
         token.span.start.line = 1;
         token.span.end.line = 1;
     }
+    let tokens = join_numbers(tokens, text, &positions)?;
     let mut statements = Vec::new();
     let mut current = Vec::new();
     let mut atomic = Atomic::default();
@@ -138,6 +139,41 @@ impl Atomic {
     fn inside(&self) -> bool {
         self.depth > 0
     }
+}
+
+/// Numbers with a radix (`0x1f`, `0o17`, `0b11`) are one token; other letters right behind a
+/// number are an error.
+fn join_numbers(
+    tokens: Vec<TokenWithSpan>,
+    text: &str,
+    positions: &Positions<'_>,
+) -> Result<Vec<TokenWithSpan>, SqlError> {
+    let mut joined: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for mut token in tokens {
+        let start = positions.byte(token.span.start.column);
+        if let Token::HexStringLiteral(digits) = &token.token
+            && text.get(start..).is_some_and(|rest| rest.starts_with('0'))
+        {
+            token.token = Token::Number(format!("0x{digits}"), false);
+        }
+        if let (Some(before), Token::Word(word)) = (joined.last_mut(), &token.token)
+            && let Token::Number(number, false) = &before.token
+            && before.span.end == token.span.start
+            && word.quote_style.is_none()
+        {
+            let whole = format!("{number}{}", word.value);
+            if number != "0" || !word.value.starts_with(['o', 'O', 'b', 'B']) {
+                let message = format!("trailing junk after numeric literal at or near \"{whole}\"");
+                let position = u32::try_from(before.span.start.column).unwrap_or(0);
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(position));
+            }
+            before.token = Token::Number(whole, false);
+            before.span.end = token.span.end;
+            continue;
+        }
+        joined.push(token);
+    }
+    Ok(joined)
 }
 
 fn push(

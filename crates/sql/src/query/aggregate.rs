@@ -29,6 +29,7 @@ use tidemill_plan::query::QueryAggregate;
 use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
 use super::cast::{coerce_implicit, resolve_unknown};
+use super::comparable::{require_equality, require_order};
 use super::expr::{ExprContext, binary, call_by_name};
 use super::scope::Place;
 use super::window::WindowPlace;
@@ -285,8 +286,10 @@ fn plan_order(
 ) -> Result<Vec<(TypedScalar, SortDirection)>, SqlError> {
     keys.iter()
         .map(|key| {
-            let planned = planner.plan(&key.expr)?;
-            Ok((resolve_unknown(planner.ctx, planned)?, order::direction(key)?))
+            let planned = resolve_unknown(planner.ctx, planner.plan(&key.expr)?)?;
+            require_order(&planned.typ.scalar_type)
+                .map_err(|error| planner.ctx.locate(error, key.expr.span()))?;
+            Ok((planned, order::direction(key)?))
         })
         .collect()
 }
@@ -330,6 +333,9 @@ impl Call<'_> {
         let types: Vec<ScalarType> =
             values.iter().map(|value| value.typ.scalar_type.clone()).collect();
         let kind = resolved.definition.kind(&types);
+        if self.distinct {
+            types.iter().try_for_each(require_equality)?;
+        }
         if kind.takes_record() && self.distinct {
             let known = |key: &TypedScalar| values.iter().any(|value| value.expr == key.expr);
             if !self.order.iter().all(|(key, _)| known(key)) {

@@ -1,6 +1,7 @@
 //! Coercion: how a value becomes one of the type that its place wants.
 
 use bumpalo::Bump;
+use tidemill_catalog::registered::built_in_oid;
 use tidemill_expr::functions::json::argument_types;
 use tidemill_expr::resolve::{self, CastPath};
 use tidemill_expr::{CastContext, EvalContext, FunctionRef, Volatility};
@@ -438,9 +439,7 @@ fn coerce_to_registered(
     to: &ScalarType,
 ) -> Result<Option<TypedScalar>, SqlError> {
     let texts = [ScalarType::Text, ScalarType::Varchar, ScalarType::Name];
-    let wanted =
-        [ScalarType::Regclass, ScalarType::Regtype, ScalarType::Regproc, ScalarType::Regprocedure];
-    if !wanted.contains(to) || !texts.contains(&scalar.typ.scalar_type) {
+    if !to.is_reg() || !texts.contains(&scalar.typ.scalar_type) {
         return Ok(None);
     }
     match &scalar.expr {
@@ -453,32 +452,52 @@ fn coerce_to_registered(
     }
 }
 
-/// `'t'::regclass`, `'int4'::regtype`
+/// `'t'::regclass`, `'int4'::regtype`, `'now'::regproc`
 fn registered_constant(
     ctx: &QueryContext<'_>,
     text: &str,
     to: &ScalarType,
 ) -> Result<Option<TypedScalar>, SqlError> {
+    if !to.is_reg() {
+        return Ok(None);
+    }
+    let plain = text.trim();
     let oid = match to {
-        ScalarType::Regclass
-        | ScalarType::Regtype
-        | ScalarType::Regproc
-        | ScalarType::Regprocedure => {
-            if let Ok(number) = text.trim().parse::<u32>() {
-                number
-            } else if text.trim() == "-" {
-                0
-            } else {
-                match to {
-                    ScalarType::Regclass => ctx.relations.oid(&name_parts(text)?)?.0,
-                    ScalarType::Regtype => type_oid(ctx, text)?,
-                    _ => user_function::oid_by_text(ctx, text, to)?.0,
-                }
+        _ if plain == "-" => 0,
+        _ if plain.starts_with(|c: char| c.is_ascii_digit()) && plain.parse::<u32>().is_ok() => {
+            plain.parse().unwrap_or(0)
+        }
+        ScalarType::Regclass => ctx.relations.oid(&name_parts(text)?)?.0,
+        ScalarType::Regtype => type_oid(ctx, text)?,
+        ScalarType::Regnamespace | ScalarType::Regrole => {
+            let name = match name_parts(text)?.as_slice() {
+                [name] => name.clone(),
+                _ => return Err(SqlError::new(SqlState::INVALID_NAME, "invalid name syntax")),
+            };
+            match ctx.relations.names() {
+                Some(names) => names.schema_or_role(to, &name)?,
+                None => return Ok(None),
             }
         }
-        _ => return Ok(None),
+        ScalarType::Regproc | ScalarType::Regprocedure => {
+            match user_function::oid_by_text(ctx, text, to) {
+                Ok(oid) => oid.0,
+                Err(error) if error.code == SqlState::AMBIGUOUS_FUNCTION => return Err(error),
+                Err(_) => built_in(ctx, text, to)?,
+            }
+        }
+        _ => built_in(ctx, text, to)?,
     };
     Ok(Some(literal::literal(Datum::Int(i64::from(oid)), to.clone())))
+}
+
+fn built_in(ctx: &QueryContext<'_>, text: &str, to: &ScalarType) -> Result<u32, SqlError> {
+    built_in_oid(to, text, &|name| {
+        let oid = type_oid(ctx, name)?;
+        let names = ctx.relations.names();
+        let shown = names.and_then(|names| names.shown(&ScalarType::Regtype, oid));
+        Ok(shown.unwrap_or_else(|| oid.to_string()))
+    })
 }
 
 fn type_oid(ctx: &QueryContext<'_>, text: &str) -> Result<u32, SqlError> {

@@ -4,14 +4,14 @@
 //! `pg_get_viewdef(x)` is `(SELECT min(definition) FROM mz_internal.mz_definitions WHERE oid = x
 //! AND position = 0)`. A query that is maintained must not use them.
 
-use sqlparser::ast::{DataType, Expr};
+use sqlparser::ast::Expr;
 use tidemill_expr::aggregate::AggregateKind;
 use tidemill_plan::query::{ColumnRef, QueryAggregate};
 use tidemill_plan::{Id, QueryExpr, QueryScalar, RelationType};
 use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
 use super::cast::{coerce_explicit, coerce_implicit, not_maintainable, resolve_unknown};
-use super::expr::{ExprContext, bare, binary, call_by_name};
+use super::expr::{ExprContext, binary, call_by_name};
 use super::{QueryContext, Relation, TypedScalar, literal, walk};
 
 /// Functions that say NULL of everything: what they tell of does not exist here.
@@ -156,8 +156,19 @@ impl ExprContext<'_> {
             return self.asking_function(name, arguments);
         };
         self.require_session(name)?;
-        for argument in arguments {
-            self.plan(argument)?;
+        let asked = match name {
+            "has_function_privilege" => Some(ScalarType::Regprocedure),
+            "has_type_privilege" => Some(ScalarType::Regtype),
+            _ => None,
+        };
+        for (at, argument) in arguments.iter().enumerate() {
+            let value = self.plan(argument)?;
+            // What is asked about must be there.
+            if let Some(typ) = asked.clone().filter(|_| at + 2 == arguments.len())
+                && matches!(value.expr, QueryScalar::Literal(Ok(_), _))
+            {
+                coerce_explicit(self.ctx, value, &ColumnType::new(typ))?;
+            }
         }
         Ok(Some(constant))
     }
@@ -173,7 +184,14 @@ impl ExprContext<'_> {
         let found = match (name, arguments) {
             ("pg_get_userbyid", [role]) => {
                 let role = self.oid_of(role)?;
-                self.lookup(["pg_catalog", "pg_roles"], &[("oid", role)], "rolname")?
+                let found =
+                    self.lookup(["pg_catalog", "pg_roles"], &[("oid", role.clone())], "rolname")?;
+                let number = coerce_explicit(self.ctx, role, &ColumnType::new(ScalarType::Text))?;
+                let unknown = binary(self.ctx, "||", literal::text("unknown (OID="), number)?;
+                let unknown = binary(self.ctx, "||", unknown, literal::text(")"))?;
+                let unknown = coerce_explicit(self.ctx, unknown, &found.typ)?;
+                let expr = QueryScalar::Coalesce(vec![found.expr, unknown.expr]);
+                TypedScalar { expr, typ: found.typ }
             }
             ("pg_get_viewdef", [view] | [view, _]) => {
                 let view = self.oid_of(view)?;
@@ -243,12 +261,20 @@ impl ExprContext<'_> {
                 let keys = [("objoid", self.oid_of(object)?), ("classoid", self.class(class)?)];
                 self.lookup(["pg_catalog", "pg_shdescription"], &keys, "description")?
             }
+            ("mz_is_superuser", []) => {
+                let catalog = self.ctx.relations.catalog();
+                let is = catalog.is_some_and(|catalog| catalog.is_superuser(&self.ctx.user));
+                literal::literal(Datum::Bool(is), ScalarType::Bool)
+            }
+            ("pg_get_function_arg_default", [_, _]) => literal::null(ScalarType::Text),
             ("pg_my_temp_schema", []) => literal::literal(Datum::Int(0), ScalarType::Oid),
             ("pg_relation_is_updatable", [_, _]) => {
                 literal::literal(Datum::Int(0), ScalarType::Int4)
             }
-            ("to_regclass", [name]) => self.to_registered(name, ScalarType::Regclass)?,
-            ("to_regtype", [name]) => self.to_registered(name, ScalarType::Regtype)?,
+            (name, [text]) => match registered_function(name) {
+                Some(typ) => self.to_registered(text, typ)?,
+                None => return Ok(None),
+            },
             _ => return Ok(None),
         };
         self.require_session(name)?;
@@ -424,9 +450,23 @@ impl ExprContext<'_> {
                 Ok(found) => Ok(found),
             };
         }
+        self.found_by_name(value, typ)
+    }
+
+    /// What a text that is no constant names, as names are shown; NULL if it names nothing.
+    pub(super) fn found_by_name(
+        &self,
+        value: TypedScalar,
+        typ: ScalarType,
+    ) -> Result<TypedScalar, SqlError> {
+        let target = ColumnType::new(typ.clone());
         let name = coerce_implicit(self.ctx, value, &ScalarType::Text)?;
-        let oid = if typ == ScalarType::Regtype {
-            self.lookup(["mz_internal", "mz_type_names"], &[("name", name)], "oid")?
+        let oid = if let Some((relation, key)) = named_by(&typ) {
+            self.lookup(relation, &[(key, name)], "oid")?
+        } else if typ != ScalarType::Regclass {
+            let kind = literal::text(&typ.pg_name());
+            let keys = [("kind", kind), ("name", name)];
+            self.lookup(["mz_internal", "mz_registered_names"], &keys, "oid")?
         } else {
             let names = ["mz_internal", "mz_relation_names"];
             let (relation, mut rows) = self.row_of(names, &[])?;
@@ -447,67 +487,25 @@ impl ExprContext<'_> {
         coerce_explicit(self.ctx, oid, &target)
     }
 
-    /// Casts to and from names of schemas and roles, which are no types of columns: `x::regrole`
-    /// is an oid, `x::regnamespace::text` a name. None for other casts.
-    pub(super) fn catalog_cast(
+    /// Names become oids, and oids names, where a cast needs the catalog for it.
+    pub(super) fn registered(
         &self,
-        expr: &Expr,
-        data_type: &DataType,
-    ) -> Result<Option<TypedScalar>, SqlError> {
-        if let Some(kind) = registered(data_type) {
-            let oid = self.registered_oid(expr, kind)?;
-            let target = self.ctx.data_type(data_type)?;
-            return coerce_explicit(self.ctx, oid, &target).map(Some);
+        value: TypedScalar,
+        target: &ColumnType,
+    ) -> Result<TypedScalar, SqlError> {
+        let texts = [ScalarType::Text, ScalarType::Varchar, ScalarType::Name];
+        let constant = matches!(value.expr, QueryScalar::Literal(..));
+        if !target.scalar_type.is_reg() || constant || !texts.contains(&value.typ.scalar_type) {
+            return self.registered_text(value, target);
         }
-        let Expr::Cast { expr: inner, data_type: from, .. } = bare(expr) else { return Ok(None) };
-        let to_text = matches!(
-            self.ctx.data_type(data_type),
-            Ok(ColumnType {
-                scalar_type: ScalarType::Text | ScalarType::Varchar | ScalarType::Name,
-                ..
-            })
-        );
-        let (Some(kind), true) = (registered(from), to_text) else { return Ok(None) };
-        let oid = self.registered_oid(inner, kind)?;
-        let (relation, name) = match kind {
-            Registered::Schema => (["pg_catalog", "pg_namespace"], "nspname"),
-            Registered::Role => (["pg_catalog", "pg_roles"], "rolname"),
-        };
-        self.require_session("regnamespace")?;
-        let name = self.lookup(relation, &[("oid", oid)], name)?;
-        let target = self.ctx.data_type(data_type)?;
-        coerce_explicit(self.ctx, name, &target).map(Some)
-    }
-
-    fn registered_oid(&self, expr: &Expr, kind: Registered) -> Result<TypedScalar, SqlError> {
-        let value = self.plan(expr)?;
-        let text = match &value.expr {
-            QueryScalar::Literal(Ok(row), _) => literal::constant_text(row).flatten(),
-            _ => None,
-        };
-        let Some(text) = text.filter(|text| text.parse::<u32>().is_err()) else {
-            return coerce_explicit(self.ctx, value, &ColumnType::new(ScalarType::Oid));
-        };
-        if text.trim() == "-" {
-            return Ok(literal::literal(Datum::Int(0), ScalarType::Oid));
-        }
-        self.require_session("regnamespace")?;
-        let plain = text.trim().trim_matches('"');
-        match kind {
-            Registered::Schema => {
-                let oid = self.ctx.relations.schema(plain).ok_or_else(|| {
-                    SqlError::new(
-                        SqlState::INVALID_SCHEMA_NAME,
-                        format!("schema \"{plain}\" does not exist"),
-                    )
-                })?;
-                Ok(literal::literal(Datum::Int(i64::from(oid.0)), ScalarType::Oid))
-            }
-            Registered::Role => {
-                let name = literal::literal(Datum::Text(plain), ScalarType::Name);
-                self.lookup(["pg_catalog", "pg_roles"], &[("rolname", name)], "oid")
-            }
-        }
+        self.require_session(&target.scalar_type.pg_name())?;
+        let name = coerce_implicit(self.ctx, value, &ScalarType::Text)?;
+        let found = self.found_by_name(name.clone(), target.scalar_type.clone())?;
+        let kind = literal::text(&target.scalar_type.pg_name());
+        let missing = call_by_name(self.ctx, "no_such_object", vec![kind, name])?;
+        let missing = coerce_explicit(self.ctx, missing, &found.typ)?;
+        let expr = QueryScalar::Coalesce(vec![found.expr, missing.expr]);
+        Ok(TypedScalar { expr, typ: found.typ })
     }
 
     /// The name of what an oid stands for, where `regclass`, `regproc` or `regtype` becomes text.
@@ -522,16 +520,27 @@ impl ExprContext<'_> {
         }
         let from = value.typ.scalar_type.clone();
         let ctx = self.ctx;
+        if !from.is_reg() {
+            return Ok(value);
+        }
+        if let QueryScalar::Literal(Ok(row), _) = &value.expr {
+            let Some(Datum::Int(oid)) = row.iter().next() else {
+                return Ok(literal::null(ScalarType::Text));
+            };
+            let number = u32::try_from(oid).unwrap_or(0);
+            let shown = ctx.relations.names().and_then(|names| names.shown(&from, number));
+            return Ok(literal::text(&match shown {
+                Some(name) => name,
+                None if number == 0 => "-".to_owned(),
+                None => number.to_string(),
+            }));
+        }
         match from {
             ScalarType::Regtype => {
                 let oid = coerce_explicit(ctx, value, &ColumnType::new(ScalarType::Oid))?;
                 let none = literal::null(ScalarType::Int4);
                 let built_in = call_by_name(ctx, "format_type", vec![oid.clone(), none])?;
                 self.created_type_name(oid, built_in)
-            }
-            ScalarType::Regproc if !ctx.maintained => {
-                let oid = coerce_explicit(ctx, value, &ColumnType::new(ScalarType::Oid))?;
-                self.lookup(["pg_catalog", "pg_proc"], &[("oid", oid)], "proname")
             }
             ScalarType::Regclass if !ctx.maintained => {
                 let oid = coerce_explicit(ctx, value, &ColumnType::new(ScalarType::Oid))?;
@@ -546,26 +555,40 @@ impl ExprContext<'_> {
                 let expr = QueryScalar::Coalesce(vec![found.expr, number.expr]);
                 Ok(TypedScalar { expr, typ: found.typ })
             }
+            typ if !ctx.maintained => {
+                let oid = coerce_explicit(ctx, value, &ColumnType::new(ScalarType::Oid))?;
+                let number = coerce_explicit(ctx, oid.clone(), &ColumnType::new(ScalarType::Text))?;
+                let found = match named_by(&typ) {
+                    Some((relation, name)) => self.lookup(relation, &[("oid", oid)], name)?,
+                    None => {
+                        let kind = literal::text(&typ.pg_name());
+                        let keys = [("kind", kind), ("oid", oid)];
+                        self.lookup(["mz_internal", "mz_registered_names"], &keys, "name")?
+                    }
+                };
+                let found = coerce_explicit(ctx, found, &ColumnType::new(ScalarType::Text))?;
+                let expr = QueryScalar::Coalesce(vec![found.expr, number.expr]);
+                Ok(TypedScalar { expr, typ: found.typ })
+            }
             _ => Ok(value),
         }
     }
 }
 
-/// What PostgreSQL has a type of names for, and Tidemill only casts.
-#[derive(Clone, Copy)]
-enum Registered {
-    Schema,
-    Role,
+/// The relation and the column that have the names of what a type stands for.
+fn named_by(typ: &ScalarType) -> Option<([&'static str; 2], &'static str)> {
+    Some(match typ {
+        ScalarType::Regtype => (["mz_internal", "mz_type_names"], "name"),
+        ScalarType::Regnamespace => (["pg_catalog", "pg_namespace"], "nspname"),
+        ScalarType::Regrole => (["pg_catalog", "pg_roles"], "rolname"),
+        _ => return None,
+    })
 }
 
-fn registered(data_type: &DataType) -> Option<Registered> {
-    let DataType::Custom(name, modifiers) = data_type else { return None };
-    let last = name.0.last().and_then(|part| part.as_ident()).filter(|_| modifiers.is_empty())?;
-    match last.value.to_lowercase().as_str() {
-        "regnamespace" => Some(Registered::Schema),
-        "regrole" => Some(Registered::Role),
-        _ => None,
-    }
+/// The type that `to_regclass` and its kin give.
+fn registered_function(name: &str) -> Option<ScalarType> {
+    let name = name.strip_prefix("to_")?;
+    ScalarType::ALL.iter().find(|typ| typ.is_reg() && typ.pg_name() == name).cloned()
 }
 
 fn position(relation: &Relation, name: &str) -> Result<usize, SqlError> {

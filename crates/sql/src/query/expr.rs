@@ -4,10 +4,12 @@
 //! [`operator`] and [`condition`], calls in [`function`], arrays in [`array`], CASE and its kin
 //! in [`conditional`], names of output columns in [`name`].
 
+mod arguments;
 mod array;
 mod condition;
 mod conditional;
 mod function;
+mod json;
 mod name;
 mod operator;
 mod row;
@@ -17,7 +19,7 @@ use std::rc::Rc;
 use sqlparser::ast::{Expr, Ident, ObjectName, Spanned, TypedString, UnaryOperator, Value};
 use sqlparser::tokenizer::Span;
 use tidemill_plan::QueryScalar;
-use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
+use tidemill_repr::{ScalarType, SqlError, SqlState};
 
 use super::aggregate::Collector;
 use super::error::name_of;
@@ -26,6 +28,7 @@ use super::window::WindowPlace;
 use super::{QueryContext, TypedScalar, cast, literal, subquery};
 
 pub(super) use function::{call_by_name, function_name, record};
+pub(super) use json::{populate, populates};
 pub(super) use name::output_name;
 pub(super) use operator::{binary, compare_rows};
 pub(super) use row::{all_fields, field};
@@ -133,6 +136,9 @@ impl<'e> ExprContext<'e> {
             | Expr::IsNotFalse(_)
             | Expr::IsUnknown(_)
             | Expr::IsNotUnknown(_) => self.is_test(expr),
+            Expr::IsJson { expr, kind, unique_keys, negated } => {
+                self.is_json(expr, kind.as_ref(), unique_keys.as_ref(), *negated)
+            }
             Expr::IsNormalized { expr, form, negated } => {
                 self.is_normalized(expr, form.as_ref(), *negated)
             }
@@ -215,26 +221,21 @@ impl<'e> ExprContext<'e> {
 
     fn interval(&self, interval: &sqlparser::ast::Interval) -> Result<TypedScalar, SqlError> {
         let span = interval.value.span();
-        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
-            return Err(self.ctx.unsupported("the precision of an interval", span));
-        }
-        if interval.last_field.is_some() {
-            return Err(self.ctx.unsupported("a range of fields of an interval", span));
-        }
         let Expr::Value(value) = &*interval.value else {
             return Err(self.ctx.unsupported("an interval that is no constant", span));
         };
         let Some(text) = literal::quoted(&value.value) else {
             return Err(self.ctx.unsupported("an interval that is no constant", span));
         };
-        let text = match &interval.leading_field {
-            // A number alone counts the field; fields below it would be cut.
-            Some(field) if text.trim().parse::<i64>().is_ok() => format!("{text} {field}"),
-            Some(_) => return Err(self.ctx.unsupported("a field after an interval", span)),
-            None => text.to_owned(),
-        };
-        literal::parse(self.ctx, &text, &ColumnType::new(ScalarType::Interval))
-            .map_err(|error| self.ctx.locate(error, span))
+        let fields = interval.leading_field.as_ref().map(|first| match &interval.last_field {
+            Some(last) => format!("{first} to {last}").to_lowercase(),
+            None => first.to_string().to_lowercase(),
+        });
+        // `SECOND(3)` means digits.
+        let digits = interval.fractional_seconds_precision.or(interval.leading_precision);
+        let typ = crate::types::interval(fields.as_deref(), digits)
+            .map_err(|error| self.ctx.locate(error, span))?;
+        literal::parse(self.ctx, text, &typ).map_err(|error| self.ctx.locate(error, span))
     }
 
     fn cast(
@@ -249,16 +250,13 @@ impl<'e> ExprContext<'e> {
             return Err(self.ctx.unsupported("this form of a cast", expr.span()));
         }
         let located = |error| self.ctx.locate(error, expr.span());
-        if let Some(value) = self.catalog_cast(expr, data_type).map_err(located)? {
-            return Ok(value);
-        }
         let typ = self.ctx.data_type(data_type).map_err(located)?;
         // `ARRAY[]::int[]` is the only way to say what an empty array is of.
         let value = match (expr, &typ.scalar_type) {
             (Expr::Array(array), ScalarType::Array(element)) => {
                 self.array_of(array, Some(element))?
             }
-            _ => self.registered_text(self.plan(expr)?, &typ).map_err(located)?,
+            _ => self.registered(self.plan(expr)?, &typ).map_err(located)?,
         };
         cast::coerce_explicit(self.ctx, value, &typ).map_err(located)
     }

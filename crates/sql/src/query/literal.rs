@@ -1,5 +1,8 @@
 //! Constants: what numbers, texts and typed literals mean.
 
+use std::borrow::Cow;
+use std::num::IntErrorKind;
+
 use sqlparser::ast::{Value, ValueWithSpan};
 use tidemill_plan::QueryScalar;
 use tidemill_repr::text::parse_into;
@@ -69,6 +72,8 @@ pub(super) fn number(
     text: &str,
     negative: bool,
 ) -> Result<TypedScalar, SqlError> {
+    let plain = plain_number(text)?;
+    let text = plain.as_ref();
     let signed = if negative { format!("-{text}") } else { text.to_owned() };
     if text.bytes().all(|byte| byte.is_ascii_digit())
         && let Ok(value) = signed.parse::<i64>()
@@ -82,6 +87,54 @@ pub(super) fn number(
             parse(ctx, &signed, &ColumnType::new(ScalarType::Float8)).map_err(|_| error)
         }
         parsed => parsed,
+    }
+}
+
+/// A number in decimal digits alone: without `_`, and of `0x1f`, `0o17`, `0b11` the value.
+fn plain_number(text: &str) -> Result<Cow<'_, str>, SqlError> {
+    let junk = || {
+        let message = format!("trailing junk after numeric literal at or near \"{text}\"");
+        SqlError::new(SqlState::SYNTAX_ERROR, message)
+    };
+    let lower = text.to_ascii_lowercase();
+    let radix = match lower.get(..2) {
+        Some("0x") => Some((16, "hexadecimal")),
+        Some("0o") => Some((8, "octal")),
+        Some("0b") => Some((2, "binary")),
+        _ => None,
+    };
+    let Some((radix, kind)) = radix else {
+        if !text.contains('_') {
+            return Ok(Cow::Borrowed(text));
+        }
+        // Only between digits.
+        let bytes = text.as_bytes();
+        let between = |at: usize| {
+            at > 0
+                && bytes[at - 1].is_ascii_digit()
+                && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
+        };
+        return match text.match_indices('_').all(|(at, _)| between(at)) {
+            true => Ok(Cow::Owned(text.replace('_', ""))),
+            false => Err(junk()),
+        };
+    };
+    let digits = &lower[2..];
+    let digits = digits.strip_prefix('_').unwrap_or(digits);
+    if digits.is_empty() {
+        let message = format!("invalid {kind} integer at or near \"{text}\"");
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    }
+    if digits.contains("__") || digits.ends_with('_') {
+        return Err(junk());
+    }
+    match u128::from_str_radix(&digits.replace('_', ""), radix) {
+        Ok(value) => Ok(Cow::Owned(value.to_string())),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => {
+            let message = format!("the number {text} is out of range");
+            Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message))
+        }
+        Err(_) => Err(junk()),
     }
 }
 
@@ -106,6 +159,9 @@ pub(super) fn plan(ctx: &QueryContext<'_>, value: &ValueWithSpan) -> Result<Type
                 "invalid byte sequence for encoding \"UTF8\": 0x00",
                 value.span,
             ));
+        }
+        if let Value::NationalStringLiteral(_) = value.value {
+            return Ok(literal(Datum::Text(text), ScalarType::Bpchar));
         }
         return Ok(literal(Datum::Text(text), ScalarType::Unknown));
     }

@@ -15,6 +15,7 @@ use tidemill_plan::{ColumnOrder, Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, Datum, RelationDesc, ScalarType, SqlError, SqlState};
 
 use super::cast::{coerce, coerce_implicit};
+use super::comparable::require_order;
 use super::cte;
 use super::error::name_of;
 use super::expr::{ExprContext, binary};
@@ -211,14 +212,19 @@ fn output_key(
     key: &OrderByExpr,
     outputs: &[OutputColumn],
 ) -> Result<usize, SqlError> {
+    let ordered = |position: usize| {
+        require_order(&outputs[position].typ.scalar_type)
+            .map_err(|error| ctx.locate(error, key.expr.span()))?;
+        Ok(position)
+    };
     if let Some(position) = position_key(ctx, &key.expr, "ORDER BY", outputs.len())? {
-        return Ok(position);
+        return ordered(position);
     }
     if let Expr::Identifier(ident) = &key.expr {
         let name = name_of(ident);
         let mut found = outputs.iter().enumerate().filter(|(_, output)| output.name == name);
         match (found.next(), found.next()) {
-            (Some((position, _)), None) => return Ok(position),
+            (Some((position, _)), None) => return ordered(position),
             (Some(_), Some(_)) => {
                 return Err(ctx.error(
                     SqlState::AMBIGUOUS_COLUMN,

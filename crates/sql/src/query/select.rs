@@ -17,6 +17,7 @@ use tidemill_repr::{Datum, RelationDesc, ScalarType, SqlError, SqlState};
 
 use super::aggregate::{Collector, Grouping};
 use super::cast::resolve_unknown;
+use super::comparable::{require_equality, require_order};
 use super::error::name_of;
 use super::expr::{ExprContext, all_fields, output_name};
 use super::order::{OutputColumn, QueryParts, direction, position_key};
@@ -40,6 +41,15 @@ struct SortKey {
 enum SortValue {
     Output(usize),
     Extra(TypedScalar),
+}
+
+impl SortValue {
+    fn scalar_type<'s>(&'s self, outputs: &'s [Output]) -> &'s ScalarType {
+        match self {
+            SortValue::Output(position) => &outputs[*position].scalar.typ.scalar_type,
+            SortValue::Extra(scalar) => &scalar.typ.scalar_type,
+        }
+    }
 }
 
 /// Plans a SELECT and the keys it is sorted by.
@@ -383,6 +393,8 @@ fn plan_sort(
         .iter()
         .map(|key| {
             let value = plan_sort_value(planner, &key.expr, outputs, "ORDER BY")?;
+            require_order(value.scalar_type(outputs))
+                .map_err(|error| planner.ctx.locate(error, key.expr.span()))?;
             Ok(SortKey { value, direction: direction(key)?, span: key.expr.span() })
         })
         .collect()
@@ -396,7 +408,12 @@ fn plan_distinct_on(
     match &select.distinct {
         Some(Distinct::On(exprs)) => exprs
             .iter()
-            .map(|expr| plan_sort_value(planner, expr, outputs, "SELECT DISTINCT ON"))
+            .map(|expr| {
+                let value = plan_sort_value(planner, expr, outputs, "SELECT DISTINCT ON")?;
+                require_equality(value.scalar_type(outputs))
+                    .map_err(|error| planner.ctx.locate(error, expr.span()))?;
+                Ok(value)
+            })
             .collect::<Result<_, _>>()
             .map(Some),
         _ => Ok(None),
@@ -462,6 +479,9 @@ fn finish(
     }
     let width = project.len();
     let distinct = matches!(select.distinct, Some(Distinct::Distinct));
+    if distinct {
+        columns.iter().try_for_each(|column| require_equality(&column.typ.scalar_type))?;
+    }
     let mut place = |value: SortValue, span: Span| match value {
         SortValue::Output(position) => Ok(position),
         SortValue::Extra(_) if distinct => Err(ctx.error(

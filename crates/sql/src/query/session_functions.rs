@@ -65,18 +65,27 @@ impl ExprContext<'_> {
                     .map(Some)
                     .ok_or_else(|| self.ctx.unsupported("function mz_now()", span));
             }
-            ("timeofday", _) => {
-                return Err(self.ctx.unsupported(&format!("function {name}"), span));
-            }
             ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", []) => {
                 self.now(ColumnType::new(ScalarType::TimestampTz))
             }
+            ("timeofday", []) => self
+                .now(ColumnType::new(ScalarType::TimestampTz))
+                .and_then(|now| {
+                    let form = literal::text("Dy Mon DD HH24:MI:SS.US YYYY TZ");
+                    call_by_name(self.ctx, "to_char", vec![now, form])
+                }),
             ("current_timestamp", _) => self.now_with(ScalarType::TimestampTz, arguments, span),
             ("localtimestamp", _) => self.now_with(ScalarType::Timestamp, arguments, span),
             ("localtime", _) => self.now_with(ScalarType::Time, arguments, span),
             ("current_time", _) => self.now_with(ScalarType::TimeTz, arguments, span),
             ("current_date", []) => self.now(ColumnType::new(ScalarType::Date)),
-            ("current_user" | "current_role" | "user", []) => {
+            ("pg_client_encoding", []) => {
+                Ok(literal::literal(Datum::Text("UTF8"), ScalarType::Name))
+            }
+            ("current_query", []) => Ok(literal::text(self.ctx.text)),
+            ("pg_trigger_depth", []) => Ok(literal::literal(Datum::Int(0), ScalarType::Int4)),
+            ("pg_collation_for", [value]) => return self.collation_for(value).map(Some),
+            ("current_user" | "current_role" | "user" | "getpgusername", []) => {
                 Ok(literal::literal(Datum::Text(&self.ctx.user), ScalarType::Name))
             }
             ("session_user", []) => {
@@ -119,6 +128,29 @@ impl ExprContext<'_> {
             return Err(self.ctx.locate(not_maintainable(name), span));
         }
         value.map(Some).map_err(|error| self.ctx.locate(error, span))
+    }
+
+    /// The collation of a text, in quotes.
+    fn collation_for(&self, value: &Expr) -> Result<TypedScalar, SqlError> {
+        let collated = match super::expr::bare(value) {
+            Expr::Collate { collation, .. } => {
+                collation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone())
+            }
+            _ => None,
+        };
+        let planned = self.plan(value)?;
+        let named = collated.unwrap_or_else(|| "default".to_owned());
+        match planned.typ.scalar_type.base() {
+            ScalarType::Name => Ok(literal::text("\"C\"")),
+            ScalarType::Text | ScalarType::Varchar | ScalarType::Bpchar => {
+                Ok(literal::text(&format!("\"{named}\"")))
+            }
+            ScalarType::Unknown => Ok(literal::null(ScalarType::Text)),
+            typ => Err(SqlError::new(
+                SqlState::DATATYPE_MISMATCH,
+                format!("collations are not supported by type {typ}"),
+            )),
+        }
     }
 
     fn now(&self, typ: ColumnType) -> Result<TypedScalar, SqlError> {

@@ -8,6 +8,7 @@ use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, SqlError, SqlState};
 
 use super::cast::{coerce_branch, common_column_type};
+use super::comparable::require_equality;
 use super::order::{self, OutputColumn};
 use super::scope::Scope;
 use super::{QueryContext, TypedScalar, from, select, values, walk};
@@ -92,6 +93,9 @@ fn combine(
         .zip(&right_columns)
         .map(|(one, two)| common_column_type(&construct, &[one.typ.clone(), two.typ.clone()]))
         .collect::<Result<Vec<ColumnType>, _>>()?;
+    if !(all && op == SetOperator::Union) {
+        common.iter().try_for_each(|typ| require_equality(&typ.scalar_type))?;
+    }
     let convert =
         |column: TypedScalar, to: &ColumnType, _: usize| coerce_branch(ctx, &construct, column, to);
     let left = conform(left, &left_columns, &common, convert)?;

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use tidemill_expr::function::{TypePattern, Volatility};
+use tidemill_expr::function::{Operator, TypePattern, Volatility};
 use tidemill_expr::functions;
-use tidemill_repr::{Datum, Row};
+use tidemill_repr::{Datum, Oid, Row, ScalarType};
 
 use super::super::fill::{Shape, Value, count, oid};
 use super::super::{Builtin, Content, DATABASE_COLUMN, roles};
-use super::PG_CATALOG;
+use super::{PG_CATALOG, type_functions};
 use crate::function::Function;
 use crate::item::Item;
 use crate::name::quote_identifier;
+use crate::registered::built_in_name;
 use crate::snapshot::Catalog;
 
 const FUNCTION: &str = "oid oid, proname name, pronamespace oid, proowner oid, prolang oid, \
@@ -47,6 +48,13 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Constant(operators),
     },
     Builtin {
+        number: 217,
+        schema: "mz_internal",
+        name: "mz_registered_names",
+        columns: "kind text, oid oid, name text",
+        content: Content::ConstantAndItems(registered_names, registered_function),
+    },
+    Builtin {
         number: 206,
         schema: "mz_internal",
         name: "mz_function_signatures",
@@ -68,6 +76,8 @@ struct FunctionRow {
     variadic: bool,
     arguments: Vec<&'static TypePattern>,
     returns: Option<&'static TypePattern>,
+    /// The oids of arguments and result, where they are no types that values can have.
+    internal: Option<(Vec<i64>, i64)>,
 }
 
 /// Oids of functions that PostgreSQL does not have, from a hash of their ids.
@@ -90,11 +100,37 @@ fn signature(name: &str, arguments: impl Iterator<Item = i64>) -> String {
     format!("{name}({})", arguments.join(","))
 }
 
+/// The functions that need a window.
+const WINDOW_FUNCTIONS: &[(&str, &[TypePattern], TypePattern)] = {
+    use TypePattern::{AnyElement, Is};
+    const INT4: TypePattern = Is(ScalarType::Int4);
+    const INT8: TypePattern = Is(ScalarType::Int8);
+    const FLOAT8: TypePattern = Is(ScalarType::Float8);
+    &[
+        ("row_number", &[], INT8),
+        ("rank", &[], INT8),
+        ("dense_rank", &[], INT8),
+        ("percent_rank", &[], FLOAT8),
+        ("cume_dist", &[], FLOAT8),
+        ("ntile", &[INT4], INT4),
+        ("lag", &[AnyElement], AnyElement),
+        ("lag", &[AnyElement, INT4], AnyElement),
+        ("lag", &[AnyElement, INT4, AnyElement], AnyElement),
+        ("lead", &[AnyElement], AnyElement),
+        ("lead", &[AnyElement, INT4], AnyElement),
+        ("lead", &[AnyElement, INT4, AnyElement], AnyElement),
+        ("first_value", &[AnyElement], AnyElement),
+        ("last_value", &[AnyElement], AnyElement),
+        ("nth_value", &[AnyElement, INT4], AnyElement),
+    ]
+};
+
 /// Gives each function PostgreSQL's oid, or one that follows from its id as long as that is
 /// free.
 fn assign_oids(all: &mut [FunctionRow]) {
     let mut taken = std::collections::HashSet::new();
-    for function in all.iter_mut() {
+    taken.extend(all.iter().filter(|function| function.internal.is_some()).map(|one| one.oid));
+    for function in all.iter_mut().filter(|function| function.internal.is_none()) {
         let arguments = function.arguments.iter().map(|pattern| pattern_oid(pattern));
         let known = POSTGRES.get(signature(function.name, arguments).as_str()).copied();
         function.oid = known.filter(|oid| taken.insert(*oid)).unwrap_or(0);
@@ -132,6 +168,7 @@ fn all() -> &'static [FunctionRow] {
             variadic: function.variadic,
             arguments: function.arguments.iter().collect(),
             returns: Some(&function.returns),
+            internal: None,
         });
         let tables = functions::all_tables().map(|function| FunctionRow {
             oid: 0,
@@ -147,6 +184,7 @@ fn all() -> &'static [FunctionRow] {
                 [(_, only)] => Some(only),
                 _ => None,
             },
+            internal: None,
         });
         let aggregates = functions::aggregates::all().map(|function| FunctionRow {
             oid: 0,
@@ -159,8 +197,36 @@ fn all() -> &'static [FunctionRow] {
             variadic: false,
             arguments: function.arguments.iter().collect(),
             returns: Some(&function.returns),
+            internal: None,
         });
-        let mut all: Vec<FunctionRow> = scalar.chain(tables).chain(aggregates).collect();
+        let internal = type_functions::all().map(|function| FunctionRow {
+            oid: function.oid,
+            name: function.name,
+            id: function.name,
+            kind: "f",
+            strict: true,
+            returns_set: false,
+            volatility: "i",
+            variadic: false,
+            arguments: Vec::new(),
+            returns: None,
+            internal: Some((function.arguments, function.returns)),
+        });
+        let windows = WINDOW_FUNCTIONS.iter().map(|(name, arguments, returns)| FunctionRow {
+            oid: 0,
+            name,
+            id: name,
+            kind: "w",
+            strict: true,
+            returns_set: false,
+            volatility: "i",
+            variadic: false,
+            arguments: arguments.iter().collect(),
+            returns: Some(returns),
+            internal: None,
+        });
+        let mut all: Vec<FunctionRow> =
+            scalar.chain(tables).chain(aggregates).chain(windows).chain(internal).collect();
         assign_oids(&mut all);
         all
     });
@@ -207,7 +273,49 @@ fn pattern_name(pattern: &TypePattern) -> String {
     }
 }
 
+/// The name of a type that may be a pseudo-type.
+fn oid_name(oid: i64) -> String {
+    match oid {
+        2275 => "cstring".to_owned(),
+        2281 => "internal".to_owned(),
+        2249 => "record".to_owned(),
+        2278 => "void".to_owned(),
+        2277 => "anyarray".to_owned(),
+        3500 => "anyenum".to_owned(),
+        2276 => "\"any\"".to_owned(),
+        3831 => "anyrange".to_owned(),
+        4537 => "anymultirange".to_owned(),
+        1263 => "cstring[]".to_owned(),
+        oid => {
+            let typ = u32::try_from(oid).ok().and_then(|oid| ScalarType::from_oid(Oid(oid)));
+            typ.map_or_else(|| oid.to_string(), |typ| typ.to_string())
+        }
+    }
+}
+
 impl FunctionRow {
+    fn argument_oids(&self) -> Vec<i64> {
+        match &self.internal {
+            Some((arguments, _)) => arguments.clone(),
+            None => self.arguments.iter().map(|pattern| pattern_oid(pattern)).collect(),
+        }
+    }
+
+    fn argument_names(&self) -> Vec<String> {
+        match &self.internal {
+            Some((arguments, _)) => arguments.iter().map(|oid| oid_name(*oid)).collect(),
+            None => self.arguments.iter().map(|pattern| pattern_name(pattern)).collect(),
+        }
+    }
+
+    /// The oid of the result's type; that of `record` for several columns.
+    fn result_oid(&self) -> i64 {
+        match &self.internal {
+            Some((_, returns)) => *returns,
+            None => self.returns.map_or(2249, pattern_oid),
+        }
+    }
+
     fn row(&self) -> Row {
         static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(FUNCTION));
         let variadic = self.arguments.last().filter(|_| self.variadic);
@@ -226,15 +334,86 @@ impl FunctionRow {
             ("proretset", Value::Bool(self.returns_set)),
             ("provolatile", Value::Text(self.volatility)),
             ("proparallel", Value::Text("s")),
-            ("pronargs", count(self.arguments.len())),
-            // record
-            ("prorettype", Value::Int(self.returns.map_or(2249, pattern_oid))),
-            (
-                "proargtypes",
-                Value::Ints(self.arguments.iter().map(|pattern| pattern_oid(pattern)).collect()),
-            ),
+            ("pronargs", count(self.argument_oids().len())),
+            ("prorettype", Value::Int(self.result_oid())),
+            ("proargtypes", Value::Ints(self.argument_oids())),
             ("prosrc", Value::Text(self.id)),
         ])
+    }
+}
+
+/// A function or an operator with the types of its arguments, as they are shown.
+pub(crate) struct Signature {
+    /// Its name.
+    pub name: &'static str,
+    /// Its oid.
+    pub oid: u32,
+    /// The types; `NONE` is the left side of a prefix operator.
+    pub arguments: Vec<String>,
+}
+
+/// Every function.
+pub(crate) fn function_signatures() -> Vec<Signature> {
+    all()
+        .iter()
+        .map(|function| Signature {
+            name: function.name,
+            oid: u32::try_from(function.oid).unwrap_or(0),
+            arguments: function.argument_names(),
+        })
+        .collect()
+}
+
+/// Every operator.
+pub(crate) fn operator_signatures() -> Vec<Signature> {
+    operator_oids()
+        .map(|(operator, oid)| Signature {
+            name: operator.name,
+            oid: u32::try_from(oid).unwrap_or(0),
+            arguments: vec![
+                operator.left.as_ref().map_or_else(|| "NONE".to_owned(), pattern_name),
+                pattern_name(&operator.right),
+            ],
+        })
+        .collect()
+}
+
+/// The names of functions, operators and collations, as their oids are shown.
+fn registered_names() -> Vec<Row> {
+    let functions = all().iter().map(|function| function.oid);
+    let functions: Vec<i64> = functions.collect();
+    let operators: Vec<i64> = operator_oids().map(|(_, oid)| oid).collect();
+    let kinds = [
+        (ScalarType::Regproc, &functions),
+        (ScalarType::Regprocedure, &functions),
+        (ScalarType::Regoper, &operators),
+        (ScalarType::Regoperator, &operators),
+        (ScalarType::Regcollation, &vec![100, 950, 951]),
+    ];
+    let mut rows = Vec::new();
+    for (kind, oids) in kinds {
+        for oid in oids {
+            let number = u32::try_from(*oid).unwrap_or(0);
+            if let Some(name) = built_in_name(&kind, number) {
+                let kind = kind.pg_name();
+                rows.push(Row::pack([Datum::Text(&kind), Datum::Int(*oid), Datum::Text(&name)]));
+            }
+        }
+    }
+    rows
+}
+
+/// The names of a user's function.
+fn registered_function(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    let Some(function) = item.function() else { return };
+    let name = quote_identifier(&item.name.item);
+    let signature = format!("{name}({})", function.argument_types());
+    for (kind, name) in [(ScalarType::Regproc, name), (ScalarType::Regprocedure, signature)] {
+        rows.push(Row::pack([
+            Datum::Text(&kind.pg_name()),
+            Datum::Int(i64::from(item.oid.0)),
+            Datum::Text(&name),
+        ]));
     }
 }
 
@@ -243,14 +422,17 @@ fn signatures() -> Vec<Row> {
     all()
         .iter()
         .map(|function| {
-            let mut arguments: Vec<String> =
-                function.arguments.iter().map(|pattern| pattern_name(pattern)).collect();
+            let mut arguments = function.argument_names();
             if function.variadic
                 && let Some(last) = arguments.last_mut()
             {
                 last.insert_str(0, "VARIADIC ");
             }
-            let returns = function.returns.map_or_else(|| "record".to_owned(), pattern_name);
+            let returns = match (&function.internal, function.returns) {
+                (Some((_, oid)), _) => oid_name(*oid),
+                (None, Some(pattern)) => pattern_name(pattern),
+                (None, None) => "record".to_owned(),
+            };
             let set = if function.returns_set { "SETOF " } else { "" };
             let arguments = arguments.join(", ");
             Row::pack([
@@ -341,15 +523,19 @@ fn user_signature(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     ]));
 }
 
+fn operator_oids() -> impl Iterator<Item = (&'static Operator, i64)> {
+    functions::all_operators().zip(FIRST_OPERATOR..).map(|(operator, number)| {
+        let left = operator.left.as_ref().map_or(0, pattern_oid);
+        let sides = [left, pattern_oid(&operator.right)];
+        let known = POSTGRES.get(signature(operator.name, sides.into_iter()).as_str());
+        (operator, known.copied().unwrap_or(number))
+    })
+}
+
 fn operators() -> Vec<Row> {
     let shape = Shape::of(OPERATOR);
-    functions::all_operators()
-        .zip(FIRST_OPERATOR..)
+    operator_oids()
         .map(|(operator, number)| {
-            let left = operator.left.as_ref().map_or(0, pattern_oid);
-            let sides = [left, pattern_oid(&operator.right)];
-            let known = POSTGRES.get(signature(operator.name, sides.into_iter()).as_str());
-            let number = known.copied().unwrap_or(number);
             let result = functions::by_id(operator.function);
             shape.row(&[
                 ("oid", Value::Int(number)),

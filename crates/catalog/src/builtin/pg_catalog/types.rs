@@ -11,6 +11,7 @@ use super::super::fill::{Shape, Value, oid};
 use super::super::{Builtin, Content, DATABASE_COLUMN, roles};
 use super::PG_CATALOG;
 use super::functions::function_oid;
+use super::type_functions;
 use crate::item::{Definition, Item, type_name};
 use crate::name::quote_identifier;
 use crate::snapshot::Catalog;
@@ -196,49 +197,67 @@ fn types(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     };
     let default = rules.and_then(|rules| rules.default.as_deref());
     let schema = i64::from(catalog.schema_oid(&item.name).0);
-    rows.push(SHAPE.row(&[
-        ("oid", oid(own)),
-        ("typname", Value::Text(&name.name)),
-        ("typnamespace", Value::Int(schema)),
-        ("typowner", Value::Int(roles::oid(&item.owner))),
-        ("typlen", Value::Int(i64::from(typ.type_length()))),
-        ("typbyval", Value::Bool(by_value(&typ))),
-        ("typtype", Value::Text(type_kind(&typ))),
-        ("typcategory", Value::Text(category(&typ))),
-        ("typisdefined", Value::Bool(true)),
-        ("typdelim", Value::Text(",")),
-        ("typrelid", Value::Int(i64::from(relation))),
-        ("typarray", Value::Int(i64::from(array))),
-        ("typalign", Value::Text(alignment(&typ))),
-        ("typstorage", Value::Text(if typ.type_length() < 0 { "x" } else { "p" })),
-        ("typnotnull", Value::Bool(rules.is_some_and(|rules| rules.not_null))),
-        ("typbasetype", Value::Int(i64::from(base))),
-        ("typtypmod", Value::Int(i64::from(typmod))),
-        ("typcollation", Value::Int(collation(&typ))),
-        ("typdefaultbin", Value::Optional(default)),
-        ("typdefault", Value::Optional(default)),
-        (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
-    ]));
+    let functions = type_functions::columns(&typ);
+    rows.push(
+        SHAPE.row(
+            &[
+                functions.as_slice(),
+                &[
+                    ("oid", oid(own)),
+                    ("typname", Value::Text(&name.name)),
+                    ("typnamespace", Value::Int(schema)),
+                    ("typowner", Value::Int(roles::oid(&item.owner))),
+                    ("typlen", Value::Int(i64::from(typ.type_length()))),
+                    ("typbyval", Value::Bool(by_value(&typ))),
+                    ("typtype", Value::Text(type_kind(&typ))),
+                    ("typcategory", Value::Text(category(&typ))),
+                    ("typisdefined", Value::Bool(true)),
+                    ("typdelim", Value::Text(",")),
+                    ("typrelid", Value::Int(i64::from(relation))),
+                    ("typarray", Value::Int(i64::from(array))),
+                    ("typalign", Value::Text(alignment(&typ))),
+                    ("typstorage", Value::Text(if typ.type_length() < 0 { "x" } else { "p" })),
+                    ("typnotnull", Value::Bool(rules.is_some_and(|rules| rules.not_null))),
+                    ("typbasetype", Value::Int(i64::from(base))),
+                    ("typtypmod", Value::Int(i64::from(typmod))),
+                    ("typcollation", Value::Int(collation(&typ))),
+                    ("typdefaultbin", Value::Optional(default)),
+                    ("typdefault", Value::Optional(default)),
+                    (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
+                ],
+            ]
+            .concat(),
+        ),
+    );
     if array == 0 {
         return;
     }
-    rows.push(SHAPE.row(&[
-        ("oid", Value::Int(i64::from(array))),
-        ("typname", Value::Text(&format!("_{}", name.name))),
-        ("typnamespace", Value::Int(schema)),
-        ("typowner", Value::Int(roles::oid(&item.owner))),
-        ("typlen", Value::Int(-1)),
-        ("typtype", Value::Text("b")),
-        ("typcategory", Value::Text("A")),
-        ("typisdefined", Value::Bool(true)),
-        ("typdelim", Value::Text(",")),
-        ("typelem", oid(own)),
-        ("typalign", Value::Text(alignment(&typ))),
-        ("typstorage", Value::Text("x")),
-        ("typtypmod", Value::Int(-1)),
-        ("typcollation", Value::Int(collation(&typ))),
-        (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
-    ]));
+    let functions = type_functions::columns(&ScalarType::Array(Box::new(ScalarType::Int4)));
+    rows.push(
+        SHAPE.row(
+            &[
+                functions.as_slice(),
+                &[
+                    ("oid", Value::Int(i64::from(array))),
+                    ("typname", Value::Text(&format!("_{}", name.name))),
+                    ("typnamespace", Value::Int(schema)),
+                    ("typowner", Value::Int(roles::oid(&item.owner))),
+                    ("typlen", Value::Int(-1)),
+                    ("typtype", Value::Text("b")),
+                    ("typcategory", Value::Text("A")),
+                    ("typisdefined", Value::Bool(true)),
+                    ("typdelim", Value::Text(",")),
+                    ("typelem", oid(own)),
+                    ("typalign", Value::Text(alignment(&typ))),
+                    ("typstorage", Value::Text("x")),
+                    ("typtypmod", Value::Int(-1)),
+                    ("typcollation", Value::Int(collation(&typ))),
+                    (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
+                ],
+            ]
+            .concat(),
+        ),
+    );
 }
 
 /// How far from a type's oid, in thousands, those of its labels are.
@@ -298,25 +317,32 @@ fn built_in() -> Vec<Row> {
             ScalarType::OidVector => (ScalarType::Oid.oid().0, typ.array_oid().0),
             other => (0, other.array_oid().0),
         };
-        shape.row(&[
-            ("oid", oid(typ.oid())),
-            ("typname", Value::Text(&typ.pg_name())),
-            ("typnamespace", Value::Int(PG_CATALOG)),
-            ("typowner", Value::Int(roles::oid(roles::SYSTEM))),
-            ("typlen", Value::Int(i64::from(typ.type_length()))),
-            ("typbyval", Value::Bool(by_value(&typ))),
-            ("typtype", Value::Text(type_kind(&typ))),
-            ("typcategory", Value::Text(category(&typ))),
-            ("typispreferred", Value::Bool(typ.is_preferred())),
-            ("typisdefined", Value::Bool(true)),
-            ("typdelim", Value::Text(",")),
-            ("typelem", Value::Int(i64::from(element))),
-            ("typarray", Value::Int(i64::from(array))),
-            ("typalign", Value::Text(alignment(&typ))),
-            ("typstorage", Value::Text(if typ.type_length() < 0 { "x" } else { "p" })),
-            ("typtypmod", Value::Int(-1)),
-            ("typcollation", Value::Int(collation(&typ))),
-        ])
+        let functions = type_functions::columns(&typ);
+        shape.row(
+            &[
+                functions.as_slice(),
+                &[
+                    ("oid", oid(typ.oid())),
+                    ("typname", Value::Text(&typ.pg_name())),
+                    ("typnamespace", Value::Int(PG_CATALOG)),
+                    ("typowner", Value::Int(roles::oid(roles::SYSTEM))),
+                    ("typlen", Value::Int(i64::from(typ.type_length()))),
+                    ("typbyval", Value::Bool(by_value(&typ))),
+                    ("typtype", Value::Text(type_kind(&typ))),
+                    ("typcategory", Value::Text(category(&typ))),
+                    ("typispreferred", Value::Bool(typ.is_preferred())),
+                    ("typisdefined", Value::Bool(true)),
+                    ("typdelim", Value::Text(",")),
+                    ("typelem", Value::Int(i64::from(element))),
+                    ("typarray", Value::Int(i64::from(array))),
+                    ("typalign", Value::Text(alignment(&typ))),
+                    ("typstorage", Value::Text(if typ.type_length() < 0 { "x" } else { "p" })),
+                    ("typtypmod", Value::Int(-1)),
+                    ("typcollation", Value::Int(collation(&typ))),
+                ],
+            ]
+            .concat(),
+        )
     })
     .collect()
 }

@@ -1,6 +1,9 @@
 //! Dimensions of arrays: slices, what is filled, cut or shuffled.
 
+use std::cmp::Ordering;
+
 use rand::seq::SliceRandom;
+use tidemill_repr::row::ArrayRef;
 use tidemill_repr::{Datum, RowBuilder, SqlState};
 
 use crate::error::EvalError;
@@ -151,6 +154,49 @@ fn trim<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     slice(&[Datum::Array(whole), Datum::Int(i64::from(i32::MIN)), Datum::Int(last)], context)
 }
 
+/// The rows of the first dimension in an order.
+fn arranged<'a>(
+    whole: ArrayRef<'a>,
+    arrange: impl FnOnce(&mut Vec<&[Datum<'a>]>),
+    context: EvalContext<'a>,
+) -> Datum<'a> {
+    let dimensions = whole.dimensions();
+    let elements: Vec<Datum<'a>> = whole.elements().collect();
+    let length = dimensions.first().map_or(1, |dimension| dimension.0);
+    let width = elements.len() / usize::try_from(length).unwrap_or(1).max(1);
+    let mut rows: Vec<&[Datum<'a>]> = elements.chunks(width.max(1)).collect();
+    arrange(&mut rows);
+    make_of(&dimensions, rows.concat(), context)
+}
+
+fn reverse<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
+    Ok(arranged(array(a, 0)?, |rows| rows.reverse(), context))
+}
+
+fn sort<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
+    let descending = matches!(a.get(1), Some(Datum::Bool(true)));
+    let nulls_first = match a.get(2) {
+        Some(Datum::Bool(first)) => *first,
+        _ => descending,
+    };
+    let one = |left: &Datum<'a>, right: &Datum<'a>| {
+        match (left.is_null(), right.is_null()) {
+            (true, true) => Ordering::Equal,
+            (true, false) if nulls_first => Ordering::Less,
+            (true, false) => Ordering::Greater,
+            (false, true) if nulls_first => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            (false, false) if descending => right.sql_cmp(left),
+            (false, false) => left.sql_cmp(right),
+        }
+    };
+    let compare = |left: &&[Datum<'a>], right: &&[Datum<'a>]| {
+        let sides = left.iter().zip(right.iter());
+        sides.map(|(left, right)| one(left, right)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    };
+    Ok(arranged(array(a, 0)?, |rows| rows.sort_by(compare), context))
+}
+
 /// Rows of the first dimension in random order, so many of them.
 fn sample<'a>(a: &[Datum<'a>], count: Option<i64>, context: EvalContext<'a>) -> Evaluated<'a> {
     let whole = array(a, 0)?;
@@ -188,6 +234,13 @@ pub(super) fn define(d: &mut Definitions) {
     d.add("array_fill_with_lower_bounds", signature, fill, doc).sees_null();
     let doc = "Without the last elements.";
     d.add("trim_array", "trim_array(anyarray, int4) -> anyarray", trim, doc);
+    let doc = "The first dimension in the opposite order.";
+    d.add("array_reverse", "array_reverse(anyarray) -> anyarray", reverse, doc);
+    let doc = "The first dimension in order; descending, and NULLs first, if said.";
+    for (id, rest) in [("", ""), ("_order", ", bool"), ("_order_nulls_first", ", bool, bool")] {
+        let signature = format!("array_sort(anyarray{rest}) -> anyarray");
+        d.add(&format!("array_sort{id}"), &signature, sort, doc);
+    }
     let doc = "The first dimension in random order.";
     let shuffle: Eval = |a, c| sample(a, None, c);
     d.add("array_shuffle", "array_shuffle(anyarray) -> anyarray", shuffle, doc).volatile();

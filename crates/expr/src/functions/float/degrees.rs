@@ -198,6 +198,19 @@ pub(super) fn define(d: &mut Definitions) {
     d.add("derf", "erf(float8) -> float8", erf, "Error function.");
     let erfc: Eval = |a, _| Ok(Datum::Float8(libm::erfc(float8(a, 0)?)));
     d.add("derfc", "erfc(float8) -> float8", erfc, "One minus the error function.");
+    let gamma: Eval = |a, _| {
+        let x = float8(a, 0)?;
+        let value = libm::tgamma(x);
+        // There are poles at zero and whole numbers below it.
+        let pole = x == f64::NEG_INFINITY || (x < 0.0 && x.fract() == 0.0);
+        super::checked8(if pole { f64::INFINITY } else { value }, x == f64::INFINITY, x < 0.0)
+    };
+    d.add("dgamma", "gamma(float8) -> float8", gamma, "Gamma function.");
+    let lgamma: Eval = |a, _| {
+        let x = float8(a, 0)?;
+        super::checked8(libm::lgamma(x), x.is_infinite(), true)
+    };
+    d.add("dlgamma", "lgamma(float8) -> float8", lgamma, "Logarithm of the gamma function.");
     let doc = "A random number of a normal distribution: mean and standard deviation.";
     let random: Eval = |a, _| {
         let mean = if a.is_empty() { 0.0 } else { float8(a, 0)? };

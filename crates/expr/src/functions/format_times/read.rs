@@ -10,7 +10,12 @@ use crate::functions::datetime::calendar::{
 };
 
 fn bad(message: String, detail: Option<String>) -> EvalError {
-    EvalError::Invalid { code: SqlState::INVALID_DATETIME_FORMAT.0.to_owned(), message, detail }
+    EvalError::Invalid {
+        code: SqlState::INVALID_DATETIME_FORMAT.0.to_owned(),
+        message,
+        detail,
+        hint: None,
+    }
 }
 
 fn out_of_range(source: &str) -> EvalError {
@@ -189,6 +194,7 @@ impl Reader<'_> {
             code: SqlState::DATETIME_FIELD_OVERFLOW.0.to_owned(),
             message: format!("value for \"{}\" in source string is out of range", pattern.name),
             detail: Some("Value must be in the range -2147483648 to 2147483647.".to_owned()),
+            hint: None,
         })?;
         self.at = end;
         Ok((value, used))

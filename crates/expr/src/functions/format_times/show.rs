@@ -69,6 +69,7 @@ fn no_date() -> EvalError {
         code: SqlState::INVALID_DATETIME_FORMAT.0.to_owned(),
         message: "invalid format specification for an interval value".to_owned(),
         detail: None,
+        hint: None,
     }
 }
 

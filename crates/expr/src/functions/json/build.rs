@@ -59,17 +59,20 @@ fn jsonb_array<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     Ok(finished(out, context))
 }
 
-/// Keys of an object's arguments; `null` is what is said of a key that is NULL.
-fn keys(
-    values: &[Datum<'_>],
-    known: &Known,
-    null: &dyn Fn(usize) -> String,
-) -> Result<Vec<String>, EvalError> {
+/// Keys of an object's arguments, for errors in the words of a function.
+fn keys(values: &[Datum<'_>], known: &Known, function: &str) -> Result<Vec<String>, EvalError> {
     if values.len() % 2 == 1 {
-        return Err(bad_parameter("argument list must have even number of elements"));
+        let hint =
+            format!("The arguments of {function}() must consist of alternating keys and values.");
+        let error = bad_parameter("argument list must have even number of elements");
+        return Err(error.with_hint(&hint));
     }
     let key = |(at, value): (usize, &Datum<'_>)| match value {
-        Datum::Null => Err(bad_parameter(null(at + 1))),
+        Datum::Null if function == "json_build_object" => {
+            let error = bad_parameter(format!("argument {} cannot be null", at + 1));
+            Err(error.with_hint("Object keys should be text."))
+        }
+        Datum::Null => Err(bad_parameter(format!("argument {}: key must not be null", at + 1))),
         value => key_text(value, known.typ(at), &known.settings),
     };
     values.iter().enumerate().step_by(2).map(key).collect()
@@ -77,7 +80,7 @@ fn keys(
 
 fn json_object<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     let (values, known) = typed(a)?;
-    let keys = keys(values, &known, &|at| format!("argument {at} cannot be null"))?;
+    let keys = keys(values, &known, "json_build_object")?;
     let mut out = String::from("{");
     for (at, key) in keys.iter().enumerate() {
         out.push_str(if at > 0 { ", " } else { "" });
@@ -92,7 +95,7 @@ fn json_object<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
 
 fn jsonb_object<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     let (values, known) = typed(a)?;
-    let keys = keys(values, &known, &|at| format!("argument {at}: key must not be null"))?;
+    let keys = keys(values, &known, "jsonb_build_object")?;
     let mut out = JsonbBuilder::new();
     out.begin_object();
     for (at, key) in keys.iter().enumerate() {

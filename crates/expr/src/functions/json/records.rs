@@ -7,7 +7,10 @@ use tidemill_repr::{ColumnType, Datum, RowBuilder, ScalarType, SqlState};
 use crate::error::EvalError;
 use crate::function::Eval;
 use crate::functions::Definitions;
+use crate::functions::arguments::{jsonb, text};
 use crate::functions::json::types::typed;
+use crate::functions::table::{Emitter, Tables};
+use crate::table_function::TableEval;
 
 fn malformed(message: &str) -> EvalError {
     EvalError::invalid(SqlState::INVALID_TEXT_REPRESENTATION, message)
@@ -53,12 +56,7 @@ fn populate(
             }
             out.push_record_encoded(fields.bytes());
         }
-        (ScalarType::Composite(_) | ScalarType::Record(_), JsonbKind::Array(_)) => {
-            return Err(EvalError::invalid(
-                SqlState::INVALID_PARAMETER_VALUE,
-                "cannot call populate_composite on an array",
-            ));
-        }
+        (ScalarType::Composite(_) | ScalarType::Record(_), _) => return Err(no_object(value)),
         (
             ScalarType::Array(_),
             JsonbKind::Object(_) | JsonbKind::Number(_) | JsonbKind::Bool(_),
@@ -126,6 +124,51 @@ fn populate_array(
     };
     out.push_array(&dimensions, elements.as_ref().iter());
     Ok(())
+}
+
+fn no_object(value: JsonbRef<'_>) -> EvalError {
+    let what = if value.is_array() { "an array" } else { "a scalar" };
+    EvalError::invalid(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("cannot call populate_composite on {what}"),
+    )
+}
+
+/// The object, or NULL.
+const RECORD: TableEval = |a, _, emit| {
+    let value = a.first().copied().unwrap_or(Datum::Null);
+    if let Datum::Jsonb(json) = value
+        && !json.is_null()
+        && !matches!(json.kind(), JsonbKind::Object(_))
+    {
+        return Err(no_object(json));
+    }
+    Emitter::new(emit).row([value])
+};
+
+/// The objects of an array.
+const RECORDS: TableEval = |a, _, emit| {
+    let (json, name) = (jsonb(a, 0)?, text(a, 1)?);
+    let Some(elements) = json.as_array() else {
+        let message = format!("cannot call {name} on a non-array");
+        return Err(EvalError::invalid(SqlState::INVALID_PARAMETER_VALUE, message));
+    };
+    let mut out = Emitter::new(emit);
+    for element in elements {
+        if !matches!(element.kind(), JsonbKind::Object(_)) {
+            let message = format!("argument of {name} must be an array of objects");
+            return Err(EvalError::invalid(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+        out.row([Datum::Jsonb(element)])?;
+    }
+    Ok(())
+};
+
+pub(super) fn define_tables(t: &mut Tables) {
+    let doc = "A jsonb object, of which fields are made for the function that is named.";
+    t.add("jsonb_record", "jsonb_record(jsonb, text) -> jsonb", false, RECORD, doc);
+    let doc = "Each jsonb object of an array, likewise.";
+    t.add("jsonb_records", "jsonb_records(jsonb, text) -> jsonb", true, RECORDS, doc);
 }
 
 pub(super) fn define(d: &mut Definitions) {

@@ -54,6 +54,7 @@ const KEYS: TableEval = |a, _, emit| {
 };
 
 pub(in crate::functions) fn define_tables(t: &mut Tables) {
+    super::records::define_tables(t);
     let doc = "The elements of a json array.";
     t.add(
         "json_array_elements",

@@ -207,6 +207,7 @@ fn set_lax<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
                 "Exception was raised because null_value_treatment is \"raise_exception\"."
                     .to_owned(),
             ),
+            hint: None,
         }),
         "use_json_null" => changed(a, &Change::Set(&Json::Null, create), "set path in", context),
         "delete_key" => changed(a, &Change::Delete, "delete path in", context),

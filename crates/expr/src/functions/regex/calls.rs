@@ -22,7 +22,11 @@ fn option_text<'a>(a: &[Datum<'a>], at: usize) -> Result<&'a str, EvalError> {
 fn no_global(function: &str, options: &str) -> Result<(), EvalError> {
     if Options::of(options)?.global {
         let message = format!("{function}() does not support the \"global\" option");
-        return Err(bad_parameter(message));
+        let error = bad_parameter(message);
+        return Err(match function {
+            "regexp_match" => error.with_hint("Use the regexp_matches function instead."),
+            _ => error,
+        });
     }
     Ok(())
 }

@@ -235,6 +235,7 @@ fn unterminated() -> EvalError {
         code: SqlState::INVALID_PARAMETER_VALUE.0.to_owned(),
         message: "unterminated format() type specifier".to_owned(),
         detail: None,
+        hint: Some("For a single \"%\" use \"%%\".".to_owned()),
     }
 }
 
@@ -313,7 +314,7 @@ fn format<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
         let position = found.position.unwrap_or(next);
         if !matches!(found.kind, 's' | 'I' | 'L') {
             let message = format!("unrecognized format() type specifier \"{}\"", found.kind);
-            return Err(bad_parameter(message));
+            return Err(bad_parameter(message).with_hint("For a single \"%\" use \"%%\"."));
         }
         let value =
             a.get(position).ok_or_else(|| bad_parameter("too few arguments for format()"))?;

@@ -66,7 +66,11 @@ fn unbase64(text: &str) -> Result<Vec<u8>, EvalError> {
     }
     match count {
         0 => {}
-        1 => return Err(bad_parameter("invalid base64 end sequence")),
+        1 => {
+            return Err(bad_parameter("invalid base64 end sequence").with_hint(
+                "Input data is missing padding, is truncated, or is otherwise corrupted.",
+            ));
+        }
         _ => {
             let bytes = (word << (6 * (4 - count))).to_be_bytes();
             out.extend_from_slice(&bytes[1..count]);

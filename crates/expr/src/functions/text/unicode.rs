@@ -15,7 +15,10 @@ fn syntax(message: &str) -> EvalError {
 
 /// One escape after its backslash: its code and how many bytes it takes.
 fn escape_code(rest: &str) -> Result<(u32, usize), EvalError> {
-    let invalid = || syntax("invalid Unicode escape");
+    let invalid = || {
+        syntax("invalid Unicode escape")
+            .with_hint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.")
+    };
     let (skip, count) = match rest.as_bytes().first() {
         Some(b'u') => (1, 4),
         Some(b'U') => (1, 8),
@@ -84,6 +87,7 @@ fn invalid_identifier(name: &str, detail: Option<&str>) -> EvalError {
         code: SqlState::INVALID_PARAMETER_VALUE.0.to_owned(),
         message: format!("string is not a valid identifier: \"{name}\""),
         detail: detail.map(str::to_owned),
+        hint: None,
     }
 }
 

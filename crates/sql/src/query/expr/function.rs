@@ -1,18 +1,20 @@
 //! Calls: by name, and in the special syntax that SQL has for some functions.
 
 use sqlparser::ast::{
-    CeilFloorKind, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArguments, ObjectName, Spanned, TrimWhereField,
+    CeilFloorKind, DateTimeField, DuplicateTreatment, Expr, Function, FunctionArguments,
+    ObjectName, Spanned, TrimWhereField,
 };
 use sqlparser::tokenizer::Span;
 use tidemill_expr::resolve;
 use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
 use super::ExprContext;
+use super::arguments::variadic_of;
 use crate::query::aggregate::{
     is_aggregate, is_missing, plan_aggregate, plan_grouping, plan_ordered_set,
 };
 use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown};
+use crate::query::comparable::require_equality;
 use crate::query::from::{function_columns, name_parts};
 use crate::query::window::{is_window_function, plan_window_call};
 use crate::query::{QueryContext, TypedScalar, literal, user_function};
@@ -27,6 +29,8 @@ const MAKES_JSON: [&str; 7] = [
     "jsonb_build_array",
     "jsonb_build_object",
 ];
+/// Functions that compare elements of their first argument.
+const COMPARES: [&str; 4] = ["array_position", "array_positions", "array_remove", "array_replace"];
 const MOVE_SET: &str =
     "You might be able to move the set-returning function into a LATERAL FROM item.";
 
@@ -53,6 +57,11 @@ pub(in crate::query) fn call_by_name(
         }
         Err(error) => return Err(error),
     };
+    if COMPARES.contains(&name)
+        && let Some(compared) = resolved.arguments.first()
+    {
+        require_equality(compared)?;
+    }
     let arguments = arguments
         .into_iter()
         .zip(&resolved.arguments)
@@ -138,27 +147,47 @@ impl ExprContext<'_> {
         if is_missing(&name) {
             return Err(ctx.unsupported(&format!("function {name}()"), span));
         }
+        if let Some(made) = self.json_constructor(&name, function)? {
+            return Ok(made);
+        }
         self.refuse_aggregate_syntax(function, &name)?;
         let arguments = self.plain_arguments(function)?;
-        let value = match name.as_str() {
-            "normalize" if arguments.len() == 2 => self.normalize(&arguments),
-            "coalesce" => self.coalesce(&arguments),
-            "nullif" => self.null_if(&arguments),
-            "map_build_pairs" => self.map_of_pairs(&arguments),
-            "list_n_layers" => self.layers(&arguments),
-            "enum_first" | "enum_last" | "enum_range" => self.enum_function(&name, &arguments),
+        let array = arguments.last().and_then(|last| variadic_of(last));
+        let value = match (name.as_str(), array) {
+            (_, Some(array)) => self.variadic_call(&name, &arguments, array),
+            ("normalize", None) if arguments.len() == 2 => self.normalize(&arguments),
+            ("coalesce", None) => self.coalesce(&arguments),
+            ("nullif", None) => self.null_if(&arguments),
+            ("map_build_pairs", None) => self.map_of_pairs(&arguments),
+            ("list_n_layers", None) => self.layers(&arguments),
+            ("enum_first" | "enum_last" | "enum_range", None) => {
+                self.enum_function(&name, &arguments)
+            }
             _ => match self.session_function(&name, &arguments, span)? {
                 Some(value) => Ok(value),
                 None => match self.catalog_function(&name, &arguments)? {
                     Some(value) => Ok(value),
-                    None => self.scalar_function(&name, &arguments),
+                    None => self.call_of(&name, &arguments),
                 },
             },
         };
-        value.map_err(|error| ctx.locate(error, span))
+        value.map_err(|error| match function.name.0.as_slice() {
+            // The schema is shown where it was written.
+            [_, _] if error.code == SqlState::UNDEFINED_FUNCTION => {
+                let (bare, full) =
+                    (format!("function {name}("), format!("function pg_catalog.{name}("));
+                let message = error.message.replacen(&bare, &full, 1);
+                ctx.locate(SqlError { message, ..error }, span)
+            }
+            _ => ctx.locate(error, span),
+        })
     }
 
-    fn scalar_function(&self, name: &str, exprs: &[&Expr]) -> Result<TypedScalar, SqlError> {
+    /// A call of a function that is computed, with arguments in order.
+    pub(super) fn call_of(&self, name: &str, exprs: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        if let Some(value) = self.populated(name, exprs)? {
+            return Ok(value);
+        }
         let arguments = match MAKES_JSON.contains(&name) {
             true => exprs
                 .iter()
@@ -280,6 +309,18 @@ impl ExprContext<'_> {
         }
     }
 
+    /// Each object of an array of json, as a row.
+    pub(super) fn each_record(
+        &self,
+        name: &str,
+        array: TypedScalar,
+    ) -> Result<TypedScalar, SqlError> {
+        let resolved =
+            resolve::table_function("jsonb_records", &[ScalarType::Jsonb, ScalarType::Text])
+                .ok_or_else(|| SqlError::internal("there is no jsonb_records"))??;
+        self.set(resolved, vec![array, literal::text(name)])
+    }
+
     fn no_sets(&self) -> SqlError {
         if self.inside_aggregate && self.clause != "FILTER" {
             return SqlError::new(
@@ -344,32 +385,6 @@ impl ExprContext<'_> {
             format!("{what} specified, but {name} is not an aggregate function"),
             function.name.span(),
         ))
-    }
-
-    pub(in crate::query) fn plain_arguments<'f>(
-        &self,
-        function: &'f Function,
-    ) -> Result<Vec<&'f Expr>, SqlError> {
-        let span = function.name.span();
-        match &function.args {
-            FunctionArguments::None => Ok(Vec::new()),
-            FunctionArguments::Subquery(_) => {
-                Err(self.ctx.unsupported("a query as the arguments of a call", span))
-            }
-            FunctionArguments::List(list) => list
-                .args
-                .iter()
-                .map(|argument| match argument {
-                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
-                    FunctionArg::Unnamed(_) => Err(self.ctx.error(
-                        SqlState::WRONG_OBJECT_TYPE,
-                        "* is an argument of aggregate functions only",
-                        span,
-                    )),
-                    _ => Err(self.ctx.unsupported("a named argument", span)),
-                })
-                .collect(),
-        }
     }
 
     /// The functions with a syntax of their own.

@@ -9,6 +9,7 @@ use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 use super::{ExprContext, bare, call_by_name, is_minus, number_text};
 use crate::query::aggregate::returns_set;
 use crate::query::cast::{call, coerce_boolean, coerce_implicit};
+use crate::query::comparable::require_equality;
 use crate::query::subquery::{Quantifier, compare_with_row, plan_quantified};
 use crate::query::{QueryContext, TypedScalar, literal};
 
@@ -23,6 +24,11 @@ pub(in crate::query) fn binary(
     let [left_type, right_type] = resolved.arguments.as_slice() else {
         return Err(SqlError::internal(format!("operator {name} without two sides")));
     };
+    if matches!(name, "=" | "<>" | "<" | "<=" | ">" | ">=" | "@>" | "<@" | "&&")
+        && matches!(left_type, ScalarType::Array(_) | ScalarType::Record(_))
+    {
+        require_equality(left_type)?;
+    }
     let left = coerce_implicit(ctx, left, left_type)?;
     let right = coerce_implicit(ctx, right, right_type)?;
     call(ctx, resolved.definition, vec![left, right], ColumnType::new(resolved.returns))

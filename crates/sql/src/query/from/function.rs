@@ -5,22 +5,23 @@
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Spanned, TableAlias,
-    TableAliasColumnDef,
+    Expr, FunctionArg, FunctionArguments, ObjectName, Spanned, TableAlias, TableAliasColumnDef,
 };
 use sqlparser::tokenizer::Span;
 use tidemill_expr::resolve;
 use tidemill_expr::table_function::{Part, TableFunctionRef, in_lock_step, single_value};
 use tidemill_plan::query::ColumnRef;
 use tidemill_plan::{QueryExpr, QueryScalar};
-use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
+use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
 use super::{Item, aliased, name_parts, table_name};
 use crate::parse_marks::{NO_ALIAS, ROWS_FROM};
 use crate::query::aggregate::is_aggregate;
 use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown};
 use crate::query::error::name_of;
-use crate::query::expr::{ExprContext, binary, function_name};
+use crate::query::expr::{
+    ExprContext, binary, call_by_name, field as record_field, function_name, populate, populates,
+};
 use crate::query::scope::{Scope, TableName};
 use crate::query::user_function::{self, Shape};
 use crate::query::values::unit;
@@ -51,22 +52,24 @@ pub(super) fn plan_function(
     let marked = |part: &sqlparser::ast::ObjectNamePart| {
         part.as_ident().is_some_and(|ident| ident.value == ROWS_FROM)
     };
+    let planner = ExprContext::new(ctx, around, "functions in FROM");
     if !name.0.first().is_some_and(marked) {
         if let Some(item) = plan_user_function(ctx, name, arguments, written, around)? {
             return Ok(item);
         }
-        let exprs = plain(ctx, arguments, name.span())?;
         let name_text = function_name(ctx, name)?;
+        let exprs = planner.in_order(&name_text, arguments, name.span())?;
         let called = Called { name: name_text, arguments: exprs, span: name.span() };
         return plan_calls(ctx, vec![called], written, around);
     }
-    let calls = plain(ctx, arguments, name.span())?
+    let calls = planner
+        .in_order("", arguments, name.span())?
         .into_iter()
         .map(|expr| match expr {
             Expr::Function(function) => match &function.args {
-                FunctionArguments::List(list) => Ok(Called {
+                FunctionArguments::List(_) => Ok(Called {
                     name: function_name(ctx, &function.name)?,
-                    arguments: plain(ctx, &list.args, function.name.span())?,
+                    arguments: planner.plain_arguments(function)?,
                     span: function.name.span(),
                 }),
                 _ => Err(ctx.unsupported("this form of a call", expr.span())),
@@ -161,20 +164,6 @@ fn fields_of(
     Ok(QueryExpr::Project { input, outputs })
 }
 
-fn plain<'a>(
-    ctx: &QueryContext<'_>,
-    arguments: &'a [FunctionArg],
-    span: Span,
-) -> Result<Vec<&'a Expr>, SqlError> {
-    arguments
-        .iter()
-        .map(|argument| match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
-            _ => Err(ctx.unsupported("this kind of argument", span)),
-        })
-        .collect()
-}
-
 pub(super) fn plan_unnest(
     ctx: &QueryContext<'_>,
     arrays: &[Expr],
@@ -241,6 +230,10 @@ enum Slot {
     Column(usize),
     /// A field of the jsonb object in this column.
     Field(usize, String),
+    /// A field of the record that the jsonb object in this column makes of a base.
+    Populated(usize, usize, TypedScalar),
+    /// An element of the array in this column.
+    Element(usize, usize),
 }
 
 /// The functions of an item, as far as they are planned.
@@ -253,6 +246,8 @@ struct Parts {
     outputs: Vec<(String, ColumnType, Slot)>,
     /// Whether columns were defined by the caller.
     defined: bool,
+    /// Whether columns are computed from those of the functions.
+    computed: bool,
     /// Whether each has one column, that is no part of a row.
     scalar: bool,
 }
@@ -298,6 +293,13 @@ impl Parts {
         {
             return self.add_record(ctx, call, arguments, definitions);
         }
+        if let Some((json, set)) = populates(&call.name) {
+            let (base, value) = planner.populate_arguments(&call.name, &json, &call.arguments)?;
+            return self.add_populated(call, base, value, set);
+        }
+        if let "csv_extract" | "regexp_extract" = call.name.as_str() {
+            return self.add_extracted(ctx, &call.name, arguments);
+        }
         if call.name == "unnest" && arguments.len() > 1 {
             for argument in arguments {
                 self.add_rows(ctx, "unnest", vec![argument], "unnest")?;
@@ -310,7 +312,7 @@ impl Parts {
         if resolve::table_function(&call.name, &types).is_some() {
             return self.add_rows(ctx, &call.name, arguments, shown);
         }
-        let value = crate::query::expr::call_by_name(ctx, &call.name, arguments)?;
+        let value = call_by_name(ctx, &call.name, arguments)?;
         self.add_value(shown, value);
         Ok(())
     }
@@ -362,14 +364,7 @@ impl Parts {
         };
         let json = ColumnType::new(ScalarType::Jsonb);
         let argument = coerce_explicit(ctx, argument, &json)?;
-        if call.name.ends_with("set") {
-            let resolved =
-                resolve::table_function("jsonb_array_elements", &[ScalarType::Jsonb])
-                    .ok_or_else(|| SqlError::internal("there is no jsonb_array_elements"))??;
-            self.push(resolved.definition, vec![argument]);
-        } else {
-            self.push(single_value(), vec![argument]);
-        }
+        self.push_records(&call.name, argument)?;
         let column = self.types.len();
         self.types.push(json);
         for definition in definitions {
@@ -385,13 +380,87 @@ impl Parts {
         Ok(())
     }
 
+    /// The json objects of an array, or one alone.
+    fn push_records(&mut self, name: &str, json: TypedScalar) -> Result<(), SqlError> {
+        let function = if name.ends_with("set") { "jsonb_records" } else { "jsonb_record" };
+        let resolved = resolve::table_function(function, &[ScalarType::Jsonb, ScalarType::Text])
+            .ok_or_else(|| SqlError::internal(format!("there is no {function}")))??;
+        self.push(resolved.definition, vec![json, literal::text(name)]);
+        Ok(())
+    }
+
+    /// `jsonb_populate_record(set)`: the fields of the records.
+    fn add_populated(
+        &mut self,
+        call: &Called<'_>,
+        base: TypedScalar,
+        json: TypedScalar,
+        set: bool,
+    ) -> Result<(), SqlError> {
+        let ScalarType::Composite(definition) = base.typ.scalar_type.base().clone() else {
+            return Err(SqlError::internal("a base that is no row"));
+        };
+        let column = self.types.len();
+        if set {
+            self.push_records(&call.name, json)?;
+        } else {
+            self.push(single_value(), vec![json]);
+        }
+        self.types.push(ColumnType::new(ScalarType::Jsonb));
+        for (at, (name, typ)) in definition.fields.iter().enumerate() {
+            let slot = Slot::Populated(column, at, base.clone());
+            self.outputs.push((name.clone(), typ.clone().nullable(true), slot));
+        }
+        self.computed = true;
+        self.scalar = false;
+        Ok(())
+    }
+
+    /// `csv_extract(n, text)`, `regexp_extract(pattern, text)`: as many columns of text as the
+    /// first argument says.
+    fn add_extracted(
+        &mut self,
+        ctx: &QueryContext<'_>,
+        name: &str,
+        arguments: Vec<TypedScalar>,
+    ) -> Result<(), SqlError> {
+        let types: Vec<ScalarType> =
+            arguments.iter().map(|argument| argument.typ.scalar_type.clone()).collect();
+        let resolved = resolve::table_function(name, &types)
+            .ok_or_else(|| SqlError::internal(format!("there is no {name}")))??;
+        let arguments = arguments
+            .into_iter()
+            .zip(&resolved.arguments)
+            .map(|(argument, typ)| coerce_implicit(ctx, argument, typ))
+            .collect::<Result<Vec<_>, _>>()?;
+        let constant = match arguments.first().map(|first| &first.expr) {
+            Some(QueryScalar::Literal(Ok(row), _)) => row.clone(),
+            _ => {
+                return Err(SqlError::unsupported(format!(
+                    "{name} with a first argument that is no constant"
+                )));
+            }
+        };
+        let names = tidemill_expr::functions::extracted_columns(name, constant.iter().next())?;
+        let column = self.types.len();
+        self.push(resolved.definition, arguments);
+        self.types.push(ColumnType::new(ScalarType::Array(Box::new(ScalarType::Text))));
+        for (at, name) in names.into_iter().enumerate() {
+            let typ = ColumnType::new(ScalarType::Text);
+            self.outputs.push((name, typ, Slot::Element(column, at + 1)));
+        }
+        self.computed = true;
+        self.scalar = false;
+        Ok(())
+    }
+
     fn into_item(
         self,
         ctx: &QueryContext<'_>,
         name: String,
         written: Written<'_>,
     ) -> Result<Item, SqlError> {
-        let Parts { parts, arguments, mut types, mut outputs, defined, scalar } = self;
+        let Parts { parts, arguments, mut types, mut outputs, defined, computed, scalar } = self;
         let arguments: Vec<QueryScalar> =
             arguments.into_iter().map(|argument| argument.expr).collect();
         if parts.len() > 1 {
@@ -405,7 +474,7 @@ impl Parts {
         }
         let width = types.len();
         let expr = match parts.as_slice() {
-            [part] if part.function == single_value() && !written.ordinality => {
+            [part] if part.function == single_value() && !written.ordinality && width == 1 => {
                 QueryExpr::Map { input: Box::new(unit()), scalars: arguments }
             }
             parts => {
@@ -416,7 +485,7 @@ impl Parts {
                 QueryExpr::FlatMap { input: Box::new(unit()), function, arguments, typ: types }
             }
         };
-        let expr = if defined { fields(ctx, expr, width, &outputs)? } else { expr };
+        let expr = if defined || computed { fields(ctx, expr, width, &outputs)? } else { expr };
         let columns = outputs.into_iter().map(|(name, typ, _)| (name, typ));
         let alias = written.alias.filter(|alias| alias.name.value != NO_ALIAS);
         let shown = alias.map_or(name, |alias| name_of(&alias.name));
@@ -445,10 +514,28 @@ fn fields(
                 project.push(width + scalars.len());
                 scalars.push(field(ctx, *column, name, typ)?);
             }
+            Slot::Populated(column, at, base) => {
+                project.push(width + scalars.len());
+                let json = column_of(*column, ScalarType::Jsonb);
+                let record = populate(ctx, json, base.clone())?;
+                scalars.push(record_field(&record, *at, typ.clone()).expr);
+            }
+            Slot::Element(column, at) => {
+                project.push(width + scalars.len());
+                let array = column_of(*column, ScalarType::Array(Box::new(ScalarType::Text)));
+                let at = Datum::Int(i64::try_from(*at).unwrap_or(i64::MAX));
+                let arguments = vec![array, literal::literal(at, ScalarType::Int4)];
+                scalars.push(call_by_name(ctx, "array_subscript", arguments)?.expr);
+            }
         }
     }
     let input = Box::new(QueryExpr::Map { input: Box::new(input), scalars });
     Ok(QueryExpr::Project { input, outputs: project })
+}
+
+fn column_of(column: usize, typ: ScalarType) -> TypedScalar {
+    let expr = QueryScalar::Column(ColumnRef { level: 0, column });
+    TypedScalar { expr, typ: ColumnType::new(typ) }
 }
 
 fn field(

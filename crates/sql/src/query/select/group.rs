@@ -13,6 +13,7 @@ use super::{Output, RowPlan, named_output};
 use crate::parse_marks::{DISTINCT_SETS, EMPTY_SET, GROUPING_SETS};
 use crate::query::aggregate::{self, Grouping, Sets, cross, cube, refuse_in_group_by, rollup};
 use crate::query::cast::resolve_unknown;
+use crate::query::comparable::require_equality;
 use crate::query::error::name_of;
 use crate::query::expr::ExprContext;
 use crate::query::order::position_key;
@@ -190,7 +191,9 @@ fn plan_group_key(
         }
         None => planner.plan(expr)?,
     };
-    resolve_unknown(ctx, scalar)
+    let key = resolve_unknown(ctx, scalar)?;
+    require_equality(&key.typ.scalar_type).map_err(|error| ctx.locate(error, expr.span()))?;
+    Ok(key)
 }
 
 /// Groups by all sets; `arity` becomes the number of columns of the result.

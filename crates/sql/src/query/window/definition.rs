@@ -12,6 +12,7 @@ use tidemill_repr::{ColumnType, ScalarType, SqlError, SqlState};
 use super::{Bound, Frame, Window, WindowPlace, Windows, windowing_error};
 use crate::parse::exclusion_of;
 use crate::query::cast::{coerce, resolve_unknown};
+use crate::query::comparable::{require_equality, require_order};
 use crate::query::error::name_of;
 use crate::query::expr::ExprContext;
 use crate::query::order::direction;
@@ -73,11 +74,17 @@ impl Windows {
         let plan = |expr: &Expr| resolve_unknown(ctx, planner.plan(expr)?);
         let mut partition_by = Vec::new();
         for expr in &spec.partition_by {
-            partition_by.push(plan(expr)?.expr);
+            let key = plan(expr)?;
+            require_equality(&key.typ.scalar_type)
+                .map_err(|error| ctx.locate(error, expr.span()))?;
+            partition_by.push(key.expr);
         }
         let mut order_by = Vec::new();
         for key in keys {
-            order_by.push((plan(&key.expr)?, direction(key)?));
+            let value = plan(&key.expr)?;
+            require_order(&value.typ.scalar_type)
+                .map_err(|error| ctx.locate(error, key.expr.span()))?;
+            order_by.push((value, direction(key)?));
         }
         if let Some((name, span, base)) = base {
             let refuse =
