@@ -68,12 +68,12 @@ impl ExprContext<'_> {
             ("now" | "transaction_timestamp" | "statement_timestamp" | "clock_timestamp", []) => {
                 self.now(ColumnType::new(ScalarType::TimestampTz))
             }
-            ("timeofday", []) => self
-                .now(ColumnType::new(ScalarType::TimestampTz))
-                .and_then(|now| {
+            ("timeofday", []) => {
+                self.now(ColumnType::new(ScalarType::TimestampTz)).and_then(|now| {
                     let form = literal::text("Dy Mon DD HH24:MI:SS.US YYYY TZ");
                     call_by_name(self.ctx, "to_char", vec![now, form])
-                }),
+                })
+            }
             ("current_timestamp", _) => self.now_with(ScalarType::TimestampTz, arguments, span),
             ("localtimestamp", _) => self.now_with(ScalarType::Timestamp, arguments, span),
             ("localtime", _) => self.now_with(ScalarType::Time, arguments, span),

@@ -179,16 +179,14 @@ fn sort<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
         Some(Datum::Bool(first)) => *first,
         _ => descending,
     };
-    let one = |left: &Datum<'a>, right: &Datum<'a>| {
-        match (left.is_null(), right.is_null()) {
-            (true, true) => Ordering::Equal,
-            (true, false) if nulls_first => Ordering::Less,
-            (true, false) => Ordering::Greater,
-            (false, true) if nulls_first => Ordering::Greater,
-            (false, true) => Ordering::Less,
-            (false, false) if descending => right.sql_cmp(left),
-            (false, false) => left.sql_cmp(right),
-        }
+    let one = |left: &Datum<'a>, right: &Datum<'a>| match (left.is_null(), right.is_null()) {
+        (true, true) => Ordering::Equal,
+        (true, false) if nulls_first => Ordering::Less,
+        (true, false) => Ordering::Greater,
+        (false, true) if nulls_first => Ordering::Greater,
+        (false, true) => Ordering::Less,
+        (false, false) if descending => right.sql_cmp(left),
+        (false, false) => left.sql_cmp(right),
     };
     let compare = |left: &&[Datum<'a>], right: &&[Datum<'a>]| {
         let sides = left.iter().zip(right.iter());
