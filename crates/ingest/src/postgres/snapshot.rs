@@ -93,7 +93,11 @@ async fn read_all(connection: &PostgresConnection, shared: &Arc<Shared>) -> Resu
     // Both sessions hold the snapshot now; with this session the slot goes, and the WAL it kept.
     drop(replication);
     let _ = shared.events.send(SnapshotEvent::Taken(created.consistent_point));
-    let readers = sessions.into_iter().map(|client| read_tables(client, Arc::clone(shared)));
+    // Sees the catalog as it is now, not as it was at the snapshot.
+    let catalog = Arc::new(connection.connect().await?);
+    let readers = sessions
+        .into_iter()
+        .map(|client| read_tables(client, Arc::clone(&catalog), Arc::clone(shared)));
     futures::future::try_join_all(readers).await?;
     Ok(())
 }
@@ -112,7 +116,11 @@ async fn open_session(connection: &PostgresConnection, snapshot: &str) -> Result
     Ok(client)
 }
 
-async fn read_tables(client: Client, shared: Arc<Shared>) -> Result<(), SqlError> {
+async fn read_tables(
+    client: Client,
+    catalog: Arc<Client>,
+    shared: Arc<Shared>,
+) -> Result<(), SqlError> {
     loop {
         let Some(table) = shared.tables.lock().pop_front() else {
             let _ = client.batch_execute("COMMIT").await;
@@ -120,7 +128,7 @@ async fn read_tables(client: Client, shared: Arc<Shared>) -> Result<(), SqlError
         };
         // A table's error must not end the transaction that holds the snapshot.
         client.batch_execute("SAVEPOINT t").await.map_err(|error| sql_error(&error))?;
-        let event = match read_table(&client, &table, &shared).await {
+        let event = match read_table(&client, &catalog, &table, &shared).await {
             Ok(event) => event,
             Err(ReadError::Table(error)) => {
                 let undo = client.batch_execute("ROLLBACK TO SAVEPOINT t").await;
@@ -155,19 +163,12 @@ fn upstream_error(table: &TableConfig, error: &tokio_postgres::Error) -> ReadErr
 
 async fn read_table(
     client: &Client,
+    catalog: &Client,
     table: &TableConfig,
     shared: &Shared,
 ) -> Result<SnapshotEvent, ReadError> {
     let failed = |error: tokio_postgres::Error| upstream_error(table, &error);
-    let name = current_name(client, table).await?;
-    let only = if table.upstream.partitioned { "" } else { "ONLY " };
-    let name = format!("{only}{name}");
-    let columns = read_attributes(client, table).await?;
-    let columns = snapshot_columns(table, &columns).map_err(ReadError::Table)?;
-    // Takes the lock that COPY will need, and no more privileges than that.
-    let names: Vec<String> = columns.iter().map(|(name, _)| always_quote(name)).collect();
-    let lock = format!("SELECT {} FROM {name} LIMIT 0", names.join(", "));
-    client.batch_execute(&lock).await.map_err(failed)?;
+    let (name, columns) = lock(client, catalog, table).await?;
     let known = check_unchanged(client, table).await?;
     let copy = copy_statement(table, &name, &columns);
     let decoders = columns.into_iter().map(|(_, decoder)| decoder).collect();
@@ -211,13 +212,60 @@ fn dropped(table: &TableConfig) -> ReadError {
     ReadError::Table(SqlError::new(SqlState::UNDEFINED_TABLE, message).with_hint(RESYNC_HINT))
 }
 
-/// What the table is called now.
-async fn current_name(client: &Client, table: &TableConfig) -> Result<String, ReadError> {
-    let sql = "SELECT n.nspname::text, c.relname::text \
-               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
-    let row = client.query_opt(sql, &[&table.upstream.oid.0]).await;
-    let row = row.map_err(|error| upstream_error(table, &error))?.ok_or_else(|| dropped(table))?;
-    Ok(format!("{}.{}", always_quote(row.get(0)), always_quote(row.get(1))))
+/// How often a table's names are looked up, if they change meanwhile.
+const LOOKS: usize = 10;
+
+/// Locks the table against changes of its form, and gives its name and its columns, by the names
+/// that they have now: statements know no others, however old the snapshot is.
+async fn lock(
+    client: &Client,
+    catalog: &Client,
+    table: &TableConfig,
+) -> Result<(String, Vec<(String, ColumnDecoder)>), ReadError> {
+    for _ in 0..LOOKS {
+        let form = current_form(catalog, table).await?;
+        let only = if table.upstream.partitioned { "" } else { "ONLY " };
+        let name = format!("{only}{}", form.0);
+        let columns = snapshot_columns(table, &form.1).map_err(ReadError::Table)?;
+        // Takes the lock that COPY will need, and no more privileges than that.
+        let names: Vec<String> = columns.iter().map(|(name, _)| always_quote(name)).collect();
+        let lock = format!("SELECT {} FROM {name} LIMIT 0", names.join(", "));
+        let locked = client.batch_execute(&lock).await;
+        let same = current_form(catalog, table).await? == form;
+        match locked {
+            Ok(()) if same => return Ok((name, columns)),
+            Err(error) if same => return Err(upstream_error(table, &error)),
+            _ => {}
+        }
+        let undo = client.batch_execute("ROLLBACK TO SAVEPOINT t").await;
+        undo.map_err(|error| ReadError::Session(sql_error(&error)))?;
+    }
+    let name = table.upstream.sql_name();
+    let message = format!("table {name} was changed upstream while its snapshot was taken");
+    Err(ReadError::Session(SqlError::new(SqlState::SERIALIZATION_FAILURE, message)))
+}
+
+/// What the table and its columns are called now. Nothing else may have the table's name.
+async fn current_form(
+    catalog: &Client,
+    table: &TableConfig,
+) -> Result<(String, Vec<Attribute>), ReadError> {
+    let sql = "SELECT n.nspname::text, c.relname::text, \
+                      a.attnum, a.attname::text, a.atttypid, a.atttypmod \
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+               WHERE c.oid = $1 ORDER BY a.attnum";
+    let rows = catalog.query(sql, &[&table.upstream.oid.0]).await;
+    let rows = rows.map_err(|error| upstream_error(table, &error))?;
+    let first = rows.first().ok_or_else(|| dropped(table))?;
+    let name = format!("{}.{}", always_quote(first.get(0)), always_quote(first.get(1)));
+    let attribute = |row: &tokio_postgres::Row| Attribute {
+        attnum: row.get(2),
+        name: row.get(3),
+        type_oid: row.get(4),
+        typmod: row.get(5),
+    };
+    Ok((name, rows.iter().map(attribute).collect()))
 }
 
 /// Checks that the table is in its old storage (a rewrite since the snapshot would make it look
@@ -236,23 +284,6 @@ async fn check_unchanged(client: &Client, table: &TableConfig) -> Result<Option<
     }
     let tuples: f64 = row.get(0);
     Ok((tuples > 0.0).then_some(tuples as u64))
-}
-
-async fn read_attributes(
-    client: &Client,
-    table: &TableConfig,
-) -> Result<Vec<Attribute>, ReadError> {
-    let sql = "SELECT attnum, attname::text, atttypid, atttypmod FROM pg_attribute \
-               WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped";
-    let rows = client.query(sql, &[&table.upstream.oid.0]).await;
-    let rows = rows.map_err(|error| upstream_error(table, &error))?;
-    let attribute = |row: &tokio_postgres::Row| Attribute {
-        attnum: row.get(0),
-        name: row.get(1),
-        type_oid: row.get(2),
-        typmod: row.get(3),
-    };
-    Ok(rows.iter().map(attribute).collect())
 }
 
 fn copy_statement(table: &TableConfig, name: &str, columns: &[(String, ColumnDecoder)]) -> String {

@@ -253,6 +253,48 @@ fn numbers(relation: &Relation, catalog: &[Attribute]) -> Option<Vec<i16>> {
         .collect()
 }
 
+/// The numbers by place: as long as the upstream has all columns that it ever had up to the last
+/// that is carried, and publishes them, the stream's columns are these, whatever their names were.
+/// Numbers of columns behind them are not known: they are 0.
+fn numbers_by_place(
+    table: &TableConfig,
+    relation: &Relation,
+    catalog: &[Attribute],
+) -> Option<Vec<i16>> {
+    let last = table.columns.iter().map(|column| column.attnum).max()?;
+    let published =
+        |attnum: i16| table.upstream.columns.iter().any(|c| c.attnum == attnum && c.published);
+    let complete = (1..=last).all(|attnum| {
+        published(attnum) && catalog.iter().any(|attribute| attribute.attnum == attnum)
+    });
+    let places = (1..).zip(&relation.columns);
+    let numbers: Vec<i16> = places.map(|(n, _)| if n <= last { n } else { 0 }).collect();
+    (complete && numbers.len() >= usize::try_from(last).ok()?).then_some(numbers)
+}
+
+/// The numbers of the stream's columns. The catalog may be ahead of the stream: then places must
+/// do, or at last the names that the columns had at first.
+fn column_numbers(
+    table: &TableConfig,
+    relation: &Relation,
+    catalog: &[Attribute],
+) -> Result<Vec<i16>, SqlError> {
+    match (numbers(relation, catalog), numbers_by_place(table, relation, catalog)) {
+        (Some(named), Some(placed)) => {
+            if named.iter().zip(&placed).all(|(named, placed)| *placed == 0 || named == placed) {
+                return Ok(named);
+            }
+            Err(table_error(table, "its columns were renamed or are published otherwise"))
+        }
+        (Some(numbers), None) | (None, Some(numbers)) => Ok(numbers),
+        (None, None) => {
+            let by_name = |column: &RelationColumn| table.upstream.column(&column.name);
+            let columns = relation.columns.iter();
+            Ok(columns.map(|c| by_name(c).map_or(0, |found| found.attnum)).collect())
+        }
+    }
+}
+
 impl TableBinding {
     /// Holds what the stream says of a table against what it was when it was created. A column is
     /// its number, which the stream does not tell: `catalog` has the columns as they are now.
@@ -268,11 +310,7 @@ impl TableBinding {
         if catalog.is_empty() {
             return Err(table_error(table, "the table was dropped upstream"));
         }
-        // The catalog may be ahead of the stream: then names must do.
-        let by_name = |column: &RelationColumn| table.upstream.column(&column.name);
-        let numbers = numbers(relation, catalog).unwrap_or_else(|| {
-            relation.columns.iter().map(|c| by_name(c).map_or(0, |found| found.attnum)).collect()
-        });
+        let numbers = column_numbers(table, relation, catalog)?;
         let mut columns = Vec::with_capacity(table.columns.len());
         for column in &table.columns {
             let upstream = upstream_column(table, column.attnum)?;
@@ -594,3 +632,6 @@ fn decode(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
