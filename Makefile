@@ -3,10 +3,13 @@
 DEMO_SECONDS ?= 20
 CORPUS ?= sql-tests/corpus
 QUERIES ?= 100000
+# Bash has a variable SECONDS of its own, which make does not take over.
+SECONDS_OF_CHAOS = $(if $(filter command line,$(origin SECONDS)),$(SECONDS),600)
+VERSIONS ?=
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest corpus fuzz tpch crash bench check clean fuzz-bytes postgres test-clients
+.PHONY: help demo demo-stop build run fmt lint doc test unit sqltest corpus fuzz tpch crash chaos chaos-short bench test-postgres-versions check clean fuzz-bytes postgres test-clients
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -67,7 +70,19 @@ crash: postgres ## kill -9 of server and upstream, again and again, under load
 	cargo build --release --bins
 	target/release/tidemill-bench crash --server target/release/tidemilld --rounds 50
 
-test: unit sqltest ## all tests
+chaos: postgres ## random changes upstream, bad lines, kills, for SECONDS; then everything must be equal (SEED=n to repeat)
+	cargo build --release --bins
+	target/release/tidemill-bench chaos --server target/release/tidemilld --seconds $(SECONDS_OF_CHAOS) $(if $(SEED),--seed $(SEED)) $(if $(VERBOSE),--verbose)
+
+chaos-short: postgres
+	cargo build --workspace --bins
+	target/debug/tidemill-bench chaos --server target/debug/tidemilld --seconds 60
+
+test-postgres-versions: postgres ## sql-tests/sources/ with PostgreSQL 11 to 18 as upstream (VERSIONS="11 18" for some)
+	cargo build --workspace --bins
+	VERSIONS="$(VERSIONS)" tools/test-postgres-versions
+
+test: unit sqltest chaos-short ## all tests
 
 test-clients: postgres ## drivers and tools from their registries, against a private server (CLIENTS="psycopg3 dbt" for some)
 	cargo build -p tidemilld

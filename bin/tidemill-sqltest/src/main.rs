@@ -76,6 +76,9 @@ struct Arguments {
     /// Print how long each file took.
     #[arg(long)]
     times: bool,
+    /// Write a line for each file into this one: passed, failed or skipped, and its path.
+    #[arg(long)]
+    results: Option<PathBuf>,
     /// Print failures whole.
     #[arg(long, short)]
     verbose: bool,
@@ -111,7 +114,7 @@ struct Shared {
 async fn run_all(arguments: &Arguments) -> Result<usize> {
     let files = find_files(&arguments.paths, &arguments.filter)?;
     let only_upstream = arguments.only_upstream || arguments.rewrite;
-    let postgres = Arc::new(Postgres::start()?);
+    let postgres = Arc::new(Postgres::start().await?);
     let tidemill = if only_upstream {
         None
     } else {
@@ -136,28 +139,55 @@ async fn run_all(arguments: &Arguments) -> Result<usize> {
     let runs = futures::stream::iter(runs)
         .map(|(path, way)| run_and_report(arguments, &shared, path, way))
         .buffer_unordered(arguments.jobs.max(1));
-    let passes: Vec<bool> = runs.collect().await;
-    let passed = passes.iter().filter(|passed| **passed).count();
-    let failed = passes.len() - passed;
-    println!("{passed} passed, {failed} failed");
-    Ok(failed)
+    let mut ends: Vec<(String, End)> = runs.collect().await;
+    ends.sort();
+    let count = |wanted: End| ends.iter().filter(|(_, end)| *end == wanted).count();
+    if let Some(file) = &arguments.results {
+        let lines = ends.iter().map(|(name, end)| format!("{}\t{name}\n", end.name()));
+        std::fs::write(file, lines.collect::<String>())?;
+    }
+    let skipped = match count(End::Skipped) {
+        0 => String::new(),
+        skipped => format!(", {skipped} skipped: they need a later PostgreSQL"),
+    };
+    println!("{} passed, {} failed{skipped}", count(End::Passed), count(End::Failed));
+    Ok(count(End::Failed))
 }
 
-/// Runs a file and prints its failures; says whether there were none.
+/// How a file ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Passed,
+    Failed,
+    Skipped,
+}
+
+impl End {
+    fn name(self) -> &'static str {
+        match self {
+            End::Passed => "passed",
+            End::Failed => "failed",
+            End::Skipped => "skipped",
+        }
+    }
+}
+
+/// Runs a file and prints its failures; says how it ended.
 async fn run_and_report(
     arguments: &Arguments,
     shared: &Shared,
     path: &Path,
     way: Option<Way>,
-) -> bool {
+) -> (String, End) {
     let name = run::display_name(path);
     let start = Instant::now();
     let result = match way {
         None => run_file(arguments, shared, path, &name).await,
-        Some(way) => run_way(arguments, shared, path, &name, way).await,
+        Some(way) => run_way(arguments, shared, path, &name, way).await.map(Some),
     };
     let failures = match result {
-        Ok(failures) => failures,
+        Ok(Some(failures)) => failures,
+        Ok(None) => return (name, End::Skipped),
         Err(error) => vec![format!("{name}:1: {error:#}").replace('\n', " \u{21b5} ")],
     };
     if arguments.times {
@@ -174,7 +204,8 @@ async fn run_and_report(
     if !failures.is_empty() {
         revive(arguments, shared).await;
     }
-    failures.is_empty()
+    let end = if failures.is_empty() { End::Passed } else { End::Failed };
+    (name, end)
 }
 
 /// When a file has killed the shared server: says so, and starts another for the files to come.
@@ -208,16 +239,20 @@ async fn run_way(
     }
 }
 
+/// The failures of a file; none at all if it needs a later PostgreSQL.
 async fn run_file(
     arguments: &Arguments,
     shared: &Shared,
     path: &Path,
     name: &str,
-) -> Result<Vec<String>> {
+) -> Result<Option<Vec<String>>> {
     let script = script::read(path, name)?;
+    if script.needs_postgres > shared.postgres.version {
+        return Ok(None);
+    }
     let alone = shared.tidemill.is_none();
     if alone && !script.compare || arguments.rewrite && script.typed {
-        return Ok(Vec::new());
+        return Ok(Some(Vec::new()));
     }
     let tidemill = match &shared.tidemill {
         Some(_) if script.own_server => {
@@ -226,7 +261,7 @@ async fn run_file(
         shared => shared.clone(),
     };
     let postgres = match script.own_upstream {
-        true => Arc::new(Postgres::start()?),
+        true => Arc::new(Postgres::start().await?),
         false => Arc::clone(&shared.postgres),
     };
     let servers = Servers { tidemill, postgres };
@@ -237,7 +272,7 @@ async fn run_file(
     let seconds = arguments.timeout * if script.typed { 10 } else { 1 };
     let limit = Duration::from_secs(seconds);
     let Ok(failures) = tokio::time::timeout(limit, run.run()).await else {
-        return Ok(vec![format!("{name}:{}: no answer within {seconds} s", line.lock())]);
+        return Ok(Some(vec![format!("{name}:{}: no answer within {seconds} s", line.lock())]));
     };
     let mut failures = failures?;
     if arguments.rewrite {
@@ -252,7 +287,7 @@ async fn run_file(
     {
         failures.push(format!("{name}:{}: {death}", line.lock()));
     }
-    Ok(failures)
+    Ok(Some(failures))
 }
 
 /// The test files below the paths, in order.

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use crate::complete::Answer;
 use crate::mirror;
-use crate::script::{Directive, Record, Script, Step, skips};
+use crate::script::{Directive, Record, Script, Step, skips, skips_version};
 use crate::servers::{Postgres, Tidemill, UPSTREAM_USER};
 use crate::session::{Failure, Outcome, Session};
 use crate::values::{Printing, escape};
@@ -125,7 +125,14 @@ impl<'a> FileRun<'a> {
                     }
                 }
                 Step::Record(record, conditions) => {
-                    if !self.record(record, conditions).await {
+                    let version = self.servers.postgres.version;
+                    let of_version = |c: &Condition| skips_version(c, version);
+                    if conditions.iter().any(|condition| of_version(condition) == Some(true)) {
+                        continue;
+                    }
+                    let others = conditions.iter().filter(|c| of_version(c).is_none());
+                    let others: Vec<Condition> = others.cloned().collect();
+                    if !self.record(record, &others).await {
                         break;
                     }
                     self.parameters = None;

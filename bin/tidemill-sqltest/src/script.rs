@@ -26,6 +26,8 @@ pub struct Script {
     pub own_server: bool,
     /// Whether it needs a PostgreSQL that nobody else uses.
     pub own_upstream: bool,
+    /// The oldest version of PostgreSQL on which it runs.
+    pub needs_postgres: u32,
 }
 
 /// One thing to do.
@@ -88,6 +90,7 @@ pub fn read(path: &Path, name: &str) -> Result<Script> {
         // Guides make roles and clusters, and change settings.
         own_server: guide && !steps.is_empty() || has(&[Directive::Restart, Directive::Kill]),
         own_upstream: guide && !steps.is_empty() || has(&[Directive::KillUpstream]),
+        needs_postgres: text.lines().find_map(needs_postgres).unwrap_or(0),
         steps,
     })
 }
@@ -95,6 +98,21 @@ pub fn read(path: &Path, name: &str) -> Result<Script> {
 /// Whether a file is a guide: Markdown whose SQL is run.
 pub fn is_guide(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "md") && !path.ends_with("README.md")
+}
+
+/// `# needs: postgres 15`
+fn needs_postgres(line: &str) -> Option<u32> {
+    line.trim().strip_prefix("# needs: postgres ")?.trim().parse().ok()
+}
+
+/// Whether a condition on PostgreSQL's version keeps a record from it: `onlyif postgres-15` is for
+/// 15 and later, `skipif postgres-15` for those before.
+pub fn skips_version(condition: &Condition, version: u32) -> Option<bool> {
+    let of = |label: &str| label.strip_prefix("postgres-")?.parse::<u32>().ok();
+    match condition {
+        Condition::OnlyIf { label } => of(label).map(|wanted| version < wanted),
+        Condition::SkipIf { label } => of(label).map(|wanted| version >= wanted),
+    }
 }
 
 /// SQLite's files end conditions with remarks, which the parser does not know.

@@ -24,15 +24,22 @@ pub struct Postgres {
     directory: TempDir,
     /// Where it listens.
     pub port: u16,
+    /// Its version, such as 15.
+    pub version: u32,
 }
 
 impl Postgres {
     /// Starts one.
-    pub fn start() -> Result<Postgres> {
+    pub async fn start() -> Result<Postgres> {
         let directory = tempfile::Builder::new().prefix("tidemill-sqltest-pg-").tempdir()?;
         set_searchable(directory.path())?;
         let port = script("start", &directory.path().join("data"))?;
-        Ok(Postgres { directory, port: port.trim().parse()? })
+        let mut postgres = Postgres { directory, port: port.trim().parse()?, version: 0 };
+        let version = postgres.session("postgres").await?.run("SHOW server_version_num").await;
+        let version = version.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+        let number = version.rows.first().and_then(|row| row.first()?.as_ref());
+        postgres.version = number.context("a server without a version")?.parse::<u32>()? / 10_000;
+        Ok(postgres)
     }
 
     /// Ends it with SIGKILL and starts it again where it was.
