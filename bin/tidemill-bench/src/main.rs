@@ -3,9 +3,13 @@
 //! Each benchmark measures its reference in the same run and prints a ratio, so that figures of
 //! different machines can be compared. `demo` and `workload` are what `make demo` runs.
 
+mod backlog;
+mod chaos;
 mod crash;
 mod demo;
 mod freshness;
+mod joining;
+mod large;
 mod lookups;
 mod servers;
 mod shop;
@@ -54,6 +58,39 @@ enum Command {
         /// Rows of the table.
         #[arg(long, default_value_t = 2_000_000)]
         rows: u64,
+        /// What kind of table.
+        #[arg(long, value_enum, default_value = "narrow")]
+        shape: snapshot::Shape,
+    },
+    /// Draining a backlog, against PostgreSQL's subscriber and pg_recvlogical.
+    Backlog {
+        #[command(flatten)]
+        server: Server,
+        /// Row changes.
+        #[arg(long, default_value_t = 2_000_000)]
+        changes: u64,
+        /// Transactions that hold them.
+        #[arg(long, default_value_t = 400)]
+        transactions: u64,
+    },
+    /// How fresh a table stays while a large one joins.
+    Joining {
+        #[command(flatten)]
+        server: Server,
+        /// Rows of the large table.
+        #[arg(long, default_value_t = 2_000_000)]
+        rows: u64,
+        /// Transactions a second of the other.
+        #[arg(long, default_value_t = 500)]
+        rate: u32,
+    },
+    /// The memory that one very large transaction takes.
+    Large {
+        #[command(flatten)]
+        server: Server,
+        /// Row changes.
+        #[arg(long, default_value_t = 5_000_000)]
+        changes: u64,
     },
     /// Point lookups by pgbench, against PostgreSQL's primary key.
     Lookups {
@@ -76,6 +113,23 @@ enum Command {
         /// Makes a run repeat its choices.
         #[arg(long)]
         seed: Option<u64>,
+    },
+    /// Random changes upstream, bad lines, kills: then everything must be equal, again and again.
+    Chaos {
+        #[command(flatten)]
+        server: Server,
+        /// How long, in seconds; rounds are finished.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Makes a run repeat its choices.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Runs with each of the seeds in this file instead, so many seconds each.
+        #[arg(long)]
+        seeds: Option<PathBuf>,
+        /// Tell what is done.
+        #[arg(long)]
+        verbose: bool,
     },
     /// TPC-H's queries as maintained views, compared with PostgreSQL after each refresh.
     Tpch {
@@ -125,17 +179,41 @@ async fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::All(server) => {
             freshness::run(&server.server, 500, 20).await?;
-            snapshot::run(&server.server, 2_000_000).await?;
+            snapshot::run(&server.server, 2_000_000, snapshot::Shape::Narrow).await?;
+            snapshot::run(&server.server, 2_000_000, snapshot::Shape::Mixed).await?;
+            backlog::run(&server.server, 2_000_000, 400).await?;
+            joining::run(&server.server, 2_000_000, 500).await?;
+            large::run(&server.server, 5_000_000).await?;
             lookups::run(&server.server, 10).await
         }
         Command::Freshness { server, rate, seconds } => {
             freshness::run(&server.server, rate, seconds).await
         }
-        Command::Snapshot { server, rows } => snapshot::run(&server.server, rows).await,
+        Command::Snapshot { server, rows, shape } => {
+            snapshot::run(&server.server, rows, shape).await
+        }
+        Command::Backlog { server, changes, transactions } => {
+            backlog::run(&server.server, changes, transactions).await
+        }
+        Command::Joining { server, rows, rate } => joining::run(&server.server, rows, rate).await,
+        Command::Large { server, changes } => large::run(&server.server, changes).await,
         Command::Lookups { server, seconds } => lookups::run(&server.server, seconds).await,
         Command::Crash { server, rounds, upstream_rounds, seed } => {
             let seed = seed.unwrap_or_else(rand::random);
             crash::run(&server.server, rounds, upstream_rounds, seed).await
+        }
+        Command::Chaos { server, seconds, seed, seeds: None, verbose } => {
+            let seed = seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+            chaos::run(&server.server, seconds, seed, verbose).await
+        }
+        Command::Chaos { server, seconds, seeds: Some(seeds), verbose, .. } => {
+            for line in std::fs::read_to_string(seeds)?.lines() {
+                let seed = line.split_whitespace().next().and_then(|word| word.parse().ok());
+                if let Some(seed) = seed {
+                    chaos::run(&server.server, seconds, seed, verbose).await?;
+                }
+            }
+            Ok(())
         }
         Command::Tpch { server, scale, rounds, only } => {
             tpch::run(&server.server, scale, rounds, &only).await

@@ -53,6 +53,11 @@ impl Postgres {
         script(&["kill"], &self.data()).map(|_| ())
     }
 
+    /// Ends it as an administrator would: sessions are cut, the rest is finished.
+    pub fn stop_fast(&self) -> Result<()> {
+        script(&["stop-fast"], &self.data()).map(|_| ())
+    }
+
     /// Starts it again where it was.
     pub fn restart(&self) -> Result<()> {
         script(&["start"], &self.data()).map(|_| ())
@@ -141,6 +146,18 @@ impl Tidemill {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Copies the server's log to where it stays.
+    pub fn keep(&self) -> Result<PathBuf> {
+        let path = std::env::temp_dir().join(format!("tidemill-chaos-{}.log", self.port));
+        std::fs::copy(self.log(), &path)?;
+        Ok(path)
     }
 
     fn log(&self) -> PathBuf {

@@ -9,18 +9,56 @@ use anyhow::{Result, ensure};
 
 use crate::servers::{Postgres, Tidemill, first_value, follow, run_all, wait_for};
 
+/// What kind of table.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Shape {
+    /// Four columns like those of pgbench's accounts.
+    Narrow,
+    /// Twenty columns of many types, some of them NULL.
+    Mixed,
+}
+
+impl Shape {
+    /// The statements that create and fill it.
+    fn create(self, rows: u64) -> [String; 2] {
+        match self {
+            Shape::Narrow => [
+                "CREATE TABLE accounts (aid int NOT NULL, bid int, abalance int, filler char(84))".to_owned(),
+                format!("INSERT INTO accounts SELECT n, n / 100000, 0, '' FROM generate_series(1, {rows}) AS n"),
+            ],
+            Shape::Mixed => [
+                "CREATE TABLE accounts (aid int NOT NULL, a bigint, b smallint, c numeric(12,2), d numeric, e text, \
+                 f varchar(40), g boolean, h date, i timestamp, j timestamptz, k float8, l float4, m uuid, n jsonb, \
+                 o bytea, p int[], q text[], r time, s interval)"
+                    .to_owned(),
+                format!(
+                    "INSERT INTO accounts SELECT n, n::bigint * 1000000007, n % 30000, n / 100.0, n::numeric / 7, \
+                     'a text with number ' || n, md5(n::text), n % 2 = 0, date '2000-01-01' + n % 9000, \
+                     timestamp '2020-01-01' + n * interval '1 s', timestamptz '2020-01-01' + n * interval '1 s', \
+                     n / 3.0, n / 7.0, md5(n::text)::uuid, jsonb_build_object('n', n, 'v', 'x'), \
+                     CASE WHEN n % 3 = 0 THEN decode(md5(n::text), 'hex') END, ARRAY[n, n + 1], \
+                     CASE WHEN n % 2 = 0 THEN ARRAY['a', 'b'] END, time '00:00' + n * interval '1 s', \
+                     n * interval '1 minute' FROM generate_series(1, {rows}) AS n"
+                ),
+            ],
+        }
+    }
+}
+
 /// Runs the benchmark.
-pub async fn run(server: &Path, rows: u64) -> Result<()> {
-    println!("snapshot: a table of {rows} rows like pgbench's accounts");
+pub async fn run(server: &Path, rows: u64, shape: Shape) -> Result<()> {
+    let columns = match shape {
+        Shape::Narrow => "4 columns like those of pgbench's accounts",
+        Shape::Mixed => "20 columns of many types",
+    };
+    println!("snapshot: a table of {rows} rows with {columns}");
     let upstream = Postgres::start()?;
     let admin = upstream.client().await?;
-    let fill = format!(
-        "INSERT INTO accounts SELECT n, n / 100000, 0, '' FROM generate_series(1, {rows}) AS n"
-    );
+    let [create, fill] = shape.create(rows);
     run_all(
         &admin,
         &[
-            "CREATE TABLE accounts (aid int NOT NULL, bid int, abalance int, filler char(84))",
+            &create,
             &fill,
             "ALTER TABLE accounts ADD PRIMARY KEY (aid)",
             "ALTER TABLE accounts REPLICA IDENTITY FULL",
