@@ -171,6 +171,8 @@ pub struct Session {
     pub(crate) database: String,
     pub(crate) settings: Settings,
     pub(crate) transaction: Transaction,
+    /// What the parts of a statement will write, while they are computed.
+    pub(crate) deferred: Option<Vec<statements::Deferred>>,
     /// Objects that only this session has.
     pub(crate) temporary: Temporary,
     pub(crate) cursors: HashMap<String, Cursor>,
@@ -195,6 +197,7 @@ impl Session {
             database: options.database,
             settings: Settings::default(),
             transaction: Transaction::Idle,
+            deferred: None,
             temporary: Temporary::default(),
             cursors: HashMap::new(),
             statements: BTreeMap::new(),

@@ -20,6 +20,8 @@ pub(crate) mod transaction;
 pub(crate) mod truncate;
 pub(crate) mod write;
 
+pub(crate) use dml::Deferred;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -87,6 +89,7 @@ pub(crate) async fn execute(
                 | Plan::Delete(_)
                 | Plan::Merge(_)
                 | Plan::Truncate(_)
+                | Plan::WithWrites(_)
                 | Plan::AlterTable(_)
         );
         if lost && writes {
@@ -139,6 +142,9 @@ fn write_tag(plan: &Plan) -> Option<&'static str> {
         Plan::CreateTable(_) | Plan::CreateTableFromSource(_) => "CREATE TABLE",
         Plan::CreateType { tag, .. } => tag,
         Plan::CreateFunction(_) => "CREATE FUNCTION",
+        Plan::WithWrites(with) => {
+            return with.writes.iter().find_map(|part| write_tag(&part.plan));
+        }
         Plan::AlterType(plan) => plan.tag,
         Plan::CreateView(_) => "CREATE VIEW",
         Plan::CreateMaterializedView(_) => "CREATE MATERIALIZED VIEW",
@@ -231,6 +237,7 @@ async fn dispatch(
         }
         Plan::AlterSequence(alter) => dml::sequence::alter(session, execution, alter).await,
         Plan::CreateType { item, tag } => ddl::create(session, execution, item, tag).await,
+        Plan::WithWrites(with) => dml::with_writes(session, execution, with).await,
         Plan::CreateFunction(item) => {
             ddl::create(session, execution, item, "CREATE FUNCTION").await
         }

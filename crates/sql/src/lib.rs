@@ -26,4 +26,4 @@ pub mod types;
 pub use parse::{ParsedStatement, parse};
 pub use plan::{Notice, Plan, Planned};
 pub use session::{Planner, SessionView};
-pub use statements::{over_columns, plan};
+pub use statements::{over_columns, plan, put_rows};

@@ -6,6 +6,7 @@ use sqlparser::ast::{
     ArrayElemTypeDef, DataType, Expr, Ident, ObjectName, ObjectNamePart, Query, TableFactor,
     VisitMut, VisitorMut,
 };
+use sqlparser::tokenizer::Span;
 use tidemill_catalog::QualifiedName;
 use tidemill_catalog::name::quote_identifier;
 use tidemill_repr::{ObjectId, SqlError, SqlState};
@@ -26,6 +27,17 @@ pub fn parts(name: &ObjectName) -> Result<Vec<String>, SqlError> {
             }
         })
         .collect()
+}
+
+/// Gives an error the place of a part of the statement, unless it has one. All that is parsed lies
+/// on one line, whose columns are the places.
+pub fn locate(error: SqlError, span: Span) -> SqlError {
+    match u32::try_from(span.start.column) {
+        Ok(column) if error.position.is_none() && span.start.line == 1 && column > 0 => {
+            error.at(column)
+        }
+        _ => error,
+    }
 }
 
 /// Refuses a name that is longer than names may be.

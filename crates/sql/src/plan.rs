@@ -185,6 +185,8 @@ pub enum Plan {
         /// The command tag.
         tag: &'static str,
     },
+    /// Writes to several tables at once, and reads what was returned.
+    WithWrites(Box<WithWritesPlan>),
     /// Makes a function.
     CreateFunction(NewItem),
     /// Changes a type.
@@ -200,6 +202,24 @@ pub enum Plan {
         /// The command tag.
         tag: &'static str,
     },
+}
+
+/// Statements of a WITH that write, and the statement around them.
+#[derive(Clone, Debug)]
+pub struct WithWritesPlan {
+    /// Those of the WITH, in order.
+    pub writes: Vec<WritePart>,
+    /// What gives the answer: a SELECT or another write.
+    pub main: Plan,
+}
+
+/// A statement of a WITH that writes.
+#[derive(Clone, Debug)]
+pub struct WritePart {
+    /// The binding that stands for what it returns.
+    pub id: tidemill_plan::LocalId,
+    /// The statement.
+    pub plan: Plan,
 }
 
 /// A query.

@@ -41,7 +41,9 @@ mod tests;
 
 pub use cast::coerce_assignment;
 pub use created::{domain_condition, domain_program, with_field};
+pub use cte::{WithList, put_rows, refuse_duplicates};
 pub use error::position;
+pub(crate) use error::settle_position;
 pub(crate) use order::direction;
 pub use scope::{Scope, table_scope};
 pub use user_function::{check_body, has_builtin};
@@ -205,6 +207,12 @@ pub struct QueryContext<'a> {
     pub only_functions: Option<Vec<ObjectId>>,
     /// The functions that were called, but for those that only others call.
     pub used_functions: RefCell<BTreeSet<ObjectId>>,
+    /// Whether a query asks for locks on rows.
+    pub locks: Cell<bool>,
+    /// The queries of a WITH around the statement.
+    root_ctes: cte::CteList,
+    /// Whether parameters may stay without type: another part of the statement tells it.
+    part: bool,
     depth: Cell<usize>,
     next_local: Cell<u64>,
 }
@@ -229,6 +237,9 @@ impl<'a> QueryContext<'a> {
             parameters: RefCell::new(Vec::new()),
             only_functions: None,
             used_functions: RefCell::new(BTreeSet::new()),
+            locks: Cell::new(false),
+            root_ctes: None,
+            part: false,
             depth: Cell::new(0),
             next_local: Cell::new(0),
         }
@@ -239,6 +250,9 @@ impl<'a> QueryContext<'a> {
     /// # Errors
     /// Nothing says what type one of them has (`42P18`).
     pub fn parameter_types(&self) -> Result<Vec<ScalarType>, SqlError> {
+        if self.part {
+            return Ok(self.known_parameters());
+        }
         let known = self.parameters.borrow();
         known
             .iter()
@@ -251,6 +265,18 @@ impl<'a> QueryContext<'a> {
                 Some(typ) => Ok(typ.clone()),
             })
             .collect()
+    }
+
+    /// The types of all parameters, as far as they are known.
+    pub fn known_parameters(&self) -> Vec<ScalarType> {
+        let known = self.parameters.borrow();
+        known.iter().map(|typ| typ.clone().unwrap_or(ScalarType::Unknown)).collect()
+    }
+
+    /// Makes the context one of a part of a statement with these queries of WITH around it.
+    pub fn enter(&mut self, list: &WithList) {
+        list.enter(&mut self.root_ctes, &self.next_local);
+        self.part = true;
     }
 
     /// The type that a name means.
@@ -362,6 +388,20 @@ pub fn plan_scalar(
     let scope = Rc::new(scope.clone());
     let planned = expr::ExprContext::new(ctx, &scope, "this expression").plan(expr)?;
     Ok(planned)
+}
+
+/// [`plan_scalar`] in a clause that errors name.
+///
+/// # Errors
+/// As [`plan_top_query`].
+pub fn plan_scalar_in(
+    ctx: &QueryContext<'_>,
+    scope: &Scope,
+    expr: &Expr,
+    clause: &'static str,
+) -> Result<TypedScalar, SqlError> {
+    let scope = Rc::new(scope.clone());
+    expr::ExprContext::new(ctx, &scope, clause).plan(expr)
 }
 
 /// Plans a condition: an expression that must be boolean, of which only truth counts.

@@ -33,6 +33,7 @@ mod view;
 
 pub(crate) use assert::asserted_again;
 pub use constant::over_columns;
+pub use dml::put_rows;
 
 use sqlparser::ast::Statement as Standard;
 use tidemill_catalog::snapshot::TEMPORARY_SCHEMA;
@@ -57,10 +58,16 @@ pub fn plan(
     parameter_types: &[Option<ScalarType>],
 ) -> Result<Planned, SqlError> {
     let planner = Planner { catalog, session };
-    let planning =
-        Planning { planner, text: &statement.whole, statement, parameters: parameter_types };
+    let planning = Planning {
+        planner,
+        text: &statement.whole,
+        statement,
+        parameters: parameter_types,
+        around: None,
+    };
     planning.authorize_named(&statement.statement)?;
-    let mut planned = planning.plan(&statement.statement)?;
+    let planned = planning.plan(&statement.statement);
+    let mut planned = planned.map_err(crate::query::settle_position)?;
     planning.authorize(&statement.statement, &mut planned)?;
     Ok(planned)
 }
@@ -73,6 +80,8 @@ struct Planning<'a> {
     text: &'a str,
     statement: &'a ParsedStatement,
     parameters: &'a [Option<ScalarType>],
+    /// The queries of a WITH around it.
+    around: Option<&'a crate::query::WithList>,
 }
 
 impl<'a> Planning<'a> {
@@ -140,7 +149,11 @@ impl<'a> Planning<'a> {
     }
 
     fn context(&self) -> QueryContext<'_> {
-        self.planner.query_context(self.text, self.parameters)
+        let mut context = self.planner.query_context(self.text, self.parameters);
+        if let Some(list) = self.around {
+            context.enter(list);
+        }
+        context
     }
 
     /// The full name of an object to be made, as written.

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, Ident, ObjectName,
-    ObjectNamePart, TimezoneInfo,
+    ObjectNamePart, Spanned, TimezoneInfo,
 };
 use tidemill_catalog::name::quote_identifier;
 use tidemill_repr::interval::fields;
@@ -51,6 +51,15 @@ pub fn resolve_data_type(
     created: &CreatedTypes<'_>,
     data_type: &DataType,
 ) -> Result<ColumnType, SqlError> {
+    resolve(created, data_type).map_err(|error| match data_type {
+        DataType::Custom(name, _) if error.code == SqlState::UNDEFINED_OBJECT => {
+            crate::names::locate(error, name.span())
+        }
+        _ => error,
+    })
+}
+
+fn resolve(created: &CreatedTypes<'_>, data_type: &DataType) -> Result<ColumnType, SqlError> {
     let plain = |scalar_type| Ok(ColumnType::new(scalar_type));
     match data_type {
         DataType::Bool | DataType::Boolean => plain(ScalarType::Bool),

@@ -10,9 +10,11 @@ mod merge;
 pub(crate) mod ordered;
 mod program;
 pub(crate) mod sequence;
+mod with;
 
 pub(crate) use insert::insert;
 pub(crate) use merge::merge;
+pub(crate) use with::{Deferred, with_writes};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -275,6 +277,10 @@ async fn apply(
     read: Option<(Tick, Vec<ObjectId>)>,
     keys: Option<keys::Written>,
 ) -> Result<(), SqlError> {
+    if let Some(deferred) = &mut session.deferred {
+        deferred.push(Deferred { table, rows: rows.to_vec(), read, keys });
+        return Ok(());
+    }
     let mut batch = RowBatch::new();
     rows.iter().for_each(|(row, diff)| batch.push(row.as_ref(), *diff));
     if session.temporary.has(table) {

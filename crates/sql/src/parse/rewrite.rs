@@ -140,6 +140,7 @@ impl Rewrite {
                 self.take();
                 self.at += 1;
             }
+            "in" if self.is(1, &Token::LParen) && self.is(2, &Token::LParen) => self.in_list(),
             "operator" if self.is(1, &Token::LParen) => self.operator(),
             "trim" if self.is(1, &Token::LParen) => self.trim(),
             "isnull" if !self.is(1, &Token::LParen) && self.after_value() => {
@@ -264,6 +265,38 @@ impl Rewrite {
                 token.token = Token::Word(Word { value, quote_style: None, keyword });
             }
             n += 1;
+        }
+    }
+
+    /// `IN ((SELECT ..), ..)`: sqlparser takes a query in parentheses for all of the list. COALESCE
+    /// of one value is that value.
+    fn in_list(&mut self) {
+        let inner = any_word(self.ahead(3)).is_some_and(|word| QUERY.contains(&word));
+        let mut depth = 0usize;
+        let mut end = 2;
+        while let Some(token) = self.ahead(end) {
+            match token.token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+            end += 1;
+        }
+        self.take();
+        self.take();
+        if !inner || !self.is(end - 1, &Token::Comma) {
+            return;
+        }
+        let name =
+            Word { value: "coalesce".to_owned(), quote_style: None, keyword: Keyword::NoKeyword };
+        self.put(Token::Word(name), 0);
+        self.put(Token::LParen, 0);
+        // What is inside is rewritten on its way; the closing parenthesis comes after it.
+        if let Some(close) = self.ahead(end - 2).cloned() {
+            self.rest.insert(self.at + end - 2, close);
         }
     }
 

@@ -188,6 +188,35 @@ pub(super) fn unify(
     Ok((unified, common))
 }
 
+/// [`unify`], with errors at the first value that does not fit.
+pub(super) fn unify_at(
+    ctx: &QueryContext<'_>,
+    construct: &str,
+    scalars: Vec<TypedScalar>,
+    spans: &[sqlparser::tokenizer::Span],
+) -> Result<(Vec<QueryScalar>, ColumnType), SqlError> {
+    let types: Vec<ColumnType> = scalars.iter().map(|scalar| scalar.typ.clone()).collect();
+    let locate = |error: SqlError, at: usize| match spans.get(at) {
+        Some(span) => ctx.locate(error, *span),
+        None => error,
+    };
+    let common = common_column_type(construct, &types).map_err(|error| {
+        let fails = |at: &usize| common_column_type(construct, &types[..=*at]).is_err();
+        let at = (0..types.len()).find(fails).unwrap_or(0);
+        locate(error, at)
+    })?;
+    let unified = scalars
+        .into_iter()
+        .enumerate()
+        .map(|(at, scalar)| {
+            coerce_branch(ctx, construct, scalar, &common)
+                .map(|scalar| scalar.expr)
+                .map_err(|error| locate(error, at))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok((unified, common))
+}
+
 /// Makes one branch of a construct of the common type.
 pub(super) fn coerce_branch(
     ctx: &QueryContext<'_>,
@@ -507,7 +536,9 @@ fn type_oid(ctx: &QueryContext<'_>, text: &str) -> Result<u32, SqlError> {
     let mut parser =
         sqlparser::parser::Parser::new(&dialect).try_with_sql(text).map_err(|_| missing())?;
     let data_type = parser.parse_data_type().map_err(|_| missing())?;
-    Ok(ctx.data_type(&data_type)?.scalar_type.oid().0)
+    // Places are those in the text alone.
+    let typ = ctx.data_type(&data_type).map_err(|error| SqlError { position: None, ..error })?;
+    Ok(typ.scalar_type.oid().0)
 }
 
 /// The parts of a name in a text: folded to lower case unless in double quotes.

@@ -4,13 +4,14 @@
 //! put in place of its name instead, so that each reading sees the rows it should. Queries that
 //! name themselves ([`recursive`]) or one another ([`mutual`]) become a LetRec.
 
+mod list;
 mod mutual;
 mod recursive;
 mod reference;
 
 use std::rc::Rc;
 
-use sqlparser::ast::{Cte as CteTree, With};
+use sqlparser::ast::{Cte as CteTree, SetExpr, With};
 use tidemill_plan::{Id, LocalId, QueryExpr, RecursionLimit, RecursiveBinding, RelationType};
 use tidemill_repr::{SqlError, SqlState};
 
@@ -19,6 +20,8 @@ use super::order::{self, OutputColumn};
 use super::scope::Scope;
 use super::{QueryContext, walk};
 use crate::parse::{mutual_limit, search_and_cycle};
+
+pub use list::{WithList, put_rows};
 
 /// The WITH queries that can be named, the latest first.
 pub(super) type CteList = Option<Rc<Cte>>;
@@ -34,6 +37,8 @@ pub(super) struct Cte {
     in_place: Option<usize>,
     /// Whether it is read from its own recursive term.
     pub recursive: bool,
+    /// Whether it is a statement that returns nothing.
+    silent: bool,
     next: CteList,
 }
 
@@ -76,6 +81,7 @@ impl Cte {
 }
 
 /// What is bound around the body of a query with WITH.
+#[derive(Clone, Debug)]
 pub(super) enum Binding {
     Plain(Rc<Cte>),
     Recursive(Vec<RecursiveBinding<QueryExpr>>, RecursionLimit),
@@ -107,7 +113,11 @@ pub(super) fn plan_with(
     Ok((scope, bindings))
 }
 
-fn refuse_duplicates(ctx: &QueryContext<'_>, ctes: &[CteTree]) -> Result<(), SqlError> {
+/// Refuses a WITH two queries of which have the same name.
+///
+/// # Errors
+/// There are such (`42712`).
+pub fn refuse_duplicates(ctx: &QueryContext<'_>, ctes: &[CteTree]) -> Result<(), SqlError> {
     for (at, cte) in ctes.iter().enumerate() {
         let name = name_of(&cte.alias.name);
         if ctes.iter().take(at).any(|other| name_of(&other.alias.name) == name) {
@@ -136,11 +146,32 @@ fn refuse_clauses(ctx: &QueryContext<'_>, cte: &CteTree, recursive: bool) -> Res
     }
 }
 
+/// A statement that writes has its place in the outermost WITH of a statement.
+fn refuse_write(ctx: &QueryContext<'_>, cte: &CteTree) -> Result<(), SqlError> {
+    let body = &*cte.query.body;
+    if !matches!(
+        body,
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
+    ) {
+        return Ok(());
+    }
+    if ctx.maintained {
+        let message = "views must not contain data-modifying statements in WITH";
+        return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+    }
+    Err(ctx.error(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        "WITH clause containing a data-modifying statement must be at the top level",
+        cte.alias.name.span,
+    ))
+}
+
 fn plan_cte(
     ctx: &QueryContext<'_>,
     cte: &CteTree,
     scope: &Rc<Scope>,
 ) -> Result<(QueryExpr, Vec<OutputColumn>), SqlError> {
+    refuse_write(ctx, cte)?;
     let parts = order::plan_query(ctx, &cte.query, scope)?;
     let (value, columns) = order::into_subquery(ctx, parts)?;
     let what = format!("WITH query \"{}\"", name_of(&cte.alias.name));
@@ -158,7 +189,7 @@ fn plain(
 ) -> Rc<Cte> {
     let in_place = walk::is_correlated(&value).then(|| scope.depth());
     let (id, next) = (ctx.fresh_local(), scope.ctes.clone());
-    Rc::new(Cte { name, id, value, columns, in_place, recursive: false, next })
+    Rc::new(Cte { name, id, value, columns, in_place, recursive: false, silent: false, next })
 }
 
 /// Puts the bindings that are read around a body.

@@ -193,6 +193,9 @@ impl<'e> ExprContext<'e> {
         match self.scope.resolve_identifier(self.ctx, ident) {
             Ok(found) => Ok(self.note(found, ident.span)),
             Err(error) if error.code == SqlState::UNDEFINED_COLUMN => {
+                if let Some(oid) = self.table_oid(std::slice::from_ref(ident))? {
+                    return Ok(oid);
+                }
                 self.whole_row(None, &name_of(ident), ident.span)?.ok_or(error)
             }
             Err(error) => Err(error),
@@ -200,7 +203,12 @@ impl<'e> ExprContext<'e> {
     }
 
     fn qualified(&self, parts: &[Ident]) -> Result<TypedScalar, SqlError> {
-        let found = self.scope.resolve_qualified(self.ctx, parts)?;
+        let found = match self.scope.resolve_qualified(self.ctx, parts) {
+            Err(error) if error.code == SqlState::UNDEFINED_COLUMN => {
+                return self.table_oid(parts)?.ok_or(error);
+            }
+            found => found?,
+        };
         let span = parts.first().map_or_else(Span::empty, |ident| ident.span);
         Ok(self.note(found, span))
     }
@@ -249,8 +257,17 @@ impl<'e> ExprContext<'e> {
         if has_format || !matches!(kind, CastKind::Cast | CastKind::DoubleColon) {
             return Err(self.ctx.unsupported("this form of a cast", expr.span()));
         }
-        let located = |error| self.ctx.locate(error, expr.span());
-        let typ = self.ctx.data_type(data_type).map_err(located)?;
+        let located = |error: SqlError| match (error.code, kind) {
+            (SqlState::CANNOT_COERCE, CastKind::DoubleColon) => {
+                self.ctx.locate_operator(error, expr.span(), "::")
+            }
+            (SqlState::CANNOT_COERCE, _) => self.ctx.locate_before(error, expr.span(), "CAST("),
+            _ => self.ctx.locate(error, expr.span()),
+        };
+        let typ = self
+            .ctx
+            .data_type(data_type)
+            .map_err(|error| self.ctx.locate_after(error, expr.span(), kind))?;
         // `ARRAY[]::int[]` is the only way to say what an empty array is of.
         let value = match (expr, &typ.scalar_type) {
             (Expr::Array(array), ScalarType::Array(element)) => {

@@ -17,7 +17,7 @@ use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, SqlError, SqlState};
 
 use super::cast::{coerce_branch, common_column_type};
-use super::error::name_of;
+use super::error::{name_of, nowhere};
 use super::expr::ExprContext;
 use super::order::{self, OutputColumn};
 use super::scope::{Entry, Missing, Scope, TableName};
@@ -27,6 +27,75 @@ use super::{QueryContext, TypedScalar, catalog_functions, cte, literal, walk};
 use crate::parse_marks::USING_ALIAS;
 
 pub(super) use function::function_columns;
+
+/// Words that sqlparser takes for names and PostgreSQL does not.
+const RESERVED: &[&str] = &[
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "column",
+    "constraint",
+    "create",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "from",
+    "grant",
+    "group",
+    "having",
+    "in",
+    "initially",
+    "intersect",
+    "into",
+    "leading",
+    "limit",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "placing",
+    "primary",
+    "references",
+    "returning",
+    "select",
+    "some",
+    "symmetric",
+    "table",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "using",
+    "variadic",
+    "when",
+    "where",
+    "window",
+    "with",
+];
 
 /// A relation and the names of its columns.
 struct Item {
@@ -182,10 +251,10 @@ fn attach(
 /// `USING (..) AS name`: the merged columns, in the order of the list, are a table of this name.
 fn name_merged(scope: &mut Scope, name: String, columns: &[String]) -> Result<(), SqlError> {
     if scope.tables.iter().any(|table| !table.covered && table.name == name) {
-        return Err(SqlError::new(
+        return Err(nowhere(SqlError::new(
             SqlState::DUPLICATE_ALIAS,
             format!("table name \"{name}\" specified more than once"),
-        ));
+        )));
     }
     let table = scope.tables.len();
     scope.tables.push(table_name(&name));
@@ -258,10 +327,10 @@ fn using(
     let mut merged: Vec<Merged> = Vec::new();
     for name in names {
         if merged.iter().any(|column| column.name == *name) {
-            return Err(SqlError::new(
+            return Err(nowhere(SqlError::new(
                 SqlState::DUPLICATE_COLUMN,
                 format!("column name \"{name}\" appears more than once in USING clause"),
-            ));
+            )));
         }
         let one = using_column(left, name, "left")?;
         let two = using_column(right, name, "right")?;
@@ -299,14 +368,14 @@ fn using(
 fn using_column<'s>(scope: &'s Scope, name: &str, side: &str) -> Result<&'s Entry, SqlError> {
     match scope.own_column(name) {
         Ok(Some(entry)) => Ok(entry),
-        Ok(None) => Err(SqlError::new(
+        Ok(None) => Err(nowhere(SqlError::new(
             SqlState::UNDEFINED_COLUMN,
             format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
-        )),
-        Err(_) => Err(SqlError::new(
+        ))),
+        Err(_) => Err(nowhere(SqlError::new(
             SqlState::AMBIGUOUS_COLUMN,
             format!("common column name \"{name}\" appears more than once in {side} table"),
-        )),
+        ))),
     }
 }
 
@@ -478,6 +547,15 @@ fn plan_table(
     let parts = name_parts(ctx, name)?;
     if let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
         && ident.quote_style.is_none()
+        && RESERVED.contains(&ident.value.as_str())
+    {
+        let written = &ident.value;
+        let message =
+            format!("syntax error at or near \"{}\"", ctx.as_written(ident.span, written));
+        return Err(ctx.error(SqlState::SYNTAX_ERROR, message, ident.span));
+    }
+    if let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
+        && ident.quote_style.is_none()
         && is_session_keyword(&ident.value)
     {
         let written = function::Written { ordinality: false, alias, span: ident.span };
@@ -499,8 +577,9 @@ pub(super) fn plan_named(
     around: &Rc<Scope>,
 ) -> Result<(QueryExpr, Scope), SqlError> {
     if let [name] = parts
-        && let Some(cte) = cte::find(&around.ctes, name)
+        && let Some(cte) = cte::find(&around.ctes, name).or_else(|| ctx.root_cte(name))
     {
+        cte.check_read()?;
         let (expr, columns) = cte.read(ctx, around.depth());
         let columns = columns.into_iter().map(|column| (column.name, column.typ));
         let table = TableName { recursive: cte.recursive, ..table_name(name) };
@@ -511,6 +590,7 @@ pub(super) fn plan_named(
     let table = TableName {
         schema: Some(relation.schema),
         object: Some(relation.id),
+        relation: Some(relation.id),
         primary_key: relation.primary_key,
         ..table_name(&relation.name)
     };
@@ -523,6 +603,8 @@ fn table_name(name: &str) -> TableName {
         schema: None,
         name: name.to_owned(),
         object: None,
+        relation: None,
+        original: None,
         covered: false,
         function: false,
         recursive: false,
@@ -548,6 +630,9 @@ fn aliased(
         entry.name = column.name;
     }
     for table in &mut scope.tables {
+        if table.object.is_some() && table.name != name {
+            table.original = Some(table.name.clone());
+        }
         table.name.clone_from(&name);
         table.schema = None;
         table.object = None;
@@ -566,15 +651,14 @@ pub(super) fn rename_columns(
         return Err(ctx.unsupported("AT in an alias", alias.name.span));
     }
     if alias.columns.len() > columns.len() {
-        return Err(ctx.error(
+        return Err(nowhere(SqlError::new(
             SqlState::INVALID_COLUMN_REFERENCE,
             format!(
                 "{what} has {} columns available but {} columns specified",
                 columns.len(),
                 alias.columns.len()
             ),
-            alias.name.span,
-        ));
+        )));
     }
     for (column, new) in columns.iter_mut().zip(&alias.columns) {
         if new.data_type.is_some() {

@@ -22,6 +22,8 @@ use super::expr::{ExprContext, binary};
 use super::scope::Scope;
 use super::{PlannedQuery, QueryContext, TypedScalar, select, set_operation, walk};
 
+mod locking;
+
 /// A column of a query's result.
 #[derive(Clone, Debug)]
 pub(super) struct OutputColumn {
@@ -108,9 +110,8 @@ fn merge<'q, T>(
 }
 
 fn refuse_foreign_clauses(ctx: &QueryContext<'_>, query: &Query) -> Result<(), SqlError> {
-    let what = if !query.locks.is_empty() {
-        "a locking clause (FOR UPDATE, FOR SHARE)"
-    } else if query.for_clause.is_some() {
+    locking::check(ctx, query)?;
+    let what = if query.for_clause.is_some() {
         "FOR XML or FOR JSON"
     } else if query.settings.is_some() {
         "SETTINGS"

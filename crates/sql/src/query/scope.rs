@@ -14,7 +14,7 @@ use tidemill_repr::{ColumnType, ObjectId, RelationDesc, SqlError, SqlState};
 
 use super::aggregate::Collector;
 use super::cte::CteList;
-use super::error::name_of;
+use super::error::{name_of, nowhere};
 use super::{QueryContext, TypedScalar};
 
 /// Stands for the table of a function's arguments by number.
@@ -72,6 +72,10 @@ pub(super) struct TableName {
     pub name: String,
     /// The object, where the name is not an alias.
     pub object: Option<ObjectId>,
+    /// The object, also under an alias.
+    pub relation: Option<ObjectId>,
+    /// The name of the object, where it is hidden by an alias.
+    pub original: Option<String>,
     /// Covered by the alias of a join around it.
     pub covered: bool,
     /// A function's result, whose name may stand for its one column.
@@ -101,6 +105,8 @@ pub fn table_scope(desc: &RelationDesc, alias: &str) -> Scope {
         schema: None,
         name: alias.to_owned(),
         object: None,
+        relation: None,
+        original: None,
         covered: false,
         function: false,
         recursive: false,
@@ -289,10 +295,10 @@ impl Scope {
                     }
             });
             if clash {
-                return Err(SqlError::new(
+                return Err(nowhere(SqlError::new(
                     SqlState::DUPLICATE_ALIAS,
                     format!("table name \"{}\" specified more than once", table.name),
-                ));
+                )));
             }
         }
         Ok(())
@@ -369,6 +375,31 @@ impl Scope {
         Ok(None)
     }
 
+    /// The one table of the catalog, or that of a name, innermost scope first.
+    pub(super) fn real_table(
+        &self,
+        name: Option<String>,
+    ) -> Result<Option<(usize, &Scope, usize)>, SqlError> {
+        if let Some(name) = name {
+            return self.find_table(None, &name);
+        }
+        for (level, scope) in self.levels() {
+            let real = |(_, table): &(usize, &TableName)| table.relation.is_some();
+            let mut found = scope.tables.iter().enumerate().filter(real);
+            match (found.next(), found.next()) {
+                (None, _) => {}
+                (Some((index, _)), None) => return Ok(Some((level, scope, index))),
+                (Some(_), Some(_)) => {
+                    return Err(SqlError::new(
+                        SqlState::AMBIGUOUS_COLUMN,
+                        "column reference \"tableoid\" is ambiguous",
+                    ));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// The entries of a table, in order.
     pub(super) fn entries_of(&self, table: usize) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| entry.table == Some(table))
@@ -400,9 +431,23 @@ impl Scope {
                         format!("invalid reference to FROM-clause entry for table \"{name}\""),
                         span,
                     )
-                    .with_detail(format!(
+                    .with_hint(format!(
                         "There is an entry for table \"{name}\", but it cannot be referenced \
                          from this part of the query."
+                    ));
+            }
+            if let Some(table) =
+                here.tables.iter().find(|table| table.original.as_deref() == Some(name))
+            {
+                let alias = &table.name;
+                return ctx
+                    .error(
+                        SqlState::UNDEFINED_TABLE,
+                        format!("invalid reference to FROM-clause entry for table \"{name}\""),
+                        span,
+                    )
+                    .with_hint(format!(
+                        "Perhaps you meant to reference the table alias \"{alias}\"."
                     ));
             }
             scope = here.outer.as_deref();
@@ -472,6 +517,13 @@ impl Scope {
             [schema, table, column] => (Some(schema.as_str()), table, column),
             [database, schema, table, column] if *database == ctx.database => {
                 (Some(schema.as_str()), table, column)
+            }
+            names if names.len() > 4 => {
+                return Err(ctx.error(
+                    SqlState::SYNTAX_ERROR,
+                    format!("improper qualified name (too many dotted names): {}", names.join(".")),
+                    span,
+                ));
             }
             _ => {
                 return Err(ctx.error(

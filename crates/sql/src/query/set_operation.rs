@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier, Spanned, Table};
+use sqlparser::ast::{SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, Table};
+use sqlparser::tokenizer::Span;
 use tidemill_plan::query::ColumnRef;
 use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, SqlError, SqlState};
@@ -36,12 +37,35 @@ pub(super) fn plan_set_expr(
             let left_side = plan_set_expr(ctx, left, scope)?;
             let right_side = plan_set_expr(ctx, right, scope)?;
             let all = is_all(*op, *set_quantifier)?;
-            combine(ctx, *op, all, left_side, right_side)
-                .map_err(|error| ctx.locate(error, right.span()))
+            let spans = |at: usize| (item_span(left, at), item_span(right, at));
+            combine(ctx, *op, all, left_side, right_side, &spans)
+                .map_err(|error| ctx.locate(error, item_span(right, 0)))
         }),
         SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
             Err(ctx.unsupported("a data-modifying statement in a query", body.span()))
         }
+    }
+}
+
+/// Where the item of an output column is written, in the first SELECT of a body.
+pub(super) fn item_span(body: &SetExpr, at: usize) -> Span {
+    match body {
+        SetExpr::Select(select) => select.projection.get(at).map_or_else(
+            || body.span(),
+            |item| match item {
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                    expr.span()
+                }
+                other => other.span(),
+            },
+        ),
+        SetExpr::Query(query) => item_span(&query.body, at),
+        SetExpr::SetOperation { left, .. } => item_span(left, at),
+        SetExpr::Values(values) => {
+            let first = values.rows.first().and_then(|row| row.content.get(at));
+            first.map_or_else(|| body.span(), Spanned::span)
+        }
+        other => other.span(),
     }
 }
 
@@ -80,6 +104,7 @@ fn combine(
     all: bool,
     (left, left_columns): (QueryExpr, Vec<OutputColumn>),
     (right, right_columns): (QueryExpr, Vec<OutputColumn>),
+    spans: &dyn Fn(usize) -> (Span, Span),
 ) -> Result<(QueryExpr, Vec<OutputColumn>), SqlError> {
     let construct = op.to_string();
     if left_columns.len() != right_columns.len() {
@@ -91,15 +116,21 @@ fn combine(
     let common = left_columns
         .iter()
         .zip(&right_columns)
-        .map(|(one, two)| common_column_type(&construct, &[one.typ.clone(), two.typ.clone()]))
+        .enumerate()
+        .map(|(at, (one, two))| {
+            common_column_type(&construct, &[one.typ.clone(), two.typ.clone()])
+                .map_err(|error| ctx.locate(error, spans(at).1))
+        })
         .collect::<Result<Vec<ColumnType>, _>>()?;
     if !(all && op == SetOperator::Union) {
         common.iter().try_for_each(|typ| require_equality(&typ.scalar_type))?;
     }
-    let convert =
-        |column: TypedScalar, to: &ColumnType, _: usize| coerce_branch(ctx, &construct, column, to);
-    let left = conform(left, &left_columns, &common, convert)?;
-    let right = conform(right, &right_columns, &common, convert)?;
+    let convert = |column: TypedScalar, to: &ColumnType, span: Span| {
+        coerce_branch(ctx, &construct, column, to).map_err(|error| ctx.locate(error, span))
+    };
+    let left = conform(left, &left_columns, &common, |one, to, at| convert(one, to, spans(at).0))?;
+    let right =
+        conform(right, &right_columns, &common, |one, to, at| convert(one, to, spans(at).1))?;
     let columns = left_columns
         .into_iter()
         .zip(common)

@@ -51,11 +51,8 @@ pub(super) fn plan_scalar_subquery(
 ) -> Result<TypedScalar, SqlError> {
     let (relation, columns) = plan_subquery(planner, query)?;
     let [column] = columns.as_slice() else {
-        return Err(planner.ctx.error(
-            SqlState::SYNTAX_ERROR,
-            "subquery must return only one column",
-            query.span(),
-        ));
+        let error = SqlError::new(SqlState::SYNTAX_ERROR, "subquery must return only one column");
+        return Err(planner.ctx.locate_before(error, query.span(), "("));
     };
     let typ = column.typ.clone().nullable(true);
     Ok(TypedScalar { expr: QueryScalar::Subquery(Box::new(relation)), typ })
@@ -85,28 +82,22 @@ pub(super) fn compare_with_row(
 ) -> Result<QueryScalar, SqlError> {
     let ctx = planner.ctx;
     let (relation, columns) = plan_subquery(planner, query)?;
-    check_width(ctx, columns.len(), left.len(), query)?;
+    check_width(columns.len(), left.len())?;
     let width = columns.len();
-    let comparison = Comparison::with_relation(ctx, relation, &columns, left, operator)
-        .map_err(|error| ctx.locate(error, query.span()))?;
+    let comparison = Comparison::with_relation(ctx, relation, &columns, left, operator)?;
     let input = Box::new(comparison.relation);
     let mapped = QueryExpr::Map { input, scalars: vec![comparison.predicate] };
     let value = QueryExpr::Project { input: Box::new(mapped), outputs: vec![width] };
     Ok(QueryScalar::Subquery(Box::new(value)))
 }
 
-fn check_width(
-    ctx: &QueryContext<'_>,
-    columns: usize,
-    wanted: usize,
-    query: &Query,
-) -> Result<(), SqlError> {
+fn check_width(columns: usize, wanted: usize) -> Result<(), SqlError> {
     let message = match columns.cmp(&wanted) {
         std::cmp::Ordering::Equal => return Ok(()),
         std::cmp::Ordering::Greater => "subquery has too many columns",
         std::cmp::Ordering::Less => "subquery has too few columns",
     };
-    Err(ctx.error(SqlState::SYNTAX_ERROR, message, query.span()))
+    Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
 }
 
 /// A condition that is true where `x IN (q)`, or `x NOT IN (q)`, is true.
@@ -148,9 +139,8 @@ impl Comparison {
     ) -> Result<Comparison, SqlError> {
         let ctx = planner.ctx;
         let (relation, columns) = plan_subquery(planner, query)?;
-        check_width(ctx, columns.len(), left.len(), query)?;
+        check_width(columns.len(), left.len())?;
         Comparison::with_relation(ctx, relation, &columns, left, operator)
-            .map_err(|error| ctx.locate(error, query.span()))
     }
 
     fn with_relation(
@@ -264,11 +254,8 @@ pub(super) fn plan_quantified_array(
     let left = planner.plan(left)?;
     let array = plan_array_operand(planner, &left, right)?;
     let ScalarType::Array(element) = array.typ.scalar_type.clone() else {
-        return Err(ctx.error(
-            SqlState::WRONG_OBJECT_TYPE,
-            "op ANY/ALL (array) requires array on right side",
-            right.span(),
-        ));
+        let message = "op ANY/ALL (array) requires array on right side";
+        return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
     };
     if let Some(value) = quantified::with_array(ctx, &left, operator, quantifier, &array, &element)?
     {

@@ -3,15 +3,17 @@
 use std::rc::Rc;
 
 use sqlparser::ast::{Expr, Query, SetExpr, Spanned, Values};
+use sqlparser::tokenizer::Span;
 use tidemill_plan::{QueryExpr, QueryScalar, RelationType};
 use tidemill_repr::{ColumnType, Row, RowBuilder, ScalarType, SqlError, SqlState};
 
-use super::cast::{coerce_assignment, unify};
+use super::cast::{coerce_assignment, unify_at};
 use super::expr::ExprContext;
 use super::order::{self, OutputColumn};
 use super::scope::Scope;
-use super::set_operation::conform;
+use super::set_operation::{conform, item_span};
 use super::{QueryContext, TypedScalar, literal};
+use crate::names;
 
 /// A column that an INSERT gives values.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct InsertTarget {
     pub typ: ColumnType,
     /// What it is where no value is given; NULL if there is nothing here.
     pub default: Option<Expr>,
+    /// Where it is named in the statement.
+    pub span: Span,
 }
 
 /// One row without columns.
@@ -47,8 +51,12 @@ pub(super) fn plan_values(
     let mut rows = vec![Vec::with_capacity(width); values.rows.len()];
     let mut outputs = Vec::new();
     for (position, column) in columns.into_iter().enumerate() {
-        let (scalars, typ) =
-            unify(ctx, "VALUES", column).map_err(|error| ctx.locate(error, values.span()))?;
+        let spans: Vec<_> = values
+            .rows
+            .iter()
+            .filter_map(|row| row.content.get(position).map(Spanned::span))
+            .collect();
+        let (scalars, typ) = unify_at(ctx, "VALUES", column, &spans)?;
         for (row, scalar) in rows.iter_mut().zip(scalars) {
             row.push(scalar);
         }
@@ -124,7 +132,8 @@ pub(super) fn plan_insert_source(
     match &*query.body {
         SetExpr::Values(values) if plain => {
             let width = check_lengths(ctx, values)?;
-            check_width(width, targets.len(), fill)?;
+            check_width(width, targets, fill)
+                .map_err(|error| ctx.locate(error, item_span(&query.body, targets.len())))?;
             let rows = values
                 .rows
                 .iter()
@@ -136,25 +145,25 @@ pub(super) fn plan_insert_source(
         _ => {
             let parts = order::plan_query(ctx, query, &scope)?;
             let columns = parts.columns();
-            check_width(columns.len(), targets.len(), fill)?;
+            check_width(columns.len(), targets, fill)
+                .map_err(|error| ctx.locate(error, item_span(&query.body, targets.len())))?;
             let relation = order::into_relation(ctx, parts)?;
-            insert_from_query(ctx, relation, &columns, targets, &scope)
+            let span = |at: usize| item_span(&query.body, at);
+            insert_from_query(ctx, relation, &columns, targets, &scope, &span)
         }
     }
 }
 
-fn check_width(width: usize, targets: usize, fill: bool) -> Result<(), SqlError> {
-    if width > targets {
+fn check_width(width: usize, targets: &[InsertTarget], fill: bool) -> Result<(), SqlError> {
+    if width > targets.len() {
         return Err(SqlError::new(
             SqlState::SYNTAX_ERROR,
             "INSERT has more expressions than target columns",
         ));
     }
-    if width < targets && !fill {
-        return Err(SqlError::new(
-            SqlState::SYNTAX_ERROR,
-            "INSERT has more target columns than expressions",
-        ));
+    if let Some(missing) = targets.get(width).filter(|_| !fill) {
+        let message = "INSERT has more target columns than expressions";
+        return Err(names::locate(SqlError::new(SqlState::SYNTAX_ERROR, message), missing.span));
     }
     Ok(())
 }
@@ -205,11 +214,13 @@ fn insert_from_query(
     columns: &[OutputColumn],
     targets: &[InsertTarget],
     scope: &Rc<Scope>,
+    span: &dyn Fn(usize) -> Span,
 ) -> Result<QueryExpr, SqlError> {
     let types: Vec<ColumnType> =
         targets.iter().take(columns.len()).map(|target| target.typ.clone()).collect();
     let relation = conform(relation, columns, &types, |scalar, typ, position| {
         coerce_assignment(ctx, scalar, typ, &targets[position].name)
+            .map_err(|error| ctx.locate(error, span(position)))
     })?;
     if columns.len() == targets.len() {
         return Ok(relation);

@@ -105,6 +105,11 @@ pub fn relations_read(query: &mut QueryExpr) -> BTreeSet<ObjectId> {
     found
 }
 
+/// Visits the relation and all those within it.
+pub(super) fn each_relation(query: &mut QueryExpr, visit: &mut dyn FnMut(&mut QueryExpr)) {
+    walk_relations(query, visit);
+}
+
 /// Visits the relation and all those within it, those of subqueries included.
 fn walk_relations(query: &mut QueryExpr, visit: &mut dyn FnMut(&mut QueryExpr)) {
     visit(query);

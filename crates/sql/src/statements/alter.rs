@@ -35,10 +35,11 @@ impl Planning<'_> {
         let item = match self.item(&statement.name, &[kind]) {
             Ok(item) => item,
             Err(error) if statement.if_exists && is_missing(&error) => {
+                let error = no_relation(error, kind);
                 let message = format!("{}, skipping", error.message);
                 return Ok(nothing(tag, SqlState("00000"), message));
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(no_relation(error, kind)),
         };
         if item.is_system() {
             return Err(SqlError::new(
@@ -109,6 +110,23 @@ impl Planning<'_> {
         let Item { name, create_sql, .. } = new;
         Ok(command(Plan::Rename(RenamePlan { id: item.id, name, create_sql, dependants, tag })))
     }
+}
+
+/// As in PostgreSQL, what is not there at all is no relation.
+fn no_relation(error: SqlError, kind: ItemKind) -> SqlError {
+    let relations = [
+        ItemKind::Table,
+        ItemKind::View,
+        ItemKind::MaterializedView,
+        ItemKind::Index,
+        ItemKind::Sequence,
+    ];
+    let missing = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_OBJECT].contains(&error.code);
+    if !missing || !relations.contains(&kind) {
+        return error;
+    }
+    let message = error.message.replacen(&kind.to_string(), "relation", 1);
+    SqlError { code: SqlState::UNDEFINED_TABLE, message, ..error }
 }
 
 fn alter_tag(kind: ItemKind) -> &'static str {

@@ -146,6 +146,12 @@ impl Check<'_> {
                 }
                 self.reads(&mut delete.query, Some(delete.table))
             }
+            Plan::WithWrites(with) => {
+                for part in &mut with.writes {
+                    self.plan(statement, &mut part.plan)?;
+                }
+                self.plan(statement, &mut with.main)
+            }
             Plan::Merge(merge) => {
                 for action in &merge.actions {
                     match action {

@@ -3,11 +3,14 @@
 mod conflict;
 mod merge;
 mod target;
+mod with;
 
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, Ident, Insert, ObjectName, Query,
-    SelectItem, SetExpr, TableObject, TableWithJoins, Update, UpdateTableFromKind, Value, Values,
+    SelectItem, SetExpr, Spanned, TableObject, TableWithJoins, Update, UpdateTableFromKind, Value,
+    Values,
 };
+use sqlparser::tokenizer::Span;
 use tidemill_catalog::{Generation, Table};
 use tidemill_expr::AggregateKind;
 use tidemill_plan::query::{ColumnRef, JoinKind, QueryAggregate};
@@ -15,6 +18,8 @@ use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::{ColumnType, Datum, RelationDesc, Row, ScalarType, SqlError, SqlState};
 
 pub(super) use self::target::Target;
+pub use self::with::put_rows;
+pub(super) use self::with::writes;
 use super::copy::no_column;
 use super::select::get;
 use super::table::{duplicate_column, expr_of};
@@ -38,14 +43,20 @@ impl Planning<'_> {
             return Err(SqlError::unsupported("INSERT INTO a function or query"));
         };
         let alias = insert.table_alias.as_ref().map(|alias| &alias.alias);
-        let target = self.target(name, "insert into", alias)?;
+        let target = self
+            .target(name, "insert into", alias)
+            .map_err(|error| names::locate(error, name.span()))?;
         let desc = &target.table.desc;
         let columns = insert_columns(insert, desc, &target.item.name.item)?;
         let context = self.context();
         let targets = columns
             .iter()
-            .map(|column| self.insert_target(&target, *column))
-            .collect::<Result<Vec<_>, _>>()?;
+            .enumerate()
+            .map(|(at, column)| {
+                let named = insert.columns.get(at).map_or_else(Span::empty, Spanned::span);
+                Ok(InsertTarget { span: named, ..self.insert_target(&target, *column)? })
+            })
+            .collect::<Result<Vec<_>, SqlError>>()?;
         let defaults = default_values(targets.len());
         // DEFAULT VALUES: one row in which each column is DEFAULT.
         let source = insert.source.as_deref().unwrap_or(&defaults);
@@ -207,7 +218,7 @@ impl Planning<'_> {
         };
         let plan = |expr: &Expr| match is_default(expr) {
             true => Ok(None),
-            false => query::plan_scalar(context, scope, expr).map(Some),
+            false => query::plan_scalar_in(context, scope, expr, "UPDATE").map(Some),
         };
         let mut fields = Vec::new();
         for assignment in assignments {
@@ -215,12 +226,13 @@ impl Planning<'_> {
                 AssignmentTarget::ColumnName(name) if name.0.len() > 1 => {
                     let parts = names::parts(name)?;
                     let (index, path) = field_position(&parts, desc, table)?;
-                    let value = query::plan_scalar(context, scope, &assignment.value)?;
+                    let value = query::plan_scalar_in(context, scope, &assignment.value, "UPDATE")?;
                     fields.push((index, path.to_vec(), value));
                 }
                 AssignmentTarget::ColumnName(name) => {
                     let index = column_position(name, desc, table)?;
-                    add(index, plan(&assignment.value)?)?;
+                    add(index, plan(&assignment.value)?)
+                        .map_err(|error| names::locate(error, assignment.value.span()))?;
                 }
                 AssignmentTarget::Tuple(names) => {
                     let columns = names
@@ -236,11 +248,12 @@ impl Planning<'_> {
                             values.into_iter().map(Some).collect()
                         }
                         RowValue::Other => {
-                            return Err(SqlError::new(
+                            let error = SqlError::new(
                                 SqlState::FEATURE_NOT_SUPPORTED,
                                 "source for a multiple-column UPDATE item must be a sub-SELECT \
                                  or ROW() expression",
-                            ));
+                            );
+                            return Err(names::locate(error, assignment.value.span()));
                         }
                     };
                     if planned.len() != columns.len() {
@@ -296,6 +309,7 @@ impl Planning<'_> {
             name: known.name.clone(),
             typ: known.typ.clone().nullable(true),
             default: self.default_expr(target.table, column)?,
+            span: Span::empty(),
         })
     }
 
@@ -500,7 +514,8 @@ fn insert_columns(
     for name in &insert.columns {
         let index = column_position(name, desc, table)?;
         if columns.contains(&index) {
-            return Err(duplicate_column(&desc.columns[index].name));
+            let error = duplicate_column(&desc.columns[index].name);
+            return Err(names::locate(error, name.span()));
         }
         columns.push(index);
     }

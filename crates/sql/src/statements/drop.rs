@@ -55,10 +55,26 @@ impl Planning<'_> {
                     let message = format!("{kind} \"{parts}\" does not exist, skipping");
                     notices.push(Notice::new(SqlState("00000"), message));
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.other_drop(name, error)),
             }
         }
         self.dropped(&named, statement.cascade == Some(true), tag, notices)
+    }
+
+    /// The error of a name that is of another kind: what drops it.
+    fn other_drop(&self, name: &sqlparser::ast::ObjectName, mut error: SqlError) -> SqlError {
+        let session = self.planner.session;
+        let parts = names::parts(name).unwrap_or_default();
+        let found = self.planner.catalog.find_item(session.database, session.search_path, &parts);
+        if let (SqlState::WRONG_OBJECT_TYPE, Some(found)) = (error.code, found) {
+            let kind = found.kind();
+            let article = if kind == ItemKind::Index { "an" } else { "a" };
+            let word = kind.to_string();
+            error.detail = None;
+            error.hint =
+                Some(format!("Use DROP {} to remove {article} {word}.", word.to_uppercase()));
+        }
+        error
     }
 
     pub(super) fn dropped(

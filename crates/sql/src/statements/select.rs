@@ -8,13 +8,18 @@ use super::options::Options;
 use super::{Planning, rows};
 use crate::ast::{QueryStatement, Subscribe, SubscribeOutput, SubscribeTarget};
 use crate::names;
-use crate::plan::{Plan, Planned, SelectPlan, SubscribeForm, SubscribeKey, SubscribePlan};
+use crate::plan::{
+    Notice, Plan, Planned, SelectPlan, SubscribeForm, SubscribeKey, SubscribePlan,
+};
 use crate::query;
 
 impl Planning<'_> {
     pub(super) fn select(&self, statement: &QueryStatement) -> Result<Planned, SqlError> {
         if let Some(planned) = self.select_into(statement) {
             return planned;
+        }
+        if super::dml::writes(&statement.query) {
+            return self.with_writes(statement);
         }
         let as_of = self.as_of(statement.as_of.as_ref())?;
         let context = self.context();
@@ -27,7 +32,13 @@ impl Planning<'_> {
             as_of,
             set_config: context.set_config.take(),
         };
-        Ok(rows(Plan::Select(plan), parameters, planned.desc))
+        let mut planned = rows(Plan::Select(plan), parameters, planned.desc);
+        if context.locks.get() {
+            let message = "no row is locked: a transaction that writes fails at COMMIT if what it \
+                           read has changed";
+            planned.notices.push(Notice::new(SqlState("00000"), message.to_owned()));
+        }
+        Ok(planned)
     }
 
     pub(super) fn subscribe(&self, statement: &Subscribe) -> Result<Planned, SqlError> {

@@ -6,8 +6,8 @@ mod constraints;
 pub(super) mod generation;
 mod like;
 
-use sqlparser::ast::{ColumnDef, ColumnOption, Expr, NullsDistinctOption};
-use tidemill_repr::{Column, ColumnType, SqlError, SqlState};
+use sqlparser::ast::{ColumnDef, ColumnOption, Expr, NullsDistinctOption, Spanned};
+use tidemill_repr::{Column, ColumnType, ScalarType, SqlError, SqlState};
 
 pub(super) use self::like::expr_of;
 
@@ -147,10 +147,14 @@ impl Planning<'_> {
         name: &str,
     ) -> Result<String, SqlError> {
         let context = self.context();
-        let planned = query::plan_scalar(&context, &Scope::default(), expr).map_err(in_default)?;
+        let planned =
+            query::plan_scalar_in(&context, &Scope::default(), expr, "DEFAULT expressions")
+                .map_err(in_default)?;
+        let unknown = planned.typ.scalar_type == ScalarType::Unknown;
         let planned = query::coerce_assignment(&context, planned, typ, name).map_err(|error| {
             let message = error.message.replace("expression is", "default expression is");
-            SqlError { message, ..error }
+            let error = SqlError { message, ..error };
+            if unknown { names::locate(error, expr.span()) } else { error }
         })?;
         super::constant::without_columns(planned.expr).map_err(in_default)?;
         let mut expr = expr.clone();

@@ -38,6 +38,7 @@ pub(super) fn plan_mutual_with(
             columns: columns.clone(),
             in_place: None,
             recursive: false,
+            silent: false,
             next: inside,
         });
         inside = Some(Rc::clone(&itself));
@@ -67,6 +68,7 @@ pub(super) fn plan_mutual_with(
             columns: itself.columns.clone(),
             in_place: Some(around.depth()),
             recursive: false,
+            silent: false,
             next: readable,
         }));
     }

@@ -207,6 +207,7 @@ fn plan_recursive(
         columns: columns.clone(),
         in_place: None,
         recursive: true,
+        silent: false,
         next: scope.ctes.clone(),
     });
     let inside = Rc::new(Scope { ctes: Some(itself), ..(*scope).clone() });

@@ -10,7 +10,7 @@ use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
 use super::operator::binary;
 use super::{ExprContext, bare, call_by_name, record};
-use crate::query::cast::{coerce_explicit, coerce_implicit, unify};
+use crate::query::cast::{coerce_explicit, coerce_implicit, unify, unify_at};
 use crate::query::{TypedScalar, literal, order};
 
 impl ExprContext<'_> {
@@ -60,8 +60,8 @@ impl ExprContext<'_> {
             };
             elements.push(element);
         }
-        let (elements, typ) = unify(self.ctx, "ARRAY", elements)
-            .map_err(|error| self.ctx.locate(error, array.span_of_first()))?;
+        let spans: Vec<_> = array.elem.iter().map(Spanned::span).collect();
+        let (elements, typ) = unify_at(self.ctx, "ARRAY", elements, &spans)?;
         let typ = match typ.scalar_type {
             array @ ScalarType::Array(_) => array,
             element => ScalarType::Array(Box::new(element)),

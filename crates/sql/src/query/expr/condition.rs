@@ -77,11 +77,15 @@ impl ExprContext<'_> {
                     return Err(SqlError::internal("a subquery that is none"));
                 };
                 plan_in_truth(self, &self.left_of_in(left)?, query, negated)
+                    .map_err(|error| self.ctx.locate_operator(error, left.span(), "="))
             }
             other => {
                 let planned = self.plan(other)?;
-                let value = coerce_boolean(self.ctx, planned, clause)
-                    .map_err(|error| self.ctx.locate(error, other.span()))?;
+                let value =
+                    coerce_boolean(self.ctx, planned, clause).map_err(|error| match other {
+                        Expr::Subquery(_) => self.ctx.locate_before(error, other.span(), "("),
+                        _ => self.ctx.locate(error, other.span()),
+                    })?;
                 Ok(maybe_not(value, negated))
             }
         })
@@ -265,6 +269,10 @@ impl ExprContext<'_> {
         let compare = |name: &str, bound: TypedScalar, at: &Expr| {
             self.binary_located(name, value.clone(), bound, expr.span(), at.span())
                 .map(|compared| compared.expr)
+                .map_err(|error| {
+                    let word = if negated { "NOT" } else { "BETWEEN" };
+                    self.ctx.locate_operator(error, expr.span(), word)
+                })
         };
         let between = |low_value: TypedScalar, high_value: TypedScalar| {
             Ok::<_, SqlError>(QueryScalar::And(vec![
@@ -307,7 +315,13 @@ impl ExprContext<'_> {
                     .map_err(|error| self.ctx.locate(error, escape.span()))?;
         }
         let name = if negated { format!("!{name}") } else { name.to_owned() };
+        let word = match (negated, name.ends_with('*')) {
+            (true, _) => "NOT",
+            (false, true) => "ILIKE",
+            (false, false) => "LIKE",
+        };
         self.binary_located(&name, value, pattern_value, expr.span(), pattern.span())
+            .map_err(|error| self.ctx.locate_operator(error, expr.span(), word))
     }
 
     /// `x SIMILAR TO p` is a match of the regular expression that p means.

@@ -1,12 +1,13 @@
 //! CASE, COALESCE and NULLIF.
 
 use sqlparser::ast::{CaseWhen, Expr, Spanned};
+use sqlparser::tokenizer::Span;
 use tidemill_plan::QueryScalar;
 use tidemill_repr::{ScalarType, SqlError, SqlState};
 
 use super::ExprContext;
 use super::operator::binary;
-use crate::query::cast::{coerce_boolean, unify};
+use crate::query::cast::{coerce_boolean, unify_at};
 use crate::query::{TypedScalar, literal};
 
 impl ExprContext<'_> {
@@ -36,7 +37,13 @@ impl ExprContext<'_> {
             let at = branch.condition.span();
             let condition = match &operand {
                 Some((value, expr)) => {
-                    self.binary_located("=", value.clone(), condition, expr.span(), at)?
+                    let unknown = condition.typ.scalar_type == ScalarType::Unknown;
+                    binary(self.ctx, "=", value.clone(), condition).map_err(|error| {
+                        match unknown || error.code != SqlState::UNDEFINED_FUNCTION {
+                            true => self.ctx.locate(self.ctx.locate(error, at), expr.span()),
+                            false => self.ctx.locate_before(error, at, "WHEN"),
+                        }
+                    })?
                 }
                 None => condition,
             };
@@ -51,11 +58,10 @@ impl ExprContext<'_> {
             None => literal::null(ScalarType::Unknown),
         };
         results.insert(0, otherwise_value);
-        let at = branches.first().map(|branch| branch.result.span());
-        let (mut results, typ) = unify(self.ctx, "CASE", results).map_err(|error| match at {
-            Some(at) => self.ctx.locate(error, at),
-            None => error,
-        })?;
+        let at = branches.first().map_or_else(Span::empty, |branch| branch.result.span());
+        let mut spans = vec![otherwise.map_or(at, Spanned::span)];
+        spans.extend(branches.iter().map(|branch| branch.result.span()));
+        let (mut results, typ) = unify_at(self.ctx, "CASE", results, &spans)?;
         let mut value = results.remove(0);
         for (condition, result) in conditions.into_iter().zip(results).rev() {
             value = QueryScalar::If(Box::new(condition), Box::new(result), Box::new(value));
@@ -69,8 +75,8 @@ impl ExprContext<'_> {
         }
         let planned = self.without_sets("COALESCE").plan_each(arguments)?;
         let any_certain = planned.iter().any(|value| !value.typ.nullable);
-        let (parts, typ) = unify(self.ctx, "COALESCE", planned)
-            .map_err(|error| self.locate_first(error, arguments))?;
+        let spans: Vec<Span> = arguments.iter().map(|argument| argument.span()).collect();
+        let (parts, typ) = unify_at(self.ctx, "COALESCE", planned, &spans)?;
         let typ = typ.nullable(!any_certain);
         Ok(TypedScalar { expr: QueryScalar::Coalesce(parts), typ })
     }
@@ -81,8 +87,10 @@ impl ExprContext<'_> {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "NULLIF takes two arguments"));
         };
         let (one, two) = (self.plan(left)?, self.plan(right)?);
-        let equal = binary(self.ctx, "=", one.clone(), two)
-            .map_err(|error| self.ctx.locate(error, left.span()))?;
+        let equal = binary(self.ctx, "=", one.clone(), two).map_err(|error| match error.code {
+            SqlState::UNDEFINED_FUNCTION => error,
+            _ => self.ctx.locate(error, right.span()),
+        })?;
         let one = crate::query::cast::resolve_unknown(self.ctx, one)?;
         let typ = one.typ.clone().nullable(true);
         let null = literal::null(typ.scalar_type.clone()).expr;
@@ -95,12 +103,5 @@ impl ExprContext<'_> {
         exprs: &[&Expr],
     ) -> Result<Vec<TypedScalar>, SqlError> {
         exprs.iter().map(|expr| self.plan(expr)).collect()
-    }
-
-    pub(super) fn locate_first(&self, error: SqlError, exprs: &[&Expr]) -> SqlError {
-        match exprs.first() {
-            Some(first) => self.ctx.locate(error, first.span()),
-            None => error,
-        }
     }
 }

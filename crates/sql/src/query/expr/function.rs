@@ -13,7 +13,7 @@ use super::arguments::variadic_of;
 use crate::query::aggregate::{
     is_aggregate, is_missing, plan_aggregate, plan_grouping, plan_ordered_set,
 };
-use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown};
+use crate::query::cast::{call, coerce_explicit, coerce_implicit, resolve_unknown, unify_at};
 use crate::query::comparable::require_equality;
 use crate::query::from::{function_columns, name_parts};
 use crate::query::window::{is_window_function, plan_window_call};
@@ -158,6 +158,7 @@ impl ExprContext<'_> {
             ("normalize", None) if arguments.len() == 2 => self.normalize(&arguments),
             ("coalesce", None) => self.coalesce(&arguments),
             ("nullif", None) => self.null_if(&arguments),
+            ("greatest" | "least", None) => self.extreme(&name, &arguments),
             ("map_build_pairs", None) => self.map_of_pairs(&arguments),
             ("list_n_layers", None) => self.layers(&arguments),
             ("enum_first" | "enum_last" | "enum_range", None) => {
@@ -345,6 +346,14 @@ impl ExprContext<'_> {
                 clause => format!("set-returning functions are not allowed in {clause}"),
             },
         )
+    }
+
+    /// GREATEST and LEAST, which are no functions as far as their types go.
+    fn extreme(&self, name: &str, exprs: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        let planned = self.plan_each(exprs)?;
+        let spans: Vec<Span> = exprs.iter().map(|expr| expr.span()).collect();
+        unify_at(self.ctx, &name.to_uppercase(), planned.clone(), &spans)?;
+        call_by_name(self.ctx, name, planned)
     }
 
     /// `normalize(text, NFC)`: the form is a keyword.

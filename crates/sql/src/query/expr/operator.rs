@@ -215,7 +215,7 @@ impl ExprContext<'_> {
         let located = |error| self.ctx.locate_operator(error, left.span(), name);
         if let Some(one) = self.row_values(left)? {
             if let Expr::Subquery(query) = bare(right) {
-                return compare_with_row(self, &one, name, query).map(boolean);
+                return compare_with_row(self, &one, name, query).map(boolean).map_err(located);
             }
             if let Some(two) = self.row_values(right)? {
                 return compare_rows(self.ctx, name, one, two).map(boolean).map_err(located);
@@ -276,7 +276,8 @@ impl ExprContext<'_> {
             }
         };
         let operand = self.plan(expr)?;
-        prefix(self.ctx, name, operand).map_err(|error| self.ctx.locate(error, expr.span()))
+        prefix(self.ctx, name, operand)
+            .map_err(|error| self.ctx.locate_before(error, expr.span(), name))
     }
 
     /// `x op ANY (..)`, `x op ALL (..)`
@@ -307,7 +308,9 @@ impl ExprContext<'_> {
                     Some(values) => values,
                     None => vec![self.plan(left)?],
                 };
-                plan_quantified(self, &sides, name, quantifier, query).map(boolean)
+                plan_quantified(self, &sides, name, quantifier, query)
+                    .map(boolean)
+                    .map_err(|error| self.ctx.locate_operator(error, left.span(), name))
             }
             Expr::Array(array) if !array.elem.is_empty() => {
                 self.quantified_list(left, name, &array.elem, quantifier)
@@ -315,6 +318,7 @@ impl ExprContext<'_> {
             other => {
                 crate::query::subquery::plan_quantified_array(self, left, name, quantifier, other)
                     .map(boolean)
+                    .map_err(|error| self.ctx.locate_operator(error, left.span(), name))
             }
         }
     }
@@ -323,12 +327,13 @@ impl ExprContext<'_> {
         &self,
         left: &Expr,
         name: &str,
-        elements: &[Expr],
+        exprs: &[Expr],
         quantifier: Quantifier,
     ) -> Result<TypedScalar, SqlError> {
         let value = self.plan(left)?;
-        let elements = self.plan_all(elements)?;
-        let (elements, typ) = crate::query::cast::unify(self.ctx, "ARRAY", elements)?;
+        let elements = self.plan_all(exprs)?;
+        let spans: Vec<Span> = exprs.iter().map(Spanned::span).collect();
+        let (elements, typ) = crate::query::cast::unify_at(self.ctx, "ARRAY", elements, &spans)?;
         let parts = elements
             .into_iter()
             .map(|expr| {

@@ -16,7 +16,7 @@ use super::{ExprContext, bare, function_name, record};
 use crate::parse_marks::ALL_FIELDS;
 use crate::query::error::name_of;
 use crate::query::from::name_parts;
-use crate::query::scope::Missing;
+use crate::query::scope::{Missing, Scope};
 use crate::query::{TypedScalar, literal};
 
 impl ExprContext<'_> {
@@ -136,6 +136,40 @@ impl ExprContext<'_> {
                 TypedScalar { expr, typ: row.typ.nullable(true) }
             }
         }))
+    }
+
+    /// `tableoid`: the oid of the table that a row is of; None if that is not what is named.
+    pub(super) fn table_oid(&self, parts: &[Ident]) -> Result<Option<TypedScalar>, SqlError> {
+        let Some((column, before)) = parts.split_last() else { return Ok(None) };
+        if name_of(column) != "tableoid" {
+            return Ok(None);
+        }
+        let Some((level, scope, index)) = self.scope.real_table(before.last().map(name_of))? else {
+            return Ok(None);
+        };
+        let table = &scope.tables[index];
+        let oid = table.relation.and_then(|id| self.ctx.relations.catalog()?.item(id));
+        let Some(oid) = oid.map(|item| i64::from(item.oid.0)) else { return Ok(None) };
+        let oid = literal::literal(Datum::Int(oid), ScalarType::Oid);
+        let Some(missing) = self.is_missing(level, scope, index) else { return Ok(Some(oid)) };
+        let null = Box::new(literal::null(ScalarType::Oid).expr);
+        let expr = QueryScalar::If(Box::new(missing), null, Box::new(oid.expr));
+        Ok(Some(TypedScalar { expr, typ: oid.typ.nullable(true) }))
+    }
+
+    /// Whether the row of a table is missing in that of a join; None if it never is.
+    fn is_missing(&self, level: usize, scope: &Scope, index: usize) -> Option<QueryScalar> {
+        let is_null = |column: usize| {
+            let column = QueryScalar::Column(ColumnRef { level, column });
+            QueryScalar::IsNull(Box::new(column))
+        };
+        match scope.tables[index].missing {
+            Missing::Never => None,
+            Missing::Where(column) => Some(is_null(column)),
+            Missing::WhereAllNull => Some(QueryScalar::And(
+                scope.entries_of(index).map(|entry| is_null(entry.column)).collect(),
+            )),
+        }
     }
 
     /// The row of a table as a value whose type names its fields, for json; None if the

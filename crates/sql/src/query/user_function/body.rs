@@ -32,6 +32,7 @@ pub(super) fn plan(ctx: &QueryContext<'_>, call: &Call, single: bool) -> Result<
         plan_rows(&child, call.name(), function, &types, &mut query, &call.shape()?, single)
     });
     ctx.next_local.set(child.next_local.get());
+    ctx.set_config.borrow_mut().extend(child.set_config.take());
     rows.map_err(|mut error| {
         // Positions in the body say nothing of the statement.
         error.position = None;
@@ -96,6 +97,9 @@ fn within<'c>(
         all_databases: ctx.all_databases,
         parameters: RefCell::new(Vec::new()),
         set_config: RefCell::new(Vec::new()),
+        locks: Cell::new(false),
+        root_ctes: None,
+        part: false,
         only_functions,
         used_functions: RefCell::new(BTreeSet::new()),
         depth: Cell::new(ctx.depth.get()),
@@ -160,6 +164,8 @@ fn argument_scope(name: &str, function: &Function, types: &[ColumnType]) -> Rc<S
         schema: None,
         name: name.to_owned(),
         object: None,
+        relation: None,
+        original: None,
         covered: false,
         function: false,
         recursive: false,

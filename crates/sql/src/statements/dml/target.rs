@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use sqlparser::ast::{Expr, Ident, ObjectName, Query, SetExpr, TableFactor, TableWithJoins};
+use sqlparser::ast::{
+    Expr, Ident, ObjectName, Query, SetExpr, Spanned, TableFactor, TableWithJoins,
+};
 use tidemill_catalog::{ConstraintKind, Generation, Item, ItemKind, Table};
 use tidemill_plan::{QueryExpr, QueryScalar};
 use tidemill_repr::{ScalarType, SqlError, SqlState};
@@ -28,7 +30,8 @@ impl<'a> Planning<'a> {
         verb: &str,
     ) -> Result<Target<'a>, SqlError> {
         refuse("a join as the target of a statement that writes", !table.joins.is_empty())?;
-        self.factor_target(&table.relation, verb)
+        let target = self.factor_target(&table.relation, verb);
+        target.map_err(|error| names::locate(error, table.relation.span()))
     }
 
     pub(super) fn factor_target(
