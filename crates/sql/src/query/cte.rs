@@ -175,7 +175,8 @@ fn plan_cte(
     let parts = order::plan_query(ctx, &cte.query, scope)?;
     let (value, columns) = order::into_subquery(ctx, parts)?;
     let what = format!("WITH query \"{}\"", name_of(&cte.alias.name));
-    let columns = super::from::rename_columns(ctx, columns, &cte.alias, &what)?;
+    let columns = super::from::rename_columns(ctx, columns, &cte.alias, &what)
+        .map_err(|error| ctx.locate(SqlError { position: None, ..error }, cte.alias.name.span))?;
     Ok((value, columns))
 }
 

@@ -201,10 +201,12 @@ impl Planning<'_> {
         let mut add = |index: usize, value: Option<TypedScalar>| -> Result<(), SqlError> {
             let name = &desc.columns[index].name;
             if values.iter().any(|(known, _)| *known == index) {
+                // Told without a place.
                 return Err(SqlError::new(
                     SqlState::SYNTAX_ERROR,
                     format!("multiple assignments to same column \"{name}\""),
-                ));
+                )
+                .at(0));
             }
             target.check_assigned(index, value.is_some())?;
             let scalar = match value {
