@@ -8,9 +8,7 @@ use super::options::Options;
 use super::{Planning, rows};
 use crate::ast::{QueryStatement, Subscribe, SubscribeOutput, SubscribeTarget};
 use crate::names;
-use crate::plan::{
-    Notice, Plan, Planned, SelectPlan, SubscribeForm, SubscribeKey, SubscribePlan,
-};
+use crate::plan::{Notice, Plan, Planned, SelectPlan, SubscribeForm, SubscribeKey, SubscribePlan};
 use crate::query;
 
 impl Planning<'_> {
