@@ -6,6 +6,46 @@ public class JdbcClient {
         if (!ok) throw new AssertionError(what);
     }
 
+    /** Every method of DatabaseMetaData that the driver has, each result read to its end. */
+    static void walkMetadata(Connection c) throws Exception {
+        DatabaseMetaData m = c.getMetaData();
+        java.util.Set<String> aboutTable = java.util.Set.of("getBestRowIdentifier", "getIndexInfo", "getPrimaryKeys",
+            "getImportedKeys", "getExportedKeys", "getVersionColumns", "getColumnPrivileges", "getCrossReference");
+        int walked = 0;
+        for (java.lang.reflect.Method method : DatabaseMetaData.class.getMethods()) {
+            if (method.getDeclaringClass() != DatabaseMetaData.class) continue;
+            Class<?>[] types = method.getParameterTypes();
+            Object[] values = new Object[types.length];
+            for (int i = 0; i < types.length; i++) {
+                if (types[i] == int.class) values[i] = ResultSet.TYPE_FORWARD_ONLY;
+                if (types[i] == boolean.class) values[i] = false;
+            }
+            if (aboutTable.contains(method.getName())) values[2] = "jdbc";
+            if (method.getName().equals("getCrossReference")) values[5] = "jdbc";
+            try {
+                Object result = method.invoke(m, values);
+                if (result instanceof ResultSet) {
+                    ResultSet rows = (ResultSet) result;
+                    int columns = rows.getMetaData().getColumnCount();
+                    while (rows.next()) for (int i = 1; i <= columns; i++) rows.getObject(i);
+                }
+                walked++;
+            } catch (java.lang.reflect.InvocationTargetException e) {
+                if (!(e.getCause() instanceof SQLFeatureNotSupportedException)) {
+                    throw new AssertionError(method.getName() + ": " + e.getCause().getMessage());
+                }
+            }
+        }
+        check(walked > 150, "only " + walked + " methods");
+        try (ResultSet rows = m.getBestRowIdentifier(null, null, "jdbc", 0, false)) {
+            check(rows.next() && rows.getString("COLUMN_NAME").equals("id"), "getBestRowIdentifier");
+        }
+        try (ResultSet rows = m.getIndexInfo(null, "public", "jdbc", true, false)) {
+            check(rows.next() && rows.getString("COLUMN_NAME").equals("id"), "getIndexInfo");
+        }
+        check(m.getSQLKeywords().contains("materialized"), "getSQLKeywords");
+    }
+
     public static void main(String[] arguments) throws Exception {
         try (Connection c = DriverManager.getConnection(System.getenv("TIDEMILL_JDBC"), "materialize", "")) {
             try (Statement s = c.createStatement()) {
@@ -52,6 +92,7 @@ public class JdbcClient {
             m.getIndexInfo(null, "public", "jdbc", false, false).next();
             m.getSchemas().next();
             m.getTypeInfo().next();
+            walkMetadata(c);
             try (Statement s = c.createStatement()) {
                 s.execute("SELECT 1/0");
                 check(false, "no error");

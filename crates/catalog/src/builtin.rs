@@ -2,9 +2,12 @@
 
 mod clusters;
 mod fill;
+mod mz_dependencies;
+mod mz_types;
 mod objects;
 
 pub mod information_schema;
+pub mod live;
 pub mod mz_catalog;
 pub mod mz_internal;
 pub mod pg_catalog;
@@ -51,6 +54,8 @@ pub enum Content {
     Empty,
     /// From reports of the running server.
     Status,
+    /// Computed when they are read ([`live`]).
+    Live,
     /// From a query.
     View(&'static str),
 }
@@ -68,7 +73,7 @@ impl Builtin {
             (column.name, ColumnType::new(typ).nullable(column.nullable))
         });
         let mut desc = RelationDesc::new(columns);
-        let keyed = !matches!(self.content, Content::View(_) | Content::Status);
+        let keyed = !matches!(self.content, Content::View(_) | Content::Status | Content::Live);
         if keyed && desc.columns.first().is_some_and(|column| column.name == "oid") {
             desc.keys = vec![vec![0]];
         }
@@ -150,7 +155,7 @@ impl Builtin {
                 Some((gone, come))
             }
             Content::Constant(rows) => first.then(|| (Vec::new(), rows())),
-            Content::Empty | Content::Status | Content::View(_) => None,
+            Content::Empty | Content::Status | Content::Live | Content::View(_) => None,
         }
     }
 }
@@ -186,6 +191,9 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         .chain(roles::RELATIONS)
         .chain(clusters::RELATIONS)
         .chain(objects::RELATIONS)
+        .chain(live::RELATIONS)
+        .chain(mz_types::RELATIONS)
+        .chain(mz_dependencies::RELATIONS)
         .chain(pg_catalog::all())
         .chain(information_schema::all())
 }

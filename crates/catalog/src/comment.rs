@@ -18,4 +18,8 @@ pub enum Commented {
     Cluster(String),
     /// A replica of a cluster.
     ClusterReplica(String, String),
+    /// A role.
+    Role(String),
+    /// A constraint of a table, by its name.
+    Constraint(ObjectId, String),
 }

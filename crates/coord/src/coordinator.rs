@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use parking_lot::Mutex;
 use tidemill_catalog::role::Verifier;
 use tidemill_catalog::{Catalog, CatalogChange, builtin};
 use tidemill_compute::Replica;
@@ -23,7 +22,7 @@ use crate::durable::DurableChange;
 use crate::hydrate::Hydration;
 use crate::sequencer::{self, CatalogCommit, Commit};
 use crate::sequences::Sequences;
-use crate::session::{CancelHandle, Session, SessionOptions};
+use crate::session::{Session, SessionOptions};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
@@ -42,7 +41,6 @@ pub struct Options {
 pub struct Coordinator {
     pub(crate) shared: Arc<Shared>,
     next_session: AtomicI32,
-    cancels: Arc<Mutex<HashMap<i32, CancelHandle>>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -83,8 +81,7 @@ impl Coordinator {
             tokio::spawn(Sources::run(Arc::downgrade(&shared))),
             tokio::spawn(slots::run(Arc::downgrade(&shared))),
         ];
-        let coordinator =
-            Coordinator { shared, next_session: AtomicI32::new(1), cancels: Arc::default(), tasks };
+        let coordinator = Coordinator { shared, next_session: AtomicI32::new(1), tasks };
         if is_new {
             coordinator.bootstrap().await?;
         }
@@ -124,11 +121,7 @@ impl Coordinator {
     /// A new session.
     pub fn session(&self, options: SessionOptions) -> Session {
         let id = self.next_session.fetch_add(1, Ordering::Relaxed);
-        let session = Session::new(Arc::clone(&self.shared), id, options);
-        let mut cancels = self.cancels.lock();
-        cancels.retain(|_, handle| handle.is_alive());
-        cancels.insert(id, session.cancel_handle());
-        session
+        Session::new(Arc::clone(&self.shared), id, options)
     }
 
     /// Whether there is a database with this name.
@@ -169,15 +162,14 @@ impl Coordinator {
         let snapshot = self.shared.snapshot();
         let limit = snapshot.catalog.system_setting("max_connections");
         let limit = limit.and_then(|values| values.first()?.parse::<usize>().ok());
-        let alive = || self.cancels.lock().values().filter(|handle| handle.is_alive()).count();
-        limit.is_some_and(|limit| !snapshot.catalog.is_superuser(user) && alive() >= limit)
+        let alive = self.shared.activity.count();
+        limit.is_some_and(|limit| !snapshot.catalog.is_superuser(user) && alive >= limit)
     }
 
     /// Cancels what a session runs, if the key is the session's.
     pub fn cancel(&self, session: i32, key: &[u8]) {
-        let handle = self.cancels.lock().get(&session).cloned();
-        if let Some(handle) = handle {
-            handle.cancel(key);
+        if let Some(backend) = self.shared.activity.backend(session) {
+            backend.cancel_with(key);
         }
     }
 

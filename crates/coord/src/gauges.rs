@@ -131,7 +131,8 @@ impl Coordinator {
 }
 
 /// What Linux says of this process.
-fn resident_bytes() -> Result<u64, SqlError> {
+/// The memory that the server holds.
+pub(crate) fn resident_bytes() -> Result<u64, SqlError> {
     let text = std::fs::read_to_string("/proc/self/status").map_err(SqlError::internal)?;
     text.lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))

@@ -16,6 +16,7 @@
 //! readable, the position is confirmed upstream, and a [`subscription::Subscription`] lets the
 //! rows go that the dataflow made of it meanwhile.
 
+pub mod activity;
 pub mod clock;
 pub mod coordinator;
 pub mod copy_in;
@@ -26,6 +27,7 @@ pub mod gauges;
 pub mod holds;
 pub mod hydrate;
 mod inbox;
+mod live;
 pub mod lookup;
 pub mod read;
 mod recency;

@@ -64,6 +64,14 @@ impl RowsResponse {
         }
     }
 
+    /// How many rows are left; None where more come as time passes.
+    pub fn count(&self) -> Option<u64> {
+        match &self.rows {
+            Rows::Ready(rows) => u64::try_from(rows.len()).ok(),
+            Rows::Live(_) => None,
+        }
+    }
+
     /// Whether rows come as time passes, so that each piece should be sent at once.
     pub fn is_live(&self) -> bool {
         matches!(self.rows, Rows::Live(_))

@@ -7,6 +7,8 @@
 //! Planning happens here, on the session's own task, against a snapshot of the catalog.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ use tidemill_repr::{ObjectId, Oid, RelationDesc, Row, ScalarType, SqlError, SqlS
 use tidemill_sql::{ParsedStatement, Plan};
 use tokio::sync::Notify;
 
+use crate::activity::{self, Backend, Doing, LoggedStatement, Terminate};
 use crate::clock::wall_timestamp;
 use crate::holds::Hold;
 use crate::response::{Notice, Response, RowsResponse};
@@ -31,7 +34,7 @@ use crate::statements::transaction::{Before, Savepoint};
 use crate::statements::write::PendingWrites;
 
 /// Who the client is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct SessionOptions {
     /// The user.
     pub user: String,
@@ -41,6 +44,21 @@ pub struct SessionOptions {
     pub settings: Vec<(String, String)>,
     /// Whether cancel requests must have a key of 32 bytes, and not of four.
     pub long_cancel_key: bool,
+    /// Where the client is.
+    pub client: Option<SocketAddr>,
+    /// Whether its connection is encrypted.
+    pub encrypted: bool,
+    /// Ends the connection.
+    pub terminate: Option<Terminate>,
+}
+
+impl fmt::Debug for SessionOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionOptions")
+            .field("user", &self.user)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What ReadyForQuery tells.
@@ -130,7 +148,6 @@ pub struct CancelHandle {
 #[derive(Default)]
 struct CancelState {
     requested: AtomicBool,
-    closed: AtomicBool,
     /// A commit is under way: whether it happens is not ours to say any more.
     committing: AtomicBool,
     notify: Notify,
@@ -152,14 +169,14 @@ impl CancelHandle {
         let different =
             self.key.iter().zip(key).fold(0, |all, (ours, theirs)| all | (ours ^ theirs));
         if self.key.len() == key.len() && different == 0 {
-            self.state.requested.store(true, Ordering::SeqCst);
-            self.state.notify.notify_waiters();
+            self.cancel_now();
         }
     }
 
-    /// Whether the session is there.
-    pub fn is_alive(&self) -> bool {
-        !self.state.closed.load(Ordering::SeqCst)
+    /// Cancels.
+    pub(crate) fn cancel_now(&self) {
+        self.state.requested.store(true, Ordering::SeqCst);
+        self.state.notify.notify_waiters();
     }
 }
 
@@ -186,14 +203,29 @@ pub struct Session {
     notices: Vec<Notice>,
     reports: Vec<(&'static str, String)>,
     cancel: Arc<CancelState>,
+    /// What others see of it.
+    pub(crate) backend: Arc<Backend>,
 }
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, id: i32, options: SessionOptions) -> Session {
+        let cancel: Arc<CancelState> = Arc::default();
+        let cancel_key = new_cancel_key(options.long_cancel_key);
+        let handle = CancelHandle { key: cancel_key.clone(), state: Arc::clone(&cancel) };
+        let application = options.settings.iter().find(|(name, _)| name == "application_name");
+        let backend = Arc::new(Backend::new(
+            (id, &options.user, &options.database),
+            (options.client, options.encrypted),
+            application.map_or("", |(_, value)| value),
+            handle,
+            options.terminate,
+        ));
+        shared.activity.enter(&backend);
         let mut session = Session {
             shared,
             id,
-            cancel_key: new_cancel_key(options.long_cancel_key),
+            cancel_key,
+            backend,
             database: options.database,
             settings: Settings::default(),
             transaction: Transaction::Idle,
@@ -206,7 +238,7 @@ impl Session {
             commits: AtomicU64::new(0),
             notices: Vec::new(),
             reports: Vec::new(),
-            cancel: Arc::default(),
+            cancel,
         };
         session.begin_as(&options.user);
         for (name, value) in options.settings {
@@ -301,8 +333,13 @@ impl Session {
         &self.cancel_key
     }
 
-    pub(crate) fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle { key: self.cancel_key.clone(), state: Arc::clone(&self.cancel) }
+    /// The statement is answered: the session waits for its client.
+    pub fn wait_for_client(&self) {
+        self.backend.wait(match self.transaction_status() {
+            TransactionStatus::Idle => Doing::Idle,
+            TransactionStatus::InTransaction => Doing::InTransaction,
+            TransactionStatus::Failed => Doing::Failed,
+        });
     }
 
     /// All settings that the client is told of at first.
@@ -481,6 +518,20 @@ impl Session {
             return Err(failed_transaction());
         }
         self.cancel.requested.store(false, Ordering::SeqCst);
+        let application = self.settings.get("application_name").unwrap_or_default();
+        let in_block = matches!(self.transaction, Transaction::Open(_));
+        let began = self.backend.begin(&statement.text, application, in_block);
+        let result = self.execute_planned(prepared, (statement, plan), parameters).await;
+        self.log(began, &result);
+        result
+    }
+
+    async fn execute_planned(
+        &mut self,
+        prepared: &Prepared,
+        (statement, plan): (&Arc<ParsedStatement>, &Arc<Plan>),
+        parameters: &[Row],
+    ) -> Result<Response, SqlError> {
         let snapshot = self.shared.snapshot();
         if let Err(error) = self.rebase(&snapshot) {
             self.fail();
@@ -506,6 +557,29 @@ impl Session {
             self.fail();
         }
         result
+    }
+
+    /// Puts a statement that is over into the log, unless there are too many.
+    fn log(&self, began_at: i64, result: &Result<Response, SqlError>) {
+        let finished_at = wall_timestamp();
+        let Some(throttled) = self.shared.activity.admit(finished_at) else { return };
+        let now = self.backend.now();
+        self.shared.activity.log(LoggedStatement {
+            id: activity::random_uuid(),
+            backend: Arc::clone(&self.backend),
+            query: now.query,
+            application: now.application,
+            cluster: self.cluster().to_owned(),
+            search_path: self.settings.search_path(),
+            began_at,
+            finished_at,
+            error: result.as_ref().err().map(|error| error.message.clone()),
+            rows: match result {
+                Ok(Response::Rows(rows)) => rows.count(),
+                _ => None,
+            },
+            throttled,
+        });
     }
 
     /// Lets what the transaction made follow what others have committed since.
@@ -724,7 +798,7 @@ impl tidemill_sql::session::SettingValues for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.cancel.closed.store(true, Ordering::SeqCst);
+        self.shared.activity.leave(self.id);
     }
 }
 

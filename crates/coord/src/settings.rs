@@ -1,6 +1,7 @@
 //! The settings of a session. What settings there are is listed in [`definitions`].
 
 mod definitions;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use tidemill_repr::{Lsn, SqlError, SqlState};
 
 use self::definitions::{IGNORED, Kind, SETTINGS, Setting};
 pub use self::definitions::{MZ_VERSION, SERVER_VERSION};
+pub use self::shown::ShownSetting;
 
 /// The settings of one session.
 #[derive(Clone, Debug, Default)]

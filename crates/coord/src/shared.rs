@@ -11,9 +11,11 @@ use tidemill_plan::physical::DataflowDescription;
 use tidemill_repr::{ObjectId, SqlError, Tick};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::activity::Activity;
 use crate::clock::Completion;
 use crate::dataflows::Dataflows;
 use crate::holds::Holds;
+use crate::live::LagHistory;
 use crate::sequencer::{Commit, RecentKeys, Request};
 use crate::sequences::Sequences;
 use crate::snapshot::Snapshot;
@@ -44,6 +46,10 @@ pub struct Shared {
     pub write_gate: Arc<tokio::sync::RwLock<()>>,
     /// The running sources.
     pub sources: Sources,
+    /// The sessions, and what they do.
+    pub activity: Activity,
+    /// How far objects were behind the clock.
+    pub(crate) lag_history: LagHistory,
     /// Where sequences stand.
     pub sequences: Sequences,
     /// Unique keys that were written lately; only the sequencer asks.
@@ -78,6 +84,8 @@ impl Shared {
             retry_turns: Arc::default(),
             write_gate: Arc::default(),
             sources: Sources::default(),
+            activity: Activity::default(),
+            lag_history: LagHistory::default(),
             sequences,
             recent_keys: parking_lot::Mutex::default(),
             snapshot: ArcSwap::from_pointee(snapshot),

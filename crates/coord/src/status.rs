@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tidemill_catalog::builtin::mz_internal;
@@ -16,12 +16,16 @@ use tidemill_repr::{Datum, ObjectId, Row, RowBatch, SqlError};
 use tokio::sync::Notify;
 
 use crate::clock::wall_timestamp;
+use crate::live::Sampler;
 use crate::sequencer::Commit;
 use crate::shared::Shared;
 use crate::volatile::difference;
 
 /// How often statistics become rows, at most.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// How often relations that are computed when they are read are sampled for their followers.
+const SAMPLE_EVERY: Duration = Duration::from_millis(900);
 
 /// How many rows the history of statuses has at most; the oldest go first.
 const HISTORY_ROWS: usize = 4096;
@@ -224,12 +228,18 @@ pub async fn run(shared: Weak<Shared>) {
     let relations = [mz_internal::SOURCE_STATUSES, mz_internal::SOURCE_STATISTICS];
     let mut old: [Vec<Row>; 2] = [Vec::new(), Vec::new()];
     let mut kept: VecDeque<Row> = VecDeque::new();
+    let mut sampler = Sampler::default();
+    let mut sampled = Instant::now();
     loop {
         let Some(strong) = shared.upgrade() else { return };
         let board = &strong.sources.board;
         let catalog = Arc::clone(&strong.snapshot().catalog);
         let new = [board.status_rows(&catalog), board.statistics_rows(&catalog)];
         let mut volatile = Vec::new();
+        if sampled.elapsed() >= SAMPLE_EVERY {
+            sampled = Instant::now();
+            volatile.extend(sampler.sample(&strong));
+        }
         for ((number, old), new) in relations.iter().zip(&old).zip(&new) {
             let change = difference(old, new);
             if !change.is_empty() {

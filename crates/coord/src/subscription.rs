@@ -202,6 +202,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        self.shared.activity.unsubscribe(self.dataflow);
         self.shared.dataflows.drop(&self.shared.replica, self.dataflow);
     }
 }

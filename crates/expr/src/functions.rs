@@ -13,6 +13,7 @@ mod definitions;
 
 pub mod aggregates;
 mod arrays;
+pub mod backends;
 mod bits;
 mod bytea;
 mod canonical;
@@ -90,6 +91,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
     datetime::define(d);
     format_numbers::define(d);
     format_times::define(d);
+    backends::define(d);
     sequence::define(d);
     uuid::define(d);
     sizes::define(d);

@@ -188,6 +188,23 @@ impl TimeZone {
         ))
     }
 
+    /// The names of all zones of the IANA database.
+    pub fn names() -> Vec<String> {
+        jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect()
+    }
+
+    /// Whether clocks of the zone show summer time at a moment.
+    pub fn is_summer_at(&self, utc: i64) -> bool {
+        let seconds = utc.div_euclid(SECOND) + UNIX_EPOCH_DAYS * 86_400;
+        let moment = Timestamp::from_second(within_years(seconds));
+        moment.is_ok_and(|moment| self.zone.to_offset_info(moment).dst().is_dst())
+    }
+
+    /// The abbreviations that are known without a place, each with its seconds east of Greenwich.
+    pub fn abbreviations() -> impl Iterator<Item = (&'static str, i32)> {
+        ABBREVIATIONS.iter().map(|(name, minutes)| (*name, minutes * 60))
+    }
+
     /// The zone for computations with jiff.
     pub fn jiff(&self) -> &JiffZone {
         &self.zone

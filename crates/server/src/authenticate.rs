@@ -42,7 +42,7 @@ pub(crate) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
         let exchange = password(client, context, &options.user);
         tokio::time::timeout(PATIENCE, exchange).await.unwrap_or(Err(Failure::Gone))?;
     }
-    let address = context.address.filter(|_| !context.internal);
+    let address = context.address.map(|address| address.ip()).filter(|_| !context.internal);
     coordinator.login(&options.user, address).map_err(Failure::Fatal)?;
     if !coordinator.has_database(&options.database) {
         let message = format!("database \"{}\" does not exist", options.database);

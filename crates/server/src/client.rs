@@ -69,6 +69,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
+    /// What ends this connection alone, as the server's end would.
+    pub fn own_end(&mut self) -> CancellationToken {
+        self.shutdown = self.shutdown.child_token();
+        self.shutdown.clone()
+    }
+
     /// Reads what is there, at least one byte.
     async fn fill(&mut self) -> Outcome<()> {
         self.input.reserve(4 << 10);

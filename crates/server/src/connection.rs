@@ -41,7 +41,7 @@ pub struct Context {
     /// Whether this one is.
     pub encrypted: bool,
     /// Where the client is.
-    pub address: Option<std::net::IpAddr>,
+    pub address: Option<std::net::SocketAddr>,
 }
 
 /// A client with its session.
@@ -62,7 +62,7 @@ pub(crate) struct Connection<S> {
 pub async fn serve_client<S: AsyncRead + AsyncWrite + Unpin>(stream: S, context: Context) {
     let mut client = Client::new(stream, context.shutdown.clone());
     let started = startup::startup(&mut client, &context.coordinator, context.internal).await;
-    let options = match started {
+    let mut options = match started {
         Ok(Some(options)) => options,
         Ok(None) => return,
         Err(failure) => return client.end(failure).await,
@@ -76,6 +76,10 @@ pub async fn serve_client<S: AsyncRead + AsyncWrite + Unpin>(stream: S, context:
         return client.end(Failure::Fatal(error)).await;
     };
     let _counted = context.metrics.connection();
+    let ends = client.own_end();
+    options.client = context.address;
+    options.encrypted = context.encrypted;
+    options.terminate = Some(Arc::new(move || ends.cancel()));
     let mut connection = Connection {
         client,
         session: context.coordinator.session(options),
@@ -209,6 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.portals.clear();
         }
         self.tell();
+        self.session.wait_for_client();
         backend::ready_for_query(&mut self.client.output, status);
         self.idle = true;
         self.client.flush().await

@@ -96,7 +96,7 @@ async fn serve_stream(stream: TcpStream, mut context: Context, tls: Option<Tls>)
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection cannot be told to send at once");
     }
-    context.address = stream.peer_addr().ok().map(|address| address.ip());
+    context.address = stream.peer_addr().ok();
     let encrypted = tls::encrypt(stream, tls.as_ref());
     match tokio::time::timeout(PATIENCE, encrypted).await {
         Ok(Ok(Stream::Plain(stream))) => serve_client(stream, context).await,

@@ -6,7 +6,8 @@ use super::columns;
 
 /// The columns of a relation, read once.
 pub(super) struct Shape {
-    columns: Vec<(&'static str, Blank)>,
+    /// Name, what stands where nothing is given, and the first subscript of an array.
+    columns: Vec<(&'static str, Blank, i32)>,
 }
 
 /// What a column holds that is not given.
@@ -30,10 +31,12 @@ impl Shape {
                     "bool" => Blank::False,
                     "float4" | "float8" => Blank::ZeroFloat,
                     "text" | "name" | "char" => Blank::Text,
-                    typ if typ.ends_with("[]") => Blank::Array,
+                    typ if typ.ends_with("[]") || typ.ends_with("vector") => Blank::Array,
                     _ => Blank::Zero,
                 };
-                (column.name, blank)
+                // Vectors are counted from 0.
+                let first = i32::from(!column.typ.ends_with("vector"));
+                (column.name, blank, first)
             })
             .collect();
         Shape { columns }
@@ -42,9 +45,9 @@ impl Shape {
     /// A row with these values; other columns are NULL where they may, else 0, false or empty.
     pub(super) fn row(&self, values: &[(&str, Value<'_>)]) -> Row {
         let mut row = RowBuilder::new();
-        for (name, blank) in &self.columns {
+        for (name, blank, first) in &self.columns {
             match (values.iter().find(|(given, _)| given == name), blank) {
-                (Some((_, value)), _) => value.push(&mut row),
+                (Some((_, value)), _) => value.push(&mut row, *first),
                 (None, Blank::Null) => row.push(Datum::Null),
                 (None, Blank::False) => row.push(Datum::Bool(false)),
                 (None, Blank::Zero) => row.push(Datum::Int(0)),
@@ -79,7 +82,7 @@ pub(super) enum Value<'a> {
 }
 
 impl Value<'_> {
-    fn push(&self, row: &mut RowBuilder) {
+    fn push(&self, row: &mut RowBuilder, first: i32) {
         match self {
             Value::Bool(value) => row.push(Datum::Bool(*value)),
             Value::Int(value) => row.push(Datum::Int(*value)),
@@ -94,7 +97,7 @@ impl Value<'_> {
             }
             Value::Ints(values) | Value::OptionalInts(Some(values)) => {
                 let length = i32::try_from(values.len()).unwrap_or(i32::MAX);
-                let dimensions = if values.is_empty() { Vec::new() } else { vec![(length, 1)] };
+                let dimensions = if values.is_empty() { Vec::new() } else { vec![(length, first)] };
                 row.push_array(&dimensions, values.iter().map(|value| Datum::Int(*value)));
             }
         }

@@ -200,6 +200,58 @@ const RELATIONS: &[Builtin] = &[
         ),
     },
     Builtin {
+        number: 710,
+        schema: "information_schema",
+        name: "information_schema_catalog_name",
+        columns: "catalog_name name?, database_name name?",
+        content: Content::View(
+            "SELECT datname AS catalog_name, datname AS database_name \
+             FROM pg_catalog.pg_database",
+        ),
+    },
+    Builtin {
+        number: 711,
+        schema: "information_schema",
+        name: "character_sets",
+        columns: "character_set_catalog name?, character_set_schema name?, \
+                  character_set_name name, character_repertoire name, form_of_use name, \
+                  default_collate_catalog name?, default_collate_schema name, \
+                  default_collate_name name, database_name name?",
+        content: Content::View(
+            "SELECT NULL::name AS character_set_catalog, NULL::name AS character_set_schema, \
+             'UTF8'::name AS character_set_name, 'UCS'::name AS character_repertoire, \
+             'UTF8'::name AS form_of_use, datname AS default_collate_catalog, \
+             'pg_catalog'::name AS default_collate_schema, 'C'::name AS default_collate_name, \
+             datname AS database_name FROM pg_catalog.pg_database",
+        ),
+    },
+    Builtin {
+        number: 712,
+        schema: "information_schema",
+        name: "collations",
+        columns: "collation_catalog name?, collation_schema name?, collation_name name, \
+                  pad_attribute text, database_name name?",
+        content: Content::View(
+            "SELECT d.datname AS collation_catalog, n.nspname AS collation_schema, \
+             c.collname AS collation_name, 'NO PAD' AS pad_attribute, \
+             d.datname AS database_name FROM pg_catalog.pg_collation c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace, \
+             pg_catalog.pg_database d",
+        ),
+    },
+    Builtin {
+        number: 713,
+        schema: "information_schema",
+        name: "administrable_role_authorizations",
+        columns: "grantee name, role_name name, is_grantable text",
+        content: Content::View(
+            "SELECT m.rolname AS grantee, r.rolname AS role_name, 'YES' AS is_grantable \
+             FROM pg_catalog.pg_auth_members a \
+             JOIN pg_catalog.pg_roles m ON m.oid = a.member \
+             JOIN pg_catalog.pg_roles r ON r.oid = a.roleid WHERE a.admin_option",
+        ),
+    },
+    Builtin {
         number: 704,
         schema: "information_schema",
         name: "enabled_roles",

@@ -122,7 +122,7 @@ pub const RELATIONS: &[Builtin] = &[
 ];
 
 /// The identity of an object's schema, as `mz_schemas.id` shows it.
-fn schema_id(catalog: &Catalog, item: &Item) -> String {
+pub(super) fn schema_id(catalog: &Catalog, item: &Item) -> String {
     let key = (item.name.database.clone(), item.name.schema.clone());
     let id = catalog.schemas().find(|(name, _)| **name == key).map_or(0, |(_, schema)| schema.id);
     scoped_id(item.name.database.is_none(), id)

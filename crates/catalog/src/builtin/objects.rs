@@ -7,6 +7,7 @@ use tidemill_repr::{Datum, ObjectId, Oid, Row};
 use super::mz_catalog::scoped_id;
 use super::{Builtin, Content};
 use crate::comment::Commented;
+use crate::constraint::constraint_oid;
 use crate::item::{Definition, Item, ItemKind};
 use crate::name::quote_identifier;
 use crate::snapshot::Catalog;
@@ -42,6 +43,17 @@ const RELATION_CLASS: i64 = 1259;
 const FUNCTION_CLASS: i64 = 1255;
 const SCHEMA_CLASS: i64 = 2615;
 const DATABASE_CLASS: i64 = 1262;
+const TYPE_CLASS: i64 = 1247;
+const ROLE_CLASS: i64 = 1260;
+const CONSTRAINT_CLASS: i64 = 2606;
+
+/// What has no identity of its own, for `mz_comments`.
+const CONSTRAINT: &str = "constraint";
+
+/// Whether comments on such objects are the same in all databases.
+fn is_shared(class: i64) -> bool {
+    matches!(class, DATABASE_CLASS | ROLE_CLASS)
+}
 
 /// A comment with what it is on looked up.
 struct Found<'a> {
@@ -56,18 +68,16 @@ struct Found<'a> {
 
 fn found<'a>(catalog: &'a Catalog, on: &Commented, text: &'a str) -> Option<Found<'a>> {
     let of_item = |item: &Item, column: Option<i64>| {
-        let in_class = !matches!(item.kind(), ItemKind::Connection | ItemKind::Secret);
-        let class = match item.kind() {
-            ItemKind::Function => FUNCTION_CLASS,
-            _ => RELATION_CLASS,
+        let oid = match item.kind() {
+            ItemKind::Connection | ItemKind::Secret => None,
+            ItemKind::Function => Some((item.oid, FUNCTION_CLASS)),
+            ItemKind::Type => {
+                let created = item.type_of().and_then(|typ| Some(typ.created()?.oid));
+                Some((created.unwrap_or(item.oid), TYPE_CLASS))
+            }
+            _ => Some((item.oid, RELATION_CLASS)),
         };
-        Found {
-            id: item.id.to_string(),
-            kind: item.kind().catalog_name(),
-            column,
-            oid: in_class.then_some((item.oid, class)),
-            text,
-        }
+        Found { id: item.id.to_string(), kind: item.kind().catalog_name(), column, oid, text }
     };
     let plain = |id: String, kind, oid| Found { id, kind, column: None, oid, text };
     Some(match on {
@@ -94,6 +104,17 @@ fn found<'a>(catalog: &'a Catalog, on: &Commented, text: &'a str) -> Option<Foun
             let id = scoped_id(cluster.system, cluster.replica(name)?.id);
             plain(id, "cluster-replica", None)
         }
+        Commented::Role(name) => {
+            let role = catalog.role(name)?;
+            plain(role.id_text(), "role", Some((role.oid(), ROLE_CLASS)))
+        }
+        Commented::Constraint(id, name) => {
+            let item = catalog.item(*id)?;
+            let constraints = &item.table()?.constraints;
+            let position = constraints.iter().position(|known| known.name == *name)?;
+            let oid = constraint_oid(*id, position);
+            plain(id.to_string(), CONSTRAINT, Some((oid, CONSTRAINT_CLASS)))
+        }
     })
 }
 
@@ -103,6 +124,7 @@ fn all_comments(catalog: &Catalog) -> impl Iterator<Item = Found<'_>> {
 
 fn comments(catalog: &Catalog) -> Vec<Row> {
     all_comments(catalog)
+        .filter(|comment| comment.kind != CONSTRAINT)
         .map(|comment| {
             Row::pack([
                 Datum::Text(&comment.id),
@@ -117,7 +139,7 @@ fn comments(catalog: &Catalog) -> Vec<Row> {
 /// The rows of `pg_description`.
 pub(super) fn descriptions(catalog: &Catalog) -> Vec<Row> {
     let row = |comment: Found<'_>| {
-        let (oid, class) = comment.oid.filter(|(_, class)| *class != DATABASE_CLASS)?;
+        let (oid, class) = comment.oid.filter(|(_, class)| !is_shared(*class))?;
         Some(Row::pack([
             Datum::Int(i64::from(oid.0)),
             Datum::Int(class),
@@ -131,7 +153,7 @@ pub(super) fn descriptions(catalog: &Catalog) -> Vec<Row> {
 /// The rows of `pg_shdescription`.
 pub(super) fn shared_descriptions(catalog: &Catalog) -> Vec<Row> {
     let row = |comment: Found<'_>| {
-        let (oid, class) = comment.oid.filter(|(_, class)| *class == DATABASE_CLASS)?;
+        let (oid, class) = comment.oid.filter(|(_, class)| is_shared(*class))?;
         let oid = Datum::Int(i64::from(oid.0));
         Some(Row::pack([oid, Datum::Int(class), Datum::Text(comment.text)]))
     };

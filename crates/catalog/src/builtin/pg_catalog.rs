@@ -7,6 +7,7 @@ pub(crate) mod functions;
 mod relations;
 mod replication;
 mod server;
+mod statistics;
 mod type_functions;
 mod types;
 mod views;
@@ -27,5 +28,6 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         .chain(replication::RELATIONS)
         .chain(classes::RELATIONS)
         .chain(activity::RELATIONS)
+        .chain(statistics::RELATIONS)
         .chain(views::RELATIONS)
 }

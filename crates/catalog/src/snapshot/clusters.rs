@@ -99,9 +99,10 @@ impl Catalog {
         if self.comments.is_empty() {
             return;
         }
-        self.retain_comments(
-            |on| !matches!(on, Commented::Item(id) | Commented::Column(id, _) if *id == item.id),
-        );
+        self.retain_comments(|on| {
+            !matches!(on, Commented::Item(id) | Commented::Column(id, _)
+                    | Commented::Constraint(id, _) if *id == item.id)
+        });
     }
 
     fn retain_comments(&mut self, keep: impl Fn(&Commented) -> bool) {

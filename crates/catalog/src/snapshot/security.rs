@@ -97,6 +97,7 @@ impl Catalog {
             }
             CatalogChange::DropRole(name) => {
                 self.security.roles.remove(name);
+                self.comments.remove(&crate::comment::Commented::Role(name.clone()));
                 self.security.memberships = std::mem::take(&mut self.security.memberships)
                     .into_iter()
                     .filter(|member| member.role != *name && member.member != *name)

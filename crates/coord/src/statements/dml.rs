@@ -234,7 +234,7 @@ async fn read_rows(
     query: &QueryExpr,
 ) -> Result<Computed, SqlError> {
     let catalog = session.catalog(&execution.snapshot);
-    let own = session.own_writes(&execution.snapshot)?;
+    let own = session.own_writes(&execution.snapshot, query)?;
     let at = session.planning_tick(None);
     let all = Finishing::default();
     let wanted = (query, &all);

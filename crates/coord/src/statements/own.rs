@@ -23,6 +23,8 @@ pub(crate) struct OwnWrites {
     private: BTreeSet<ObjectId>,
     /// The committed catalog, where the transaction has another.
     committed: Option<Arc<Catalog>>,
+    /// Rows of relations that are computed when they are read.
+    live: BTreeMap<ObjectId, Vec<Row>>,
     views: Mutex<BTreeMap<ObjectId, Option<Arc<QueryExpr>>>>,
 }
 
@@ -70,7 +72,17 @@ impl OwnWrites {
         private: BTreeSet<ObjectId>,
         committed: Option<Arc<Catalog>>,
     ) -> OwnWrites {
-        OwnWrites { rows, private, committed, views: Mutex::default() }
+        OwnWrites { rows, private, committed, live: BTreeMap::new(), views: Mutex::default() }
+    }
+
+    /// The same, with the rows of relations that are computed when they are read.
+    pub(crate) fn with_live(self, live: BTreeMap<ObjectId, Vec<Row>>) -> OwnWrites {
+        OwnWrites { live, ..self }
+    }
+
+    /// Whether there are rows that were computed for this read alone.
+    pub(crate) fn has_live(&self) -> bool {
+        !self.live.is_empty()
     }
 
     /// Whether a table is read otherwise than by itself.
@@ -96,7 +108,8 @@ impl OwnWrites {
 
     /// The table with the rows that the transaction sees.
     pub(crate) fn view(&self, catalog: &Catalog, table: ObjectId) -> Option<Arc<QueryExpr>> {
-        if matches!(table, ObjectId::System(_)) && self.committed.is_none()
+        let live = self.live.contains_key(&table);
+        if matches!(table, ObjectId::System(_)) && self.committed.is_none() && !live
             || !matches!(table, ObjectId::System(_)) && !self.changes(catalog, table)
         {
             return None;
@@ -110,6 +123,12 @@ impl OwnWrites {
     }
 
     fn new_view(&self, catalog: &Catalog, table: ObjectId) -> Option<Arc<QueryExpr>> {
+        if let Some(rows) = self.live.get(&table) {
+            let desc = catalog.item(table)?.desc()?;
+            let columns = desc.columns.iter().map(|column| column.typ.clone()).collect();
+            let rows = rows.iter().map(|row| (row.clone(), 1)).collect();
+            return Some(Arc::new(QueryExpr::Constant { rows, typ: RelationType::new(columns) }));
+        }
         let builtin = match table {
             ObjectId::System(_) => Some(Arc::new(self.builtin(catalog, table)?)),
             _ => None,

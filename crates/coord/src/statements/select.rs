@@ -52,7 +52,8 @@ pub(crate) async fn rows(
     }
     let catalog = session.catalog(&execution.snapshot);
     let at = session.planning_tick(select.as_of);
-    let own = session.own_writes(&execution.snapshot)?;
+    let own = session.own_writes(&execution.snapshot, &query)?;
+    let live = own.as_ref().is_some_and(OwnWrites::has_live);
     let wanted = (&*query, &select.finishing);
     let plan =
         read::plan_read(&session.shared, &catalog, wanted, (at, session.cluster()), own.as_ref())?;
@@ -63,7 +64,9 @@ pub(crate) async fn rows(
         let message = SqlError::new(SqlState("00000"), format!("query timestamp: {tick}"));
         session.notice(Notice { severity: "NOTICE", message });
     }
-    remember(session, execution, select, plan);
+    if !live {
+        remember(session, execution, select, plan);
+    }
     let rows = finished(session, rows, select)?;
     Ok(RowsResponse::ready(select.desc.clone(), tag, rows))
 }
@@ -269,8 +272,12 @@ impl Session {
             || matches!(&self.transaction, Transaction::Open(open) if open.writes.has_rows())
     }
 
-    /// The rows that only this session sees, for planning a read.
-    pub(crate) fn own_writes(&self, snapshot: &Snapshot) -> Result<Option<OwnWrites>, SqlError> {
+    /// The rows that only this session sees, for planning a read of a query.
+    pub(crate) fn own_writes(
+        &self,
+        snapshot: &Snapshot,
+        query: &QueryExpr,
+    ) -> Result<Option<OwnWrites>, SqlError> {
         let (mut rows, mut private) = match &self.transaction {
             Transaction::Open(open) => (open.writes.own_rows()?, open.writes.new_tables()),
             _ => (OwnRows::new(), BTreeSet::new()),
@@ -278,8 +285,10 @@ impl Session {
         rows.extend(self.temporary.rows().iter().map(|(id, rows)| (*id, rows.clone())));
         private.extend(self.temporary.tables());
         let committed = self.has_private_catalog().then(|| Arc::clone(&snapshot.catalog));
-        let nothing = rows.is_empty() && private.is_empty() && committed.is_none();
-        Ok((!nothing).then(|| OwnWrites::new(rows, private, committed)))
+        let live = crate::live::rows_for(self, &self.catalog(snapshot), query);
+        let nothing =
+            rows.is_empty() && private.is_empty() && committed.is_none() && live.is_empty();
+        Ok((!nothing).then(|| OwnWrites::new(rows, private, committed).with_live(live)))
     }
 
     /// The tick that a read will not be before: what is complete only later must not be planned

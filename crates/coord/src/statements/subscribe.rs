@@ -6,6 +6,7 @@ use tidemill_sql::plan::{CopyPlan, Plan, SubscribePlan};
 
 use super::Execution;
 use super::select::{bound, rows};
+use crate::activity::ListedSubscription;
 use crate::read;
 use crate::response::{Response, RowsResponse};
 use crate::session::Session;
@@ -60,6 +61,13 @@ pub(crate) async fn subscribe(
     let as_of = shared.install(description).await?;
     unwanted.keep();
     let source = SubscriptionSource { dataflow: id, batches, as_of, until: plan.up_to };
+    let listed = ListedSubscription {
+        session: session.backend.session,
+        cluster: session.cluster().to_owned(),
+        created_at: crate::clock::wall_timestamp(),
+        bases: bases.into_iter().collect(),
+    };
+    shared.activity.subscribe(id, listed);
     let desc = plan.output_desc();
     let (form, arity) = (plan.form.clone(), desc.arity());
     let style = SubscriptionStyle { form, progress: plan.progress, arity };

@@ -13,8 +13,7 @@ pub fn session(coordinator: &Coordinator) -> Session {
     coordinator.session(SessionOptions {
         user: "materialize".to_owned(),
         database: "materialize".to_owned(),
-        settings: Vec::new(),
-        long_cancel_key: false,
+        ..SessionOptions::default()
     })
 }
 

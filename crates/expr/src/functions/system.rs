@@ -133,6 +133,25 @@ pub(super) fn define(d: &mut Definitions) {
     d.add("i4tochar", "char(int4) -> char", to_char, doc).cast(CastContext::Explicit);
     d.add("chartoi4", "int4(char) -> int4", to_int, doc).cast(CastContext::Explicit);
     d.add(
+        "pg_is_wal_replay_paused",
+        "pg_is_wal_replay_paused() -> bool",
+        |_, _| {
+            let message = "recovery is not in progress";
+            Err(EvalError::invalid(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message))
+        },
+        "Whether a standby's recovery is paused: an error, for there is none.",
+    )
+    .volatile();
+    d.add(
+        "setting_by_name",
+        "setting_by_name(text) -> text",
+        |a, _| {
+            let message = format!("unrecognized configuration parameter \"{}\"", text(a, 0)?);
+            Err(EvalError::invalid(SqlState::UNDEFINED_OBJECT, message))
+        },
+        "The error of a setting that there is not.",
+    );
+    d.add(
         "PG_encoding_to_char",
         "pg_encoding_to_char(int4) -> name",
         |a, _| Ok(Datum::Text(if int(a, 0)? == UTF8 { "UTF8" } else { "" })),

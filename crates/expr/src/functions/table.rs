@@ -113,6 +113,11 @@ const UNNEST: TableEval = |a, _, emit| {
     Ok(())
 };
 
+const NUMBERED: TableEval = |a, _, emit| {
+    let mut out = Emitter::new(emit);
+    array(a, 0)?.elements().zip(1..).try_for_each(|(element, n)| out.row([element, Datum::Int(n)]))
+};
+
 const SUBSCRIPTS: TableEval = |a, _, emit| {
     let at = usize::try_from(int(a, 1)? - 1).unwrap_or(usize::MAX);
     let reverse = matches!(a.get(2), Some(Datum::Bool(true)));
@@ -189,6 +194,9 @@ pub(super) fn definitions() -> Vec<TableFunction> {
         t.add(&id, &format!("generate_series({typ}, {typ}, {typ}) -> {typ}"), true, eval, doc);
     }
     t.add("unnest", "unnest(anyarray) -> anyelement", true, UNNEST, "The elements of an array.");
+    let doc = "The elements of an array with their places.";
+    let signature = "_pg_expandarray(anyarray) -> x anyelement, n int4";
+    t.add("_pg_expandarray", signature, true, NUMBERED, doc);
     let ranges: TableEval = |a, _, emit| {
         let mut out = Emitter::new(emit);
         let ranges = super::arguments::multirange(a, 0)?.ranges();

@@ -76,7 +76,7 @@ fn same_values(from: &ScalarType, to: &ScalarType) -> bool {
     let ScalarType::Array(element) = to else { return false };
     match from {
         ScalarType::Int2Vector => **element == ScalarType::Int2,
-        ScalarType::OidVector => **element == ScalarType::Oid,
+        ScalarType::OidVector => **element == ScalarType::Oid || element.is_reg(),
         _ => false,
     }
 }

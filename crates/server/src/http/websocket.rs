@@ -168,6 +168,7 @@ impl Socket {
 
     async fn ready(&mut self, session: &mut Session) -> Result<(), Stop> {
         self.tell(session).await?;
+        session.wait_for_client();
         let status = match session.transaction_status() {
             TransactionStatus::Idle => "I",
             TransactionStatus::InTransaction => "T",

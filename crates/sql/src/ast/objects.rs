@@ -83,6 +83,10 @@ pub enum CommentKind {
     Column,
     /// A replica of a cluster.
     ClusterReplica,
+    /// A role.
+    Role,
+    /// A constraint; its table is named apart.
+    Constraint,
 }
 
 /// `COMMENT ON kind name IS 'text'`
@@ -92,6 +96,8 @@ pub struct Comment {
     pub kind: CommentKind,
     /// Its name.
     pub name: ObjectName,
+    /// The table of a constraint.
+    pub table: Option<ObjectName>,
     /// The comment; None takes it away.
     pub text: Option<String>,
 }
@@ -180,8 +186,14 @@ impl Display for Comment {
             CommentKind::Object(kind) => write!(f, "{kind}")?,
             CommentKind::Column => f.write_str("COLUMN")?,
             CommentKind::ClusterReplica => f.write_str("CLUSTER REPLICA")?,
+            CommentKind::Role => f.write_str("ROLE")?,
+            CommentKind::Constraint => f.write_str("CONSTRAINT")?,
         }
-        write!(f, " {} IS ", self.name)?;
+        write!(f, " {} ", self.name)?;
+        if let Some(table) = &self.table {
+            write!(f, "ON {table} ")?;
+        }
+        f.write_str("IS ")?;
         match &self.text {
             Some(text) => f.write_str(&quote_literal(text)),
             None => f.write_str("NULL"),

@@ -143,6 +143,10 @@ impl StatementParser<'_> {
             CommentKind::Column
         } else if self.words(&["cluster", "replica"]) {
             CommentKind::ClusterReplica
+        } else if self.word("role") {
+            CommentKind::Role
+        } else if self.word("constraint") {
+            CommentKind::Constraint
         } else {
             let other = self.peek_word_at(0).map(str::to_uppercase).unwrap_or_default();
             let refused = [
@@ -150,9 +154,7 @@ impl StatementParser<'_> {
                 "AGGREGATE",
                 "CAST",
                 "COLLATION",
-                "CONSTRAINT",
                 "CONVERSION",
-                "DOMAIN",
                 "EVENT",
                 "EXTENSION",
                 "FOREIGN",
@@ -164,7 +166,6 @@ impl StatementParser<'_> {
                 "POLICY",
                 "PROCEDURE",
                 "PUBLICATION",
-                "ROLE",
                 "ROUTINE",
                 "RULE",
                 "SERVER",
@@ -175,7 +176,6 @@ impl StatementParser<'_> {
                 "TEXT",
                 "TRANSFORM",
                 "TRIGGER",
-                "TYPE",
             ];
             if refused.contains(&other.as_str()) {
                 return self.unsupported(format_args!("COMMENT ON {other}"));
@@ -183,6 +183,16 @@ impl StatementParser<'_> {
             CommentKind::Object(self.object_kind()?)
         };
         let name = self.object_name()?;
+        let table = match kind {
+            CommentKind::Constraint => {
+                self.expect_word("on")?;
+                if self.word("domain") {
+                    return self.unsupported("COMMENT ON CONSTRAINT .. ON DOMAIN");
+                }
+                Some(self.object_name()?)
+            }
+            _ => None,
+        };
         self.expect_word("is")?;
         let text = match self.parser.peek_token_ref().token.clone() {
             Token::SingleQuotedString(text)
@@ -195,6 +205,6 @@ impl StatementParser<'_> {
         self.parser.advance_token();
         // As in PostgreSQL the empty comment is none.
         let text = text.filter(|text| !text.is_empty());
-        Ok(Statement::Comment(Comment { kind, name, text }))
+        Ok(Statement::Comment(Comment { kind, name, table, text }))
     }
 }

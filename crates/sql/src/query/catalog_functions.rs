@@ -24,6 +24,7 @@ const NOTHING: &[&str] = &[
     "pg_get_statisticsobjdef",
     "pg_get_statisticsobjdef_columns",
     "pg_get_triggerdef",
+    "pg_relation_filepath",
     "pg_tablespace_location",
 ];
 
@@ -31,7 +32,11 @@ const NOTHING: &[&str] = &[
 const SIZES: &[&str] = &[
     "pg_database_size",
     "pg_indexes_size",
+    "pg_relation_filenode",
     "pg_relation_size",
+    "pg_stat_get_numscans",
+    "pg_stat_get_tuples_fetched",
+    "pg_stat_get_tuples_returned",
     "pg_table_size",
     "pg_tablespace_size",
     "pg_total_relation_size",
@@ -70,6 +75,14 @@ pub(super) fn of_database(
     ctx: &QueryContext<'_>,
     mut relation: Relation,
 ) -> Result<(QueryExpr, Relation), SqlError> {
+    if ctx.maintained && tidemill_catalog::builtin::live::is_of_session(relation.id) {
+        let name = &relation.name;
+        return Err(SqlError::new(
+            SqlState::FEATURE_NOT_SUPPORTED,
+            format!("relation \"{name}\" tells of the session and cannot be maintained"),
+        )
+        .with_hint("Read it with SELECT."));
+    }
     let get = get(&relation);
     if ctx.all_databases || !relation.of_all_databases {
         return Ok((get, relation));
@@ -330,6 +343,9 @@ impl ExprContext<'_> {
     fn class_named(&self, name: &str) -> Result<TypedScalar, SqlError> {
         let class = match name {
             "pg_class" => 1259,
+            "pg_type" => 1247,
+            "pg_constraint" => 2606,
+            "pg_authid" => 1260,
             "pg_namespace" => 2615,
             "pg_database" => 1262,
             // Nothing of the others can have a comment.
@@ -357,7 +373,7 @@ impl ExprContext<'_> {
     }
 
     /// The value of a column in the row of a built-in relation that has these keys.
-    fn lookup(
+    pub(super) fn lookup(
         &self,
         name: [&str; 2],
         keys: &[(&str, TypedScalar)],

@@ -121,6 +121,13 @@ impl ExprContext<'_> {
             ("set_config", [name, value, local]) => self.set_config(name, value, local),
             // There are no advisory locks: none is held.
             ("pg_advisory_unlock_all", []) => Ok(literal::text("")),
+            // No session waits for another.
+            ("pg_blocking_pids", [_]) => {
+                let none = ColumnType::new(ScalarType::Array(Box::new(ScalarType::Int4)));
+                coerce_explicit(self.ctx, literal::text("{}"), &none)
+            }
+            ("inet_client_addr", []) => self.of_own_session("client_addr"),
+            ("inet_client_port", []) => self.of_own_session("client_port"),
             ("pg_is_in_recovery", []) => Ok(literal::literal(Datum::Bool(false), ScalarType::Bool)),
             _ => return Ok(None),
         };
@@ -151,6 +158,13 @@ impl ExprContext<'_> {
                 format!("collations are not supported by type {typ}"),
             )),
         }
+    }
+
+    /// What `pg_stat_activity` says of this session.
+    fn of_own_session(&self, column: &str) -> Result<TypedScalar, SqlError> {
+        let pid = Datum::Int(i64::from(self.ctx.backend_pid));
+        let pid = literal::literal(pid, ScalarType::Int4);
+        self.lookup(["pg_catalog", "pg_stat_activity"], &[("pid", pid)], column)
     }
 
     fn now(&self, typ: ColumnType) -> Result<TypedScalar, SqlError> {
@@ -198,6 +212,16 @@ impl ExprContext<'_> {
             QueryScalar::Literal(Ok(row), _) => Ok(row),
             _ => Err(SqlError::unsupported("current_setting() of a parameter")),
         };
+        if let QueryScalar::Parameter(..) = self.fixed(name, ScalarType::Text, "current_setting")? {
+            let missing = match missing {
+                Some(missing) => {
+                    let row = constant(missing, ScalarType::Bool)?;
+                    matches!(row.iter().next(), Some(Datum::Bool(true)))
+                }
+                None => false,
+            };
+            return self.setting_by_parameter(name, missing);
+        }
         let name = constant(name, ScalarType::Text)?;
         let Some(Datum::Text(name)) = name.iter().next() else {
             return Ok(literal::null(ScalarType::Text));
@@ -219,6 +243,21 @@ impl ExprContext<'_> {
             SqlState::UNDEFINED_OBJECT,
             format!("unrecognized configuration parameter \"{name}\""),
         ))
+    }
+
+    /// A setting whose name is known when the statement runs: the session's settings are asked.
+    fn setting_by_parameter(&self, name: &Expr, missing: bool) -> Result<TypedScalar, SqlError> {
+        let typ = ColumnType::new(ScalarType::Text);
+        let name = coerce_explicit(self.ctx, self.plan(name)?, &typ)?;
+        let lower = call_by_name(self.ctx, "lower", vec![name.clone()])?;
+        let settings = ["mz_internal", "mz_session_settings"];
+        let found = self.lookup(settings, &[("name", lower)], "value")?;
+        if missing {
+            return Ok(found);
+        }
+        let error = call_by_name(self.ctx, "setting_by_name", vec![name])?;
+        let expr = QueryScalar::Coalesce(vec![found.expr, error.expr]);
+        Ok(TypedScalar { expr, typ: found.typ })
     }
 
     fn set_config(&self, name: &Expr, value: &Expr, local: &Expr) -> Result<TypedScalar, SqlError> {

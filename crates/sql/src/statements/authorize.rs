@@ -10,7 +10,7 @@ use tidemill_catalog::role::{Privilege, Securable};
 use tidemill_catalog::snapshot::TEMPORARY_SCHEMA;
 use tidemill_catalog::{Catalog, Definition, Item, QualifiedName};
 use tidemill_plan::QueryExpr;
-use tidemill_repr::{ObjectId, SqlError};
+use tidemill_repr::{ObjectId, SqlError, SqlState};
 
 use super::Planning;
 use crate::ast::{
@@ -66,6 +66,21 @@ impl Planning<'_> {
                     relation = comment.name.clone();
                     relation.0.pop();
                     (ObjectKind::Table, std::slice::from_ref(&relation))
+                }
+                CommentKind::Constraint => match &comment.table {
+                    Some(table) => (ObjectKind::Table, std::slice::from_ref(table)),
+                    None => return Ok(()),
+                },
+                CommentKind::Role => {
+                    let system = Securable::System;
+                    if catalog.has_privilege(session.user, &system, Privilege::CreateRole) {
+                        return Ok(());
+                    }
+                    return Err(SqlError::new(
+                        SqlState::INSUFFICIENT_PRIVILEGE,
+                        "permission denied to comment on a role",
+                    )
+                    .with_hint("Ask for the privilege CREATEROLE on SYSTEM."));
                 }
                 CommentKind::ClusterReplica => {
                     let parts = names::parts(&comment.name)?;

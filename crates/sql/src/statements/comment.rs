@@ -20,6 +20,12 @@ impl Planning<'_> {
                 self.replica(cluster, name)?;
                 Commented::ClusterReplica(cluster.clone(), name.clone())
             }
+            CommentKind::Role => {
+                let parts = names::parts(&statement.name)?;
+                let [role] = parts.as_slice() else { return Err(improper(&parts)) };
+                Commented::Role(self.planner.catalog.require_role(role)?.name.clone())
+            }
+            CommentKind::Constraint => self.commented_constraint(statement)?,
             CommentKind::Object(kind) => self.commented_object(kind, &statement.name)?,
         };
         let changes = vec![CatalogChange::Comment { on, text: statement.text.clone() }];
@@ -56,6 +62,23 @@ impl Planning<'_> {
             }
             other => Err(SqlError::unsupported(format_args!("COMMENT ON {other}"))),
         }
+    }
+
+    fn commented_constraint(&self, statement: &Comment) -> Result<Commented, SqlError> {
+        let parts = names::parts(&statement.name)?;
+        let ([name], Some(table)) = (parts.as_slice(), &statement.table) else {
+            return Err(improper(&parts));
+        };
+        let item = self.item(table, &[ItemKind::Table])?;
+        refuse_system(item)?;
+        let constraints = item.table().map_or(&[][..], |table| &table.constraints);
+        if !constraints.iter().any(|constraint| constraint.name == *name) {
+            return Err(SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("constraint \"{name}\" for table \"{}\" does not exist", item.name.item),
+            ));
+        }
+        Ok(Commented::Constraint(item.id, name.clone()))
     }
 
     fn commented_column(&self, name: &ObjectName) -> Result<Commented, SqlError> {

@@ -57,7 +57,7 @@ pub const RELATIONS: &[Builtin] = &[
         columns: "oid oid, tgrelid oid, tgparentid oid, tgname name, tgfoid oid, tgtype int2, \
          tgenabled char, tgisinternal bool, tgconstrrelid oid, tgconstrindid oid, \
          tgconstraint oid, tgdeferrable bool, tginitdeferred bool, tgnargs int2, \
-         tgattr int2[], tgargs bytea, tgqual text?, tgoldtable name?, tgnewtable name?",
+         tgattr int2vector, tgargs bytea, tgqual text?, tgoldtable name?, tgnewtable name?",
         content: Content::Empty,
     },
     Builtin {
@@ -87,8 +87,8 @@ pub const RELATIONS: &[Builtin] = &[
         number: 409,
         schema: "pg_catalog",
         name: "pg_partitioned_table",
-        columns: "partrelid oid, partstrat char, partnatts int2, partdefid oid, partattrs int2[], \
-         partclass oid[], partcollation oid[], partexprs text?",
+        columns: "partrelid oid, partstrat char, partnatts int2, partdefid oid, partattrs int2vector, \
+         partclass oidvector, partcollation oidvector, partexprs text?",
         content: Content::Empty,
     },
     Builtin {
@@ -96,7 +96,7 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "pg_catalog",
         name: "pg_statistic_ext",
         columns: "oid oid, stxrelid oid, stxname name, stxnamespace oid, stxowner oid, \
-         stxstattarget int4, stxkeys int2[], stxkind char[], stxexprs text?",
+         stxstattarget int4, stxkeys int2vector, stxkind char[], stxexprs text?",
         content: Content::Empty,
     },
     Builtin {

@@ -20,7 +20,7 @@ const FUNCTION: &str = "oid oid, proname name, pronamespace oid, proowner oid, p
      procost float4, prorows float4, provariadic oid, prosupport regproc, \
      prokind char, prosecdef bool, proleakproof bool, proisstrict bool, \
      proretset bool, provolatile char, proparallel char, pronargs int2, \
-     pronargdefaults int2, prorettype oid, proargtypes oid[], proallargtypes oid[]?, \
+     pronargdefaults int2, prorettype oid, proargtypes oidvector, proallargtypes oid[]?, \
      proargmodes char[]?, proargnames text[]?, proargdefaults text?, \
      protrftypes oid[]?, prosrc text, probin text?, prosqlbody text?, \
      proconfig text[]?, proacl text[]?, database_name name?";
@@ -362,6 +362,41 @@ pub(crate) fn function_signatures() -> Vec<Signature> {
             arguments: function.argument_names(),
         })
         .collect()
+}
+
+/// What `mz_functions` shows of a function.
+pub(crate) struct FunctionSummary {
+    pub oid: i64,
+    pub name: &'static str,
+    /// The oids of its arguments' types.
+    pub arguments: Vec<i64>,
+    /// Whether the last of them stands for any number.
+    pub variadic: bool,
+    /// The oid of its result's type; None where that is a row.
+    pub returns: Option<i64>,
+    pub returns_set: bool,
+}
+
+/// All functions with what they take and give.
+pub(crate) fn function_summaries() -> impl Iterator<Item = FunctionSummary> {
+    all().iter().map(|function| FunctionSummary {
+        oid: function.oid,
+        name: function.name,
+        arguments: function.argument_oids(),
+        variadic: function.variadic,
+        returns: Some(function.result_oid()),
+        returns_set: function.returns_set,
+    })
+}
+
+/// All operators: oid, name, oids of the types of both sides and of the result.
+pub(crate) fn operator_summaries() -> impl Iterator<Item = (i64, &'static str, [i64; 2], i64)> {
+    operator_oids().map(|(operator, oid)| {
+        let sides = [operator.left.as_ref().map_or(0, pattern_oid), pattern_oid(&operator.right)];
+        let result = functions::by_id(operator.function);
+        let result = result.map_or(0, |function| pattern_oid(&function.returns));
+        (oid, operator.name, sides, result)
+    })
 }
 
 /// Every operator.

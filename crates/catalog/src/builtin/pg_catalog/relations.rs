@@ -30,8 +30,8 @@ const ATTRIBUTE: &str = "attrelid oid, attname name, atttypid oid, attstattarget
 const INDEX: &str = "indexrelid oid, indrelid oid, indnatts int2, indnkeyatts int2, \
      indisunique bool, indnullsnotdistinct bool, indisprimary bool, indisexclusion bool, \
      indimmediate bool, indisclustered bool, indisvalid bool, indcheckxmin bool, \
-     indisready bool, indislive bool, indisreplident bool, indkey int2[], \
-     indcollation oid[], indclass oid[], indoption int2[], indexprs text?, indpred text?";
+     indisready bool, indislive bool, indisreplident bool, indkey int2vector, \
+     indcollation oidvector, indclass oidvector, indoption int2vector, indexprs text?, indpred text?";
 const DATABASE: &str = "oid oid, datname name, datdba oid, encoding int4, datlocprovider char, \
      datistemplate bool, datallowconn bool, datconnlimit int4, datfrozenxid int8, \
      datminmxid int8, dattablespace oid, datcollate text, datctype text, datlocale text?, \

@@ -11,10 +11,6 @@ const ROLES: &str = "oid oid, rolname name, rolsuper bool, rolinherit bool, rolc
      rolcreatedb bool, rolcanlogin bool, rolreplication bool, rolconnlimit int4, \
      rolpassword text?, rolvaliduntil timestamptz?, rolbypassrls bool, rolconfig text[]?";
 const ACCESS_METHODS: &str = "oid oid, amname name, amhandler regproc, amtype char";
-const SETTINGS: &str = "name text, setting text, unit text?, category text?, short_desc text?, \
-     extra_desc text?, context text?, vartype text?, source text, min_val text?, \
-     max_val text?, enumvals text[]?, boot_val text?, reset_val text?, \
-     sourcefile text?, sourceline int4?, pending_restart bool";
 const TABLESPACES: &str = "oid oid, spcname name, spcowner oid, spcacl text[]?, spcoptions text[]?";
 const LANGUAGES: &str = "oid oid, lanname name, lanowner oid, lanispl bool, lanpltrusted bool, \
      lanplcallfoid oid, laninline oid, lanvalidator oid, lanacl text[]?";
@@ -42,13 +38,6 @@ pub const RELATIONS: &[Builtin] = &[
         name: "pg_am",
         columns: ACCESS_METHODS,
         content: Content::Constant(access_methods),
-    },
-    Builtin {
-        number: 313,
-        schema: "pg_catalog",
-        name: "pg_settings",
-        columns: SETTINGS,
-        content: Content::Constant(settings),
     },
     Builtin {
         number: 314,
@@ -183,48 +172,6 @@ fn access_methods() -> Vec<Row> {
             ])
         })
         .collect()
-}
-
-/// What a session starts with. `SHOW` tells what it has now.
-fn settings() -> Vec<Row> {
-    let shape = Shape::of(SETTINGS);
-    [
-        ("application_name", "", "string", "user"),
-        ("bytea_output", "hex", "enum", "user"),
-        ("client_encoding", "UTF8", "string", "user"),
-        ("client_min_messages", "notice", "enum", "user"),
-        ("cluster", "quickstart", "string", "user"),
-        ("DateStyle", "ISO, MDY", "string", "user"),
-        ("default_transaction_isolation", "serializable", "enum", "user"),
-        ("extra_float_digits", "1", "integer", "user"),
-        ("idle_in_transaction_session_timeout", "120000", "integer", "user"),
-        ("integer_datetimes", "on", "bool", "internal"),
-        ("IntervalStyle", "postgres", "enum", "user"),
-        ("lock_timeout", "0", "integer", "user"),
-        ("max_identifier_length", "255", "integer", "internal"),
-        ("max_index_keys", "32", "integer", "internal"),
-        ("search_path", "public", "string", "user"),
-        ("server_encoding", "UTF8", "string", "internal"),
-        ("server_version", "17.0", "string", "internal"),
-        ("server_version_num", "170000", "integer", "internal"),
-        ("standard_conforming_strings", "on", "bool", "user"),
-        ("statement_timeout", "0", "integer", "user"),
-        ("TimeZone", "UTC", "string", "user"),
-        ("transaction_isolation", "serializable", "enum", "user"),
-    ]
-    .into_iter()
-    .map(|(name, value, kind, context)| {
-        shape.row(&[
-            ("name", Value::Text(name)),
-            ("setting", Value::Text(value)),
-            ("context", Value::Text(context)),
-            ("vartype", Value::Text(kind)),
-            ("source", Value::Text("default")),
-            ("boot_val", Value::Text(value)),
-            ("reset_val", Value::Text(value)),
-        ])
-    })
-    .collect()
 }
 
 fn tablespaces() -> Vec<Row> {

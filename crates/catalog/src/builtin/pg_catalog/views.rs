@@ -97,6 +97,26 @@ pub const RELATIONS: &[Builtin] = &[
         ),
     },
     Builtin {
+        number: 337,
+        schema: "pg_catalog",
+        name: "pg_shadow",
+        columns: "usename name, usesysid oid, usecreatedb bool, usesuper bool, userepl bool, \
+                  usebypassrls bool, passwd text?, valuntil timestamptz?, useconfig text[]?",
+        content: Content::View("SELECT * FROM pg_catalog.pg_user"),
+    },
+    Builtin {
+        number: 338,
+        schema: "pg_catalog",
+        name: "pg_group",
+        columns: "groname name, grosysid oid, grolist oid[]?",
+        content: Content::View(
+            "SELECT r.rolname AS groname, r.oid AS grosysid, \
+             (SELECT array_agg(m.member ORDER BY m.member) FROM pg_catalog.pg_auth_members m \
+             WHERE m.roleid = r.oid) AS grolist \
+             FROM pg_catalog.pg_roles r WHERE NOT r.rolcanlogin",
+        ),
+    },
+    Builtin {
         number: 408,
         schema: "pg_catalog",
         name: "pg_sequences",

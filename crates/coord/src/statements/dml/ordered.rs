@@ -5,6 +5,7 @@
 //! row counts for itself, even where two are equal.
 
 use bumpalo::Bump;
+use tidemill_expr::functions::backends::is_backend_function;
 use tidemill_expr::functions::sequence::is_sequence_function;
 use tidemill_expr::{EvalContext, ScalarExpr, Volatility};
 use tidemill_plan::{QueryExpr, QueryScalar};
@@ -46,12 +47,12 @@ pub(crate) async fn first_rows(
     Ok((computed.rows, computed.read))
 }
 
-/// Whether a query takes numbers of sequences.
+/// Whether a query takes numbers of sequences, or does something to other sessions.
 pub(crate) fn uses_sequences(query: &QueryExpr) -> bool {
-    any_call(
-        query,
-        &|scalar| matches!(scalar, QueryScalar::Call { function, .. } if is_sequence_function(function.id)),
-    )
+    any_call(query, &|scalar| {
+        matches!(scalar, QueryScalar::Call { function, .. }
+            if is_sequence_function(function.id) || is_backend_function(function.id))
+    })
 }
 
 fn is_volatile(query: &QueryExpr) -> bool {

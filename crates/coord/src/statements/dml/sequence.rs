@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use tidemill_catalog::{Catalog, CatalogChange, Definition, Item};
 use tidemill_expr::EvalError;
+use tidemill_expr::functions::backends::{Backends, with_backends};
 use tidemill_expr::functions::sequence::{self, Sequences};
 use tidemill_repr::{ObjectId, Oid, SqlError, SqlState};
 use tidemill_sql::plan::AlterSequencePlan;
 
-use crate::response::Response;
+use crate::response::{Notice, Response};
 use crate::sequences::{Counter, Position, flush};
 use crate::session::{Session, Transaction};
 use crate::shared::Shared;
@@ -117,6 +118,60 @@ impl Sequences for Host {
     }
 }
 
+/// The other sessions while expressions are evaluated.
+struct OtherSessions {
+    shared: Arc<Shared>,
+    catalog: Arc<Catalog>,
+    user: String,
+    warnings: RefCell<Vec<SqlError>>,
+}
+
+impl OtherSessions {
+    fn may_signal(&self, user: &str, terminate: bool) -> Result<(), EvalError> {
+        let (action, what) = match terminate {
+            true => ("terminate process", "terminate processes"),
+            false => ("cancel query", "cancel queries"),
+        };
+        let refused = |detail: String| {
+            let message = format!("permission denied to {action}");
+            let error = SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message);
+            Err(EvalError::from(error.with_detail(detail)))
+        };
+        if self.catalog.is_superuser(user) && !self.catalog.is_superuser(&self.user) {
+            return refused(format!(
+                "Only roles with the SUPERUSER attribute may {what} of roles with the SUPERUSER \
+                 attribute."
+            ));
+        }
+        if !self.catalog.is_member(&self.user, user) {
+            let whose =
+                if terminate { "process is being terminated" } else { "query is being canceled" };
+            return refused(format!(
+                "Only roles with privileges of the role whose {whose} may do that."
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Backends for OtherSessions {
+    fn signal(&self, pid: i64, terminate: bool) -> Result<bool, EvalError> {
+        let backend = i32::try_from(pid).ok().and_then(|pid| self.shared.activity.backend(pid));
+        let Some(backend) = backend else {
+            let message = format!("PID {pid} is not a PostgreSQL backend process");
+            self.warnings.borrow_mut().push(SqlError::new(SqlState::WARNING, message));
+            return Ok(false);
+        };
+        self.may_signal(&backend.user, terminate)?;
+        if terminate {
+            backend.terminate();
+        } else {
+            backend.cancel();
+        }
+        Ok(true)
+    }
+}
+
 impl Session {
     /// Runs what may take numbers of sequences.
     pub(crate) fn with_sequences<T>(&mut self, snapshot: &Snapshot, run: impl FnOnce() -> T) -> T {
@@ -132,7 +187,17 @@ impl Session {
             own: RefCell::new(own),
         });
         let sequences: Rc<dyn Sequences> = Rc::<Host>::clone(&host);
-        let result = sequence::with_sequences(sequences, run);
+        let others = Rc::new(OtherSessions {
+            shared: Arc::clone(&self.shared),
+            catalog: self.catalog(snapshot),
+            user: self.current_user(),
+            warnings: RefCell::default(),
+        });
+        let backends: Rc<dyn Backends> = Rc::<OtherSessions>::clone(&others);
+        let result = with_backends(backends, || sequence::with_sequences(sequences, run));
+        for warning in others.warnings.take() {
+            self.notice(Notice::warning(warning));
+        }
         self.numbers = host.numbers.take();
         if let Transaction::Open(open) = &mut self.transaction {
             *open.writes.counters() = host.own.take();

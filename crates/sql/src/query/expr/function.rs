@@ -10,6 +10,7 @@ use tidemill_repr::{ColumnType, Datum, ScalarType, SqlError, SqlState};
 
 use super::ExprContext;
 use super::arguments::variadic_of;
+use super::row::named_record;
 use crate::query::aggregate::{
     is_aggregate, is_missing, plan_aggregate, plan_grouping, plan_ordered_set,
 };
@@ -97,6 +98,10 @@ pub(in crate::query) fn function_name(
     match parts.as_slice() {
         [function] => Ok(function.clone()),
         [schema, function] if matches!(schema.as_str(), "pg_catalog" | "mz_catalog") => {
+            Ok(function.clone())
+        }
+        // The one function of that schema which clients call.
+        [schema, function] if schema == "information_schema" && function == "_pg_expandarray" => {
             Ok(function.clone())
         }
         [schema, _] if !ctx.relations.has_schema(schema) => Err(ctx.error(
@@ -302,12 +307,15 @@ impl ExprContext<'_> {
             .zip(&resolved.arguments)
             .map(|(argument, typ)| Ok(coerce_implicit(self.ctx, argument, typ)?.expr))
             .collect::<Result<Vec<_>, SqlError>>()?;
-        let types = columns.into_iter().map(|(_, typ)| typ).collect();
+        let types = columns.iter().map(|(_, typ)| typ.clone()).collect();
         let mut values = collector.add_set(resolved.definition, arguments, types);
-        match values.len() {
-            1 => values.pop().ok_or_else(|| SqlError::internal("a function without columns")),
-            _ => record(self.ctx, values),
+        if values.len() == 1 {
+            return values.pop().ok_or_else(|| SqlError::internal("a function without columns"));
         }
+        // The row's fields keep their names, for whoever reads them later.
+        let mut row = record(self.ctx, values)?;
+        row.typ = ColumnType::new(named_record(columns)).nullable(row.typ.nullable);
+        Ok(row)
     }
 
     /// Each object of an array of json, as a row.

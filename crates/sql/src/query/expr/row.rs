@@ -185,15 +185,8 @@ impl ExprContext<'_> {
         else {
             return Ok(None);
         };
-        let record = ScalarType::Record(Vec::new());
-        let name = TypeName {
-            oid: record.oid(),
-            array_oid: record.array_oid(),
-            schema: "pg_catalog".to_owned(),
-            name: "record".to_owned(),
-        };
         let fields = columns.into_iter().map(|(name, value)| (name, value.typ)).collect();
-        let typ = ScalarType::Composite(Arc::new(CompositeType { name, fields }));
+        let typ = named_record(fields);
         row.typ = ColumnType::new(typ).nullable(row.typ.nullable);
         Ok(Some(row))
     }
@@ -387,6 +380,18 @@ pub(in crate::query) fn field(value: &TypedScalar, at: usize, typ: ColumnType) -
         None => literal::null(typ.scalar_type.clone()).expr,
     };
     TypedScalar { expr, typ }
+}
+
+/// The type of records whose fields have names.
+pub(super) fn named_record(fields: Vec<(String, ColumnType)>) -> ScalarType {
+    let record = ScalarType::Record(Vec::new());
+    let name = TypeName {
+        oid: record.oid(),
+        array_oid: record.array_oid(),
+        schema: "pg_catalog".to_owned(),
+        name: "record".to_owned(),
+    };
+    ScalarType::Composite(Arc::new(CompositeType { name, fields }))
 }
 
 fn is_all(field: &Expr) -> bool {
