@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use tidemill_repr::ObjectId;
+use tidemill_repr::{ObjectId, SqlError};
 
 use crate::clock::wall_timestamp;
-use crate::session::CancelHandle;
+use crate::response::Response;
+use crate::session::{CancelHandle, Session, TransactionStatus};
 
 /// How many statements, and how many sessions, are remembered.
 const KEPT: usize = 2048;
@@ -319,6 +320,40 @@ impl Activity {
     pub fn subscriptions(&self) -> Vec<(ObjectId, ListedSubscription)> {
         let subscriptions = self.subscriptions.lock();
         subscriptions.iter().map(|(id, listed)| (*id, listed.clone())).collect()
+    }
+}
+
+impl Session {
+    /// The statement is answered: the session waits for its client.
+    pub fn wait_for_client(&self) {
+        self.backend.wait(match self.transaction_status() {
+            TransactionStatus::Idle => Doing::Idle,
+            TransactionStatus::InTransaction => Doing::InTransaction,
+            TransactionStatus::Failed => Doing::Failed,
+        });
+    }
+
+    /// Puts a statement that is over into the log, unless there are too many.
+    pub(crate) fn log(&self, began_at: i64, result: &Result<Response, SqlError>) {
+        let finished_at = wall_timestamp();
+        let Some(throttled) = self.shared.activity.admit(finished_at) else { return };
+        let now = self.backend.now();
+        self.shared.activity.log(LoggedStatement {
+            id: random_uuid(),
+            backend: Arc::clone(&self.backend),
+            query: now.query,
+            application: now.application,
+            cluster: self.cluster().to_owned(),
+            search_path: self.settings.search_path(),
+            began_at,
+            finished_at,
+            error: result.as_ref().err().map(|error| error.message.clone()),
+            rows: match result {
+                Ok(Response::Rows(rows)) => rows.count(),
+                _ => None,
+            },
+            throttled,
+        });
     }
 }
 

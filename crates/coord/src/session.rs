@@ -19,7 +19,7 @@ use tidemill_repr::{ObjectId, Oid, RelationDesc, Row, ScalarType, SqlError, SqlS
 use tidemill_sql::{ParsedStatement, Plan};
 use tokio::sync::Notify;
 
-use crate::activity::{self, Backend, Doing, LoggedStatement, Terminate};
+use crate::activity::{Backend, Terminate};
 use crate::clock::wall_timestamp;
 use crate::holds::Hold;
 use crate::response::{Notice, Response, RowsResponse};
@@ -333,15 +333,6 @@ impl Session {
         &self.cancel_key
     }
 
-    /// The statement is answered: the session waits for its client.
-    pub fn wait_for_client(&self) {
-        self.backend.wait(match self.transaction_status() {
-            TransactionStatus::Idle => Doing::Idle,
-            TransactionStatus::InTransaction => Doing::InTransaction,
-            TransactionStatus::Failed => Doing::Failed,
-        });
-    }
-
     /// All settings that the client is told of at first.
     pub fn reported_settings(&self) -> Vec<(&'static str, String)> {
         self.settings.reported()
@@ -557,29 +548,6 @@ impl Session {
             self.fail();
         }
         result
-    }
-
-    /// Puts a statement that is over into the log, unless there are too many.
-    fn log(&self, began_at: i64, result: &Result<Response, SqlError>) {
-        let finished_at = wall_timestamp();
-        let Some(throttled) = self.shared.activity.admit(finished_at) else { return };
-        let now = self.backend.now();
-        self.shared.activity.log(LoggedStatement {
-            id: activity::random_uuid(),
-            backend: Arc::clone(&self.backend),
-            query: now.query,
-            application: now.application,
-            cluster: self.cluster().to_owned(),
-            search_path: self.settings.search_path(),
-            began_at,
-            finished_at,
-            error: result.as_ref().err().map(|error| error.message.clone()),
-            rows: match result {
-                Ok(Response::Rows(rows)) => rows.count(),
-                _ => None,
-            },
-            throttled,
-        });
     }
 
     /// Lets what the transaction made follow what others have committed since.
