@@ -18,8 +18,17 @@ writes it); `pg_proc` and psql's `\\df` list the same.
 - Regular expressions have PostgreSQL's advanced syntax and its choice of the match (the longest, or the
   shortest by the first quantifier, of those that start first). Patterns with back references or look-around
   take the first way to match instead, and end in an error when they take too many steps.
-- `now()` and its kin, `current_user`, `version()` and other functions about the session are answered while a
-  query is planned and are not in the lists.
+- `now()` and its kin, `current_user`, `version()`, `pg_get_viewdef(..)` and other functions about the session and
+  the catalog are answered while a query is planned: a view cannot use them.
+- The last argument of a function that takes any number of them may be an array: `concat(VARIADIC names)`.
+  Arguments of `make_interval`, `make_timestamp`, `jsonb_set`, `jsonb_path_query` and their kin may be named:
+  `make_interval(days => 2)`.
+- `csv_extract(n, text)` and `regexp_extract(pattern, text)` stand in FROM, give as many columns (`column1`, ..)
+  as their first argument says, and that must be a constant. A record of CSV with another number of columns is an
+  error.
+- SQL's constructors of json: `JSON_OBJECT('a': 1)`, `JSON_ARRAY(1, 2)`, both with `NULL ON NULL`,
+  `ABSENT ON NULL` and `RETURNING type`, `JSON_SCALAR(1)`, `JSON_SERIALIZE(x)`; and the test
+  `x IS [NOT] JSON [VALUE | SCALAR | ARRAY | OBJECT] [WITH UNIQUE KEYS]`.
 - Templates of `to_char`, `to_date`, `to_timestamp` and `to_number` have all of PostgreSQL's patterns; names of
   months and days are English.
 ";

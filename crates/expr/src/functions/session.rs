@@ -126,8 +126,8 @@ const ANSWERED: &[(&str, &str)] = &[
     ("pg_has_role(oid, text) -> bool", "Whether a role has a privilege."),
     ("pg_get_constraintdef(oid) -> text", "What an object is, as text."),
     ("pg_get_constraintdef(oid, bool) -> text", "What an object is, as text."),
-    ("pg_get_expr(pg_node_tree, oid) -> text", "What an object is, as text."),
-    ("pg_get_expr(pg_node_tree, oid, bool) -> text", "What an object is, as text."),
+    ("pg_get_expr(text, oid) -> text", "What an object is, as text."),
+    ("pg_get_expr(text, oid, bool) -> text", "What an object is, as text."),
     ("pg_get_function_arguments(oid) -> text", "What an object is, as text."),
     ("pg_get_function_identity_arguments(oid) -> text", "What an object is, as text."),
     ("pg_get_function_result(oid) -> text", "What an object is, as text."),
@@ -215,6 +215,7 @@ const ANSWERED: &[(&str, &str)] = &[
     ("enum_range(anyenum, anyenum) -> anyarray", "Labels of an enum, by the type of the argument."),
     ("enum_range(anyenum) -> anyarray", "Labels of an enum, by the type of the argument."),
     ("pg_collation_for(any) -> text", "The collation of a value."),
+    ("mz_version() -> text", "The version whose behaviour clients may assume."),
     ("pg_trigger_depth() -> int4", "What PostgreSQL's clients ask for; always the same here."),
     (
         "json_populate_record(anyelement, json, bool) -> anyelement",

@@ -112,26 +112,17 @@ pub(super) fn define(d: &mut Definitions) {
     )
     .sees_null()
     .safe();
-    let (to_char, to_int): (Eval, Eval) = (
-        |a, c| {
-            let code = i8::try_from(int(a, 0)?).map_err(|_| out_of_range("\"char\""))?;
-            Ok(match u8::try_from(code) {
-                Ok(0) => Datum::Text(""),
-                Ok(code) => c.text(&char::from(code).to_string()),
-                // Bytes beyond ASCII are shown in octal digits.
-                Err(_) => c.text(&format!("\\{:03o}", code.cast_unsigned())),
-            })
-        },
-        |a, _| {
-            let shown = text(a, 0)?;
-            let octal = shown.strip_prefix('\\').and_then(|o| u8::from_str_radix(o, 8).ok());
-            let byte = octal.or_else(|| shown.bytes().next()).unwrap_or(0);
-            Ok(Datum::Int(i64::from(byte.cast_signed())))
-        },
-    );
-    let doc = "The character of a code, and back.";
+    let to_char: Eval = |a, c| {
+        let code = i8::try_from(int(a, 0)?).map_err(|_| out_of_range("\"char\""))?;
+        Ok(match u8::try_from(code) {
+            Ok(0) => Datum::Text(""),
+            Ok(code) => c.text(&char::from(code).to_string()),
+            // Bytes beyond ASCII are shown in octal digits.
+            Err(_) => c.text(&format!("\\{:03o}", code.cast_unsigned())),
+        })
+    };
+    let doc = "The character of a code.";
     d.add("i4tochar", "char(int4) -> char", to_char, doc).cast(CastContext::Explicit);
-    d.add("chartoi4", "int4(char) -> int4", to_int, doc).cast(CastContext::Explicit);
     d.add(
         "pg_is_wal_replay_paused",
         "pg_is_wal_replay_paused() -> bool",

@@ -4,14 +4,16 @@ use tidemill_repr::{Datum, ScalarType, SqlError};
 
 use crate::error::EvalError;
 use crate::functions::Definitions;
-use crate::functions::arguments::{Evaluated, text};
+use crate::functions::arguments::Evaluated;
 use crate::functions::json::argument_types;
 use crate::scalar::EvalContext;
 
 /// Arguments: the id of the function, the types of its arguments with that of the elements
 /// last, the time zone, arguments, the array.
 fn call_variadic<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
-    let (id, written, zone) = (text(a, 0)?, text(a, 1)?, text(a, 2)?);
+    let [Datum::Text(id), Datum::Text(written), Datum::Text(zone), ..] = a else {
+        return Ok(Datum::Null);
+    };
     let function = super::by_id(id)
         .ok_or_else(|| EvalError::from(SqlError::internal(format!("there is no {id}"))))?;
     let (Some((array, fixed)), mut types) = (

@@ -163,7 +163,7 @@ impl Numeric {
             };
         };
         let divisor = ln_fixed(base.0, base.1);
-        if divisor == I256::ZERO {
+        if divisor == I256::ZERO || self.sql_cmp(&Numeric::ONE).is_eq() {
             return Err(NumericError::DivisionByZero);
         }
         let result = ln_fixed(of.0, of.1).checked_mul(unit()).ok_or(overflow())? / divisor;

@@ -88,6 +88,10 @@ impl Dialect for SqlDialect {
         supports_comment_optimizer_hint
     }
 
+    fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
+        true
+    }
+
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         match &parser.peek_token_ref().token {
             Token::Tilde
@@ -103,6 +107,8 @@ impl Dialect for SqlDialect {
             Token::Word(word) if word.keyword == Keyword::OPERATOR => {
                 Some(Ok(self.prec_value(Precedence::PgOther)))
             }
+            // Ends the name of an argument.
+            Token::Assignment => Some(Ok(self.prec_unknown())),
             _ => BASE.get_next_precedence(parser),
         }
     }

@@ -285,12 +285,29 @@ impl<'e> ExprContext<'e> {
             .and_then(|part| part.as_ident())
             .map(|ident| ident.value.clone())
             .unwrap_or_default();
-        if !matches!(name.as_str(), "C" | "POSIX" | "default" | "ucs_basic") {
-            return Err(self
-                .ctx
-                .unsupported(&format!("the collation \"{name}\""), collation.span()));
+        if let [schema, _] = collation.0.as_slice()
+            && let Some(schema) = schema.as_ident().map(name_of)
+            && !self.ctx.relations.has_schema(&schema)
+        {
+            let message = format!("schema \"{schema}\" does not exist");
+            return Err(self.ctx.error(SqlState::INVALID_SCHEMA_NAME, message, collation.span()));
         }
-        self.plan(expr)
+        // Of texts of all, bytes are compared.
+        if !matches!(name.as_str(), "C" | "POSIX" | "default" | "ucs_basic" | "C.UTF-8" | "C.utf8")
+        {
+            let message = format!("collation \"{name}\" for encoding \"UTF8\" does not exist");
+            let error = self.ctx.error(SqlState::UNDEFINED_OBJECT, message, collation.span());
+            return Err(error.with_hint("Texts are compared by their bytes: use \"C\"."));
+        }
+        let value = self.plan(expr)?;
+        let typ = value.typ.scalar_type.base();
+        let texts = [ScalarType::Text, ScalarType::Varchar, ScalarType::Bpchar, ScalarType::Name];
+        if *typ == ScalarType::Unknown || texts.contains(typ) || matches!(typ, ScalarType::Array(_))
+        {
+            return Ok(value);
+        }
+        let message = format!("collations are not supported by type {typ}");
+        Err(self.ctx.error(SqlState::DATATYPE_MISMATCH, message, expr.span()))
     }
 
     /// A condition, of which only truth counts.

@@ -83,6 +83,10 @@ impl ExprContext<'_> {
                 Ok(literal::literal(Datum::Text("UTF8"), ScalarType::Name))
             }
             ("current_query", []) => Ok(literal::text(self.ctx.text)),
+            ("mz_version", []) => {
+                let version = self.ctx.relations.setting("mz_version").unwrap_or_default();
+                Ok(literal::text(&version))
+            }
             ("pg_trigger_depth", []) => Ok(literal::literal(Datum::Int(0), ScalarType::Int4)),
             ("pg_collation_for", [value]) => return self.collation_for(value).map(Some),
             ("current_user" | "current_role" | "user" | "getpgusername", []) => {
@@ -146,13 +150,15 @@ impl ExprContext<'_> {
             _ => None,
         };
         let planned = self.plan(value)?;
+        let explicit = collated.is_some();
         let named = collated.unwrap_or_else(|| "default".to_owned());
         match planned.typ.scalar_type.base() {
             ScalarType::Name => Ok(literal::text("\"C\"")),
             ScalarType::Text | ScalarType::Varchar | ScalarType::Bpchar => {
                 Ok(literal::text(&format!("\"{named}\"")))
             }
-            ScalarType::Unknown => Ok(literal::null(ScalarType::Text)),
+            ScalarType::Unknown if !explicit => Ok(literal::null(ScalarType::Text)),
+            ScalarType::Unknown => Ok(literal::text(&format!("\"{named}\""))),
             typ => Err(SqlError::new(
                 SqlState::DATATYPE_MISMATCH,
                 format!("collations are not supported by type {typ}"),

@@ -16,7 +16,7 @@ use crate::scalar::EvalContext;
 
 fn object<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     let (values, known) = typed(a)?;
-    let absent = boolean(values, 0)?;
+    let absent = matches!(values.first(), Some(Datum::Bool(true)));
     let mut out = String::from("{");
     for at in (1..values.len()).step_by(2) {
         let value = values.get(at + 1).unwrap_or(&Datum::Null);
@@ -40,7 +40,7 @@ fn object<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
 
 fn array<'a>(a: &[Datum<'a>], context: EvalContext<'a>) -> Evaluated<'a> {
     let (values, known) = typed(a)?;
-    let absent = boolean(values, 0)?;
+    let absent = matches!(values.first(), Some(Datum::Bool(true)));
     let mut out = String::from("[");
     for (at, value) in values.iter().enumerate().skip(1) {
         if absent && value.is_null() {

@@ -2,12 +2,13 @@
 
 use sqlparser::ast::{CaseWhen, Expr, Spanned};
 use sqlparser::tokenizer::Span;
+use tidemill_expr::resolve;
 use tidemill_plan::QueryScalar;
 use tidemill_repr::{ScalarType, SqlError, SqlState};
 
 use super::ExprContext;
 use super::operator::binary;
-use crate::query::cast::{coerce_boolean, unify_at};
+use crate::query::cast::{coerce_boolean, coerce_implicit, resolve_unknown, unify_at};
 use crate::query::{TypedScalar, literal};
 
 impl ExprContext<'_> {
@@ -87,11 +88,18 @@ impl ExprContext<'_> {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "NULLIF takes two arguments"));
         };
         let (one, two) = (self.plan(left)?, self.plan(right)?);
+        let types = [one.typ.scalar_type.clone(), two.typ.scalar_type.clone()];
         let equal = binary(self.ctx, "=", one.clone(), two).map_err(|error| match error.code {
             SqlState::UNDEFINED_FUNCTION => error,
             _ => self.ctx.locate(error, right.span()),
         })?;
-        let one = crate::query::cast::resolve_unknown(self.ctx, one)?;
+        // What is given back is what was compared.
+        let compared = resolve::operator("=", Some(&types[0]), &types[1])?;
+        let one = match compared.arguments.first() {
+            Some(ScalarType::Record(_) | ScalarType::Array(_)) | None => one,
+            Some(typ) => coerce_implicit(self.ctx, one, typ)?,
+        };
+        let one = resolve_unknown(self.ctx, one)?;
         let typ = one.typ.clone().nullable(true);
         let null = literal::null(typ.scalar_type.clone()).expr;
         let expr = QueryScalar::If(Box::new(equal.expr), Box::new(null), Box::new(one.expr));

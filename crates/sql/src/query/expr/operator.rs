@@ -152,6 +152,18 @@ impl ExprContext<'_> {
             BinaryOperator::And | BinaryOperator::Or => self.connective(left, op, right),
             BinaryOperator::Overlaps => self.overlaps(left, right),
             _ => {
+                if let (Some(one), Some(two)) = (collation_of(left), collation_of(right))
+                    && one != two
+                {
+                    let message = format!(
+                        "collation mismatch between explicit collations \"{one}\" and \"{two}\""
+                    );
+                    return Err(self.ctx.error(
+                        SqlState::COLLATION_MISMATCH,
+                        message,
+                        right.span(),
+                    ));
+                }
                 let Some(name) = operator_name(op) else {
                     return Err(self.ctx.unsupported(&format!("the operator {op}"), left.span()));
                 };
@@ -271,6 +283,7 @@ impl ExprContext<'_> {
             UnaryOperator::PGAbs => "@",
             UnaryOperator::PGSquareRoot => "|/",
             UnaryOperator::PGCubeRoot => "||/",
+            UnaryOperator::PGPrefixFactorial => "!!",
             _ => {
                 return Err(self.ctx.unsupported(&format!("the operator {op}"), expr.span()));
             }
@@ -346,6 +359,16 @@ impl ExprContext<'_> {
             Quantifier::Any => QueryScalar::Or(parts),
             Quantifier::All => QueryScalar::And(parts),
         }))
+    }
+}
+
+/// The collation that an expression names.
+fn collation_of(expr: &Expr) -> Option<&str> {
+    match bare(expr) {
+        Expr::Collate { collation, .. } => {
+            collation.0.last()?.as_ident().map(|ident| ident.value.as_str())
+        }
+        _ => None,
     }
 }
 
