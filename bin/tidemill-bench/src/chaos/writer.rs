@@ -159,11 +159,13 @@ fn stem(name: &str) -> &str {
 fn schema_change_inside(random: &mut StdRng, of: &Names, number: u64) -> String {
     let table = &of.table;
     match random.random_range(0..6) {
-        0 => format!("ALTER TABLE {table} ADD COLUMN x{number} int"),
-        1 => format!("ALTER TABLE {table} ADD COLUMN x{number} text NOT NULL DEFAULT 'added'"),
+        0 => format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS x{number} int"),
+        1 => format!(
+            "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS x{number} text NOT NULL DEFAULT 'added'"
+        ),
         2 if !of.added.is_empty() => {
             let column = &of.added[random.random_range(0..of.added.len())];
-            format!("ALTER TABLE {table} DROP COLUMN {column}")
+            format!("ALTER TABLE {table} DROP COLUMN IF EXISTS {column}")
         }
         _ => {
             let column = &of.columns[random.random_range(1..of.columns.len())];
