@@ -26,7 +26,7 @@ use trouble::World;
 const ROUND: Duration = Duration::from_secs(12);
 
 /// How long a table may take to become right after a round.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What was counted.
 #[derive(Default)]
@@ -269,7 +269,7 @@ fn world_says(world: &World, what: &str) {
 async fn read_here(port: u16, query: &str) -> Result<Vec<String>> {
     let client = connect(port, "materialize", "materialize").await?;
     let rows = sorted_rows(&client, query);
-    tokio::time::timeout(Duration::from_secs(20), rows).await.context("no answer")?
+    tokio::time::timeout(Duration::from_secs(100), rows).await.context("no answer")?
 }
 
 /// What is missing and what is too much, each counted as often as it is there.
