@@ -35,38 +35,43 @@ pub struct ClusterReplica {
 pub const DEFAULT_CLUSTER: &str = "quickstart";
 
 /// The size of the clusters that are there from the first start.
-const FIRST_SIZE: &str = "25cc";
+pub const FIRST_SIZE: &str = "25cc";
 
-/// The sizes of replicas: name, and hundredths of credits an hour.
-pub const SIZES: &[(&str, i64)] = &[
-    ("25cc", 25),
-    ("50cc", 50),
-    ("100cc", 100),
-    ("200cc", 200),
-    ("300cc", 300),
-    ("400cc", 400),
-    ("600cc", 600),
-    ("800cc", 800),
-    ("1200cc", 1200),
-    ("1600cc", 1600),
-    ("3200cc", 3200),
-    ("3xsmall", 25),
-    ("2xsmall", 50),
-    ("xsmall", 100),
-    ("small", 200),
-    ("medium", 400),
-    ("large", 800),
-    ("xlarge", 1600),
-    ("2xlarge", 3200),
-    ("3xlarge", 6400),
-    ("4xlarge", 12_800),
-    ("5xlarge", 25_600),
-    ("6xlarge", 51_200),
+/// The sizes of replicas: name, hundredths of credits an hour, worker threads.
+pub const SIZES: &[(&str, i64, usize)] = &[
+    ("25cc", 25, 1),
+    ("50cc", 50, 1),
+    ("100cc", 100, 1),
+    ("200cc", 200, 2),
+    ("300cc", 300, 3),
+    ("400cc", 400, 4),
+    ("600cc", 600, 6),
+    ("800cc", 800, 8),
+    ("1200cc", 1200, 12),
+    ("1600cc", 1600, 16),
+    ("3200cc", 3200, 32),
+    ("3xsmall", 25, 1),
+    ("2xsmall", 50, 1),
+    ("xsmall", 100, 1),
+    ("small", 200, 2),
+    ("medium", 400, 4),
+    ("large", 800, 8),
+    ("xlarge", 1600, 16),
+    ("2xlarge", 3200, 32),
+    ("3xlarge", 6400, 64),
+    ("4xlarge", 12_800, 128),
+    ("5xlarge", 25_600, 256),
+    ("6xlarge", 51_200, 512),
 ];
 
 /// The size of this name, as it is written in the catalog.
 pub fn known_size(name: &str) -> Option<&'static str> {
-    SIZES.iter().map(|(size, _)| *size).find(|size| size.eq_ignore_ascii_case(name))
+    SIZES.iter().map(|(size, ..)| *size).find(|size| size.eq_ignore_ascii_case(name))
+}
+
+/// How many worker threads a replica of this size has.
+pub fn size_workers(name: &str) -> usize {
+    SIZES.iter().find(|(size, ..)| *size == name).map_or(1, |(.., workers)| *workers)
 }
 
 impl Cluster {

@@ -126,6 +126,9 @@ pub struct Table {
     pub constraints: Vec<Constraint>,
     /// Where its rows come from, if not from users.
     pub source: Option<SourceTable>,
+    /// How many milliseconds of history are kept, where that is more than usual.
+    #[serde(default)]
+    pub retain_history: Option<u64>,
 }
 
 /// How a table follows an upstream table.
@@ -226,6 +229,12 @@ pub struct MaterializedView {
     pub view: View,
     /// The cluster that maintains it.
     pub cluster: String,
+    /// The materialized view whose query this is to become.
+    #[serde(default)]
+    pub replacement_for: Option<ObjectId>,
+    /// How many milliseconds of history are kept, where that is more than usual.
+    #[serde(default)]
+    pub retain_history: Option<u64>,
 }
 
 /// An arrangement of a relation by a key.
@@ -246,6 +255,9 @@ pub struct Index {
     /// What must be unique; the key is these columns then.
     #[serde(default)]
     pub unique: Option<UniqueKey>,
+    /// How many milliseconds of history are kept, where that is more than usual.
+    #[serde(default)]
+    pub retain_history: Option<u64>,
 }
 
 /// A connection to an upstream and a position in its log. The position itself is in the ledger.
@@ -387,7 +399,14 @@ impl Table {
     /// A table with these columns and nothing else.
     pub fn new(desc: RelationDesc) -> Table {
         let defaults = vec![None; desc.arity()];
-        Table { desc, defaults, generation: Vec::new(), constraints: Vec::new(), source: None }
+        Table {
+            desc,
+            defaults,
+            generation: Vec::new(),
+            constraints: Vec::new(),
+            source: None,
+            retain_history: None,
+        }
     }
 
     /// How the values of a column come by themselves, if they do.
@@ -552,6 +571,16 @@ impl Item {
     pub fn sequence(&self) -> Option<&Sequence> {
         match &self.definition {
             Definition::Sequence(sequence) => Some(sequence),
+            _ => None,
+        }
+    }
+
+    /// How many milliseconds of history are kept, where that is more than usual.
+    pub fn retain_history(&self) -> Option<u64> {
+        match &self.definition {
+            Definition::MaterializedView(materialized) => materialized.retain_history,
+            Definition::Index(index) => index.retain_history,
+            Definition::Table(table) => table.retain_history,
             _ => None,
         }
     }

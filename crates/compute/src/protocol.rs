@@ -43,6 +43,19 @@ pub enum Command {
         /// Changes of the collections' errors.
         errors: Arc<Vec<(ObjectId, EvalError, Diff)>>,
     },
+    /// What another replica has made of a collection that a dataflow follows.
+    Follow {
+        /// The dataflow that is fed.
+        dataflow: ObjectId,
+        /// Which of its imports.
+        collection: ObjectId,
+        /// The changes: of its content at `as_of`, at first, and at later ticks.
+        updates: Arc<Vec<(Row, Tick, Diff)>>,
+        /// Changes of its errors.
+        errors: Vec<(EvalError, Tick, Diff)>,
+        /// All ticks below are complete.
+        upper: Tick,
+    },
     /// Nobody reads the index at ticks before `since` any more.
     AllowCompaction {
         /// The index.

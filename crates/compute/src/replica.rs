@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub struct Replica {
     state: Mutex<State>,
     /// Bytes of rows that some worker has not taken yet.
     queued_bytes: Arc<AtomicUsize>,
+    /// Whether an operator has panicked: all dataflows have ended then.
+    failed: Arc<AtomicBool>,
     threads: Vec<Thread>,
     /// Joins the threads when it is dropped. Locked by nobody else: the lock makes it `Sync`.
     guards: Mutex<Option<timely::communication::WorkerGuards<()>>>,
@@ -70,6 +72,8 @@ impl Replica {
         let receivers: Vec<Option<Receiver<Order>>> = receivers.into_iter().map(Some).collect();
         let receivers = Mutex::new(receivers);
         let (started, starting) = unbounded();
+        let failed = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&failed);
         let mut worker_config = WorkerConfig::default();
         let logic: ExertionLogic = Arc::new(idle_merge_effort);
         worker_config.set("differential/default_exert_logic".to_owned(), logic);
@@ -83,7 +87,7 @@ impl Replica {
             let Some(receiver) = receiver else { return };
             // The starter waits for all workers, so it listens.
             let _ = started.send((worker.index(), std::thread::current()));
-            run_worker(worker, &receiver);
+            run_worker(worker, &receiver, &seen);
         })
         .map_err(StartError)?;
         let mut threads = Vec::with_capacity(workers);
@@ -96,6 +100,7 @@ impl Replica {
         Ok(Replica {
             state: Mutex::new(state),
             queued_bytes: Arc::default(),
+            failed,
             threads: threads.into_iter().map(|(_, thread)| thread).collect(),
             guards: Mutex::new(Some(guards)),
         })
@@ -147,6 +152,11 @@ impl Replica {
                 let weight = Weight::new(bytes, &self.queued_bytes);
                 Order::Updates { tick, updates, errors, weight }
             }
+            Command::Follow { dataflow, collection, updates, errors, upper } => {
+                let bytes = updates.iter().map(|(row, _, _)| row.bytes().len()).sum();
+                let weight = Weight::new(bytes, &self.queued_bytes);
+                Order::Follow { dataflow, collection, updates, errors, upper, weight }
+            }
             Command::AllowCompaction { index, since } => Order::AllowCompaction { index, since },
         };
         for (sender, thread) in state.orders.iter().zip(&self.threads) {
@@ -160,6 +170,27 @@ impl Replica {
     /// that what a slow worker has not taken yet stays where it was.
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether an operator has panicked. All dataflows have ended then, and no other can be
+    /// relied on: the replica is to be replaced.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// Lets an operator panic, for tests of what comes after.
+    #[doc(hidden)]
+    pub fn fail(&self) {
+        let state = self.state.lock();
+        for (sender, thread) in state.orders.iter().zip(&self.threads) {
+            let _ = sender.send(Order::Fail);
+            thread.unpark();
+        }
+    }
+
+    /// How many worker threads it has.
+    pub fn workers(&self) -> usize {
+        self.threads.len()
     }
 
     /// The reader of an index exported by a dataflow that was created and not dropped.

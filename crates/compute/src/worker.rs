@@ -15,13 +15,14 @@ mod dataflow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use parking_lot::Mutex;
 use tidemill_expr::EvalError;
 use tidemill_plan::physical::DataflowDescription;
-use tidemill_repr::{Diff, ObjectId, RowBatch, Tick};
+use tidemill_repr::{Diff, ObjectId, Row, RowBatch, Tick};
 use timely::progress::frontier::AntichainRef;
 use timely::worker::Worker;
 use tokio::sync::mpsc::UnboundedSender;
@@ -54,6 +55,14 @@ pub(crate) enum Order {
         errors: Arc<Vec<(ObjectId, EvalError, Diff)>>,
         weight: Arc<Weight>,
     },
+    Follow {
+        dataflow: ObjectId,
+        collection: ObjectId,
+        updates: Arc<Vec<(Row, Tick, Diff)>>,
+        errors: Vec<(EvalError, Tick, Diff)>,
+        upper: Tick,
+        weight: Arc<Weight>,
+    },
     AllowCompaction {
         index: ObjectId,
         since: Tick,
@@ -61,6 +70,8 @@ pub(crate) enum Order {
     Drop {
         dataflow: ObjectId,
     },
+    /// As if an operator panicked.
+    Fail,
 }
 
 /// Where a dataflow's exports go.
@@ -72,11 +83,14 @@ pub(crate) struct Outlets {
     pub subscriptions: Mutex<BTreeMap<ObjectId, UnboundedSender<SubscribeBatch>>>,
 }
 
+/// What readers are told when an operator has panicked.
+const PANICKED: &str = "a dataflow operator panicked: the replica begins anew";
+
 /// How often lists of batches that were merged in the background are published anew.
 const SWEEP: Duration = Duration::from_millis(200);
 
 /// Runs until the replica is dropped.
-pub(crate) fn run_worker(worker: &mut Worker, orders: &Receiver<Order>) {
+pub(crate) fn run_worker(worker: &mut Worker, orders: &Receiver<Order>, failed: &AtomicBool) {
     let mut state = WorkerState {
         index: worker.index(),
         peers: worker.peers(),
@@ -96,6 +110,9 @@ pub(crate) fn run_worker(worker: &mut Worker, orders: &Receiver<Order>) {
                     busy = true;
                     // The pieces of a big collection are worked off one by one.
                     let piece = matches!(order, Order::Hydrate { .. });
+                    if matches!(order, Order::Fail) {
+                        failed.store(true, Ordering::SeqCst);
+                    }
                     state.obey(worker, order);
                     if piece {
                         break;
@@ -116,7 +133,8 @@ pub(crate) fn run_worker(worker: &mut Worker, orders: &Receiver<Order>) {
             (false, false) => None,
         };
         if catch_unwind(AssertUnwindSafe(|| worker.step_or_park(pause))).is_err() {
-            state.fail_all(worker, "a dataflow operator panicked");
+            failed.store(true, Ordering::SeqCst);
+            state.fail_all(worker, PANICKED);
         }
         state.publish_behind();
         if unswept && swept.elapsed() >= SWEEP {
@@ -156,6 +174,15 @@ impl WorkerState {
             Order::Updates { tick, updates, errors, weight: _weight } => {
                 self.update(tick, &updates, &errors);
             }
+            Order::Follow { dataflow, collection, updates, errors, upper, weight: _weight } => {
+                let (index, peers) = (self.index, self.peers);
+                if let Some(flow) = self.dataflows.get_mut(&dataflow) {
+                    flow.follow(collection, &updates, &errors, upper, (index, peers));
+                    self.dirty.insert(dataflow);
+                    self.behind.extend(flow.indexes.iter().copied());
+                }
+            }
+            Order::Fail => self.fail_all(worker, PANICKED),
             Order::AllowCompaction { index, since } => {
                 if let Some(exported) = self.indexes.get_mut(&index) {
                     exported.allow_compaction(since.0);

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use tidemill_catalog::role::Verifier;
 use tidemill_catalog::{Catalog, CatalogChange, builtin};
-use tidemill_compute::Replica;
 use tidemill_ledger::{Ledger, Recovered};
 use tidemill_repr::{ObjectId, SqlError, SqlState, Tick};
 use tokio::sync::mpsc;
@@ -19,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::wall_tick;
 use crate::durable::DurableChange;
-use crate::hydrate::Hydration;
+use crate::replicas::{self, Replicas};
 use crate::sequencer::{self, CatalogCommit, Commit};
 use crate::sequences::Sequences;
 use crate::session::{Session, SessionOptions};
@@ -64,15 +63,20 @@ impl Coordinator {
             Ok::<_, SqlError>((ledger, recovered, secrets))
         });
         let (ledger, recovered, secrets) = opened.await.map_err(SqlError::internal)??;
-        let replica = Replica::start(options.workers).map_err(SqlError::internal)?;
+        let replicas = Replicas::new(options.workers).map_err(SqlError::internal)?;
         let is_new = recovered.catalog.is_empty();
         let snapshot = recover(&recovered)?;
         let (requests, receiver) = mpsc::channel(REQUESTS);
         let positions: HashMap<ObjectId, Vec<u8>> = recovered.positions.into_iter().collect();
         let sequences = Sequences::recovered(&positions);
-        let shared = Shared::new(ledger, replica, secrets, snapshot, sequences, requests);
+        let shared = Shared::new(ledger, replicas, secrets, snapshot, sequences, requests);
         let shared = Arc::new(shared);
         start_builtins(&shared);
+        let begun = shared.snapshot();
+        let longest = begun.catalog.items().filter_map(|item| item.retain_history()).max();
+        let from = Tick(begun.tick.0.saturating_sub(longest.unwrap_or(0)));
+        shared.holds.begin_retained(from);
+        sequencer::begin_replicas(&shared, &shared.snapshot());
         start_dataflows(&shared);
         Sources::reconcile(&shared, &positions);
         let tasks = vec![
@@ -80,6 +84,7 @@ impl Coordinator {
             tokio::spawn(status::run(Arc::downgrade(&shared))),
             tokio::spawn(Sources::run(Arc::downgrade(&shared))),
             tokio::spawn(slots::run(Arc::downgrade(&shared))),
+            tokio::spawn(replicas::run(Arc::downgrade(&shared))),
         ];
         let coordinator = Coordinator { shared, next_session: AtomicI32::new(1), tasks };
         if is_new {
@@ -173,6 +178,15 @@ impl Coordinator {
         }
     }
 
+    /// Lets the replicas of a cluster fail as if an operator had panicked, for tests.
+    #[doc(hidden)]
+    pub fn fail_cluster(&self, name: &str) {
+        let pool = replicas::PoolId::named(&self.shared.snapshot().catalog, name);
+        for running in self.shared.replicas.of_pool(pool) {
+            running.replica.fail();
+        }
+    }
+
     /// Stops the sources and tasks. Everything acknowledged is durable already.
     pub async fn shut_down(self) {
         self.shared.sources.stop().await;
@@ -258,23 +272,8 @@ fn start_builtins(shared: &Shared) {
 /// Creates the dataflows of all indexes and materialized views, as of the last tick.
 fn start_dataflows(shared: &Arc<Shared>) {
     let snapshot = shared.snapshot();
-    let mut items: Vec<_> = snapshot.catalog.items().collect();
-    items.sort_by_key(|item| item.id);
-    for item in items {
-        if !crate::statements::change_catalog::is_maintained(&snapshot.catalog, item) {
-            continue;
-        }
-        match crate::read::maintained_dataflow(shared, &snapshot.catalog, item.id) {
-            Ok(mut dataflow) => {
-                dataflow.as_of = snapshot.tick;
-                let hold = shared.holds.hold(dataflow.as_of);
-                let dataflow = Arc::new(dataflow);
-                shared.dataflows.create(&shared.replica, &dataflow);
-                Hydration { shared: Arc::clone(shared), dataflow, hold }.start();
-            }
-            Err(error) => {
-                tracing::error!(%error, object = %item.name, "cannot be maintained");
-            }
-        }
-    }
+    let is_maintained = crate::statements::change_catalog::is_maintained;
+    let all = snapshot.catalog.items().filter(|item| is_maintained(&snapshot.catalog, item));
+    let all = all.map(|item| item.id).collect();
+    sequencer::maintain(shared, &snapshot.catalog, &all, snapshot.tick);
 }

@@ -21,6 +21,8 @@ struct State {
     counts: BTreeMap<Tick, usize>,
     /// History before may be forgotten already.
     since: Tick,
+    /// History before is not kept in the ledger either.
+    retained: Tick,
 }
 
 /// A held tick; dropping it lets go.
@@ -33,7 +35,7 @@ pub struct Hold {
 impl Holds {
     /// Nothing is held, and there is no history before a tick.
     pub fn new(since: Tick) -> Holds {
-        let state = State { since, ..State::default() };
+        let state = State { since, retained: since, ..State::default() };
         Holds { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -52,6 +54,32 @@ impl Holds {
         }
         *state.counts.entry(tick).or_default() += 1;
         Ok(Hold { tick, state: Arc::clone(&self.state) })
+    }
+
+    /// Holds a tick of which only the ledger still has the history, unless that has not either:
+    /// then says from where on it has.
+    pub fn try_hold_retained(&self, tick: Tick) -> Result<Hold, Tick> {
+        let mut state = self.state.lock();
+        if tick < state.retained {
+            return Err(state.retained);
+        }
+        *state.counts.entry(tick).or_default() += 1;
+        Ok(Hold { tick, state: Arc::clone(&self.state) })
+    }
+
+    /// Says from where on the ledger has history when the server starts.
+    pub fn begin_retained(&self, from: Tick) {
+        let mut state = self.state.lock();
+        state.retained = state.retained.min(from);
+    }
+
+    /// Lets the ledger's history up to a tick be forgotten, as far as nobody holds it. Gives the
+    /// first tick that must be kept.
+    pub fn advance_retained(&self, upto: Tick) -> Tick {
+        let mut state = self.state.lock();
+        let least = state.counts.keys().next().copied().unwrap_or(upto);
+        state.retained = state.retained.max(upto.min(least).min(state.since));
+        state.retained
     }
 
     /// Lets history up to a tick be forgotten, as far as nobody holds it. Gives the first tick

@@ -7,7 +7,9 @@ use tidemill_compute::protocol::Command;
 use tidemill_plan::physical::DataflowDescription;
 use tidemill_repr::{ObjectId, RowBatch, SqlError, Tick};
 
+use crate::follow::Follow;
 use crate::holds::Hold;
+use crate::replicas::Running;
 use crate::shared::Shared;
 
 /// How many bytes of rows may wait for the workers before reading goes on.
@@ -19,6 +21,10 @@ pub struct Hydration {
     pub shared: Arc<Shared>,
     /// The dataflow, which was created.
     pub dataflow: Arc<DataflowDescription>,
+    /// The number of its creation.
+    pub number: u64,
+    /// The replicas that are fed.
+    pub on: Vec<Arc<Running>>,
     /// Holds `as_of`.
     pub hold: Hold,
 }
@@ -26,8 +32,8 @@ pub struct Hydration {
 impl Hydration {
     /// Starts feeding: at once where everything is in memory, on a thread of its own otherwise.
     pub fn start(self) {
-        let on_disk =
-            self.dataflow.base_imports.iter().any(|import| matches!(import.id, ObjectId::User(_)));
+        self.follow();
+        let on_disk = self.fed().any(|id| matches!(id, ObjectId::User(_)));
         if on_disk {
             tokio::task::spawn_blocking(move || self.run());
         } else {
@@ -35,12 +41,39 @@ impl Hydration {
         }
     }
 
+    /// The collections whose content is read here.
+    fn fed(&self) -> impl Iterator<Item = ObjectId> + '_ {
+        let imports = self.dataflow.base_imports.iter().map(|import| import.id);
+        imports.filter(|id| !self.dataflow.followed.contains(id))
+    }
+
+    /// Lets come what other clusters maintain.
+    fn follow(&self) {
+        for collection in &self.dataflow.followed {
+            for on in &self.on {
+                Follow {
+                    shared: Arc::downgrade(&self.shared),
+                    dataflow: Arc::clone(&self.dataflow),
+                    number: self.number,
+                    on: Arc::downgrade(on),
+                    collection: *collection,
+                    hold: Some(self.shared.holds.hold(self.dataflow.as_of)),
+                }
+                .start();
+            }
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.shared.dataflows.is_same(self.dataflow.id, self.number)
+    }
+
     fn run(self) {
-        for import in &self.dataflow.base_imports {
-            if let Err(error) = self.feed(import.id) {
-                tracing::error!(%error, collection = %import.id, "content cannot be read");
+        for id in self.fed() {
+            if let Err(error) = self.feed(id) {
+                tracing::error!(%error, collection = %id, "content cannot be read");
                 let evaluation = tidemill_expr::EvalError::from(error);
-                self.send(import.id, Arc::default(), vec![(evaluation, 1)], true);
+                self.send(id, Arc::default(), vec![(evaluation, 1)], true);
             }
         }
         drop(self.hold);
@@ -49,7 +82,7 @@ impl Hydration {
     fn feed(&self, collection: ObjectId) -> Result<(), SqlError> {
         let as_of = self.dataflow.as_of;
         for batch in read_collection(&self.shared, collection, as_of)? {
-            if !self.shared.dataflows.is_running(self.dataflow.id) {
+            if !self.is_wanted() {
                 // Nobody waits for the rest.
                 return Ok(());
             }
@@ -67,9 +100,8 @@ impl Hydration {
 
     /// Waits, on a thread of its own, until the workers have taken most of what was sent.
     fn wait_for_workers(&self) {
-        while self.shared.replica.queued_bytes() > QUEUED_BYTES
-            && self.shared.dataflows.is_running(self.dataflow.id)
-        {
+        let queued = || self.on.iter().map(|on| on.replica.queued_bytes()).max().unwrap_or(0);
+        while queued() > QUEUED_BYTES && self.is_wanted() {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -82,7 +114,10 @@ impl Hydration {
         last: bool,
     ) {
         let dataflow = self.dataflow.id;
-        self.shared.replica.send(Command::Hydrate { dataflow, collection, rows, errors, last });
+        for on in &self.on {
+            let (rows, errors) = (Arc::clone(&rows), errors.clone());
+            on.replica.send(Command::Hydrate { dataflow, collection, rows, errors, last });
+        }
     }
 }
 

@@ -19,7 +19,9 @@ use tidemill_plan::{Finishing, Id, QueryExpr, RelationExpr};
 use tidemill_repr::{Datum, Diff, ObjectId, RelationDesc, Row, RowBuilder, RowRef, SqlError, Tick};
 
 use self::scan::FirstRows;
+use crate::dataflows::Place;
 use crate::hydrate::Hydration;
+use crate::replicas::{PoolId, Running};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::statements::own::{self, OwnWrites};
@@ -72,6 +74,11 @@ pub struct CatalogDefinitions<'a> {
     own: Option<&'a OwnWrites>,
     /// The cluster: indexes of others are left out.
     cluster: &'a str,
+    /// Where that runs.
+    pool: PoolId,
+    /// Whether what other clusters maintain can be read as well as what this one does: by
+    /// sessions it can, by dataflows it cannot.
+    any_pool: bool,
 }
 
 impl<'a> CatalogDefinitions<'a> {
@@ -81,7 +88,30 @@ impl<'a> CatalogDefinitions<'a> {
         shared: &'a Shared,
         cluster: &'a str,
     ) -> CatalogDefinitions<'a> {
-        CatalogDefinitions { catalog, shared, at: Tick::MAX, own: None, cluster }
+        let pool = PoolId::named(catalog, cluster);
+        let any_pool = false;
+        CatalogDefinitions { catalog, shared, at: Tick::MAX, own: None, cluster, pool, any_pool }
+    }
+
+    /// The same for a session that reads what is published.
+    fn of_any_pool(&self) -> CatalogDefinitions<'a> {
+        CatalogDefinitions { any_pool: true, ..*self }
+    }
+
+    /// The same for what runs in this pool.
+    fn in_pool(self, pool: PoolId) -> CatalogDefinitions<'a> {
+        CatalogDefinitions { pool, ..self }
+    }
+
+    /// Whether another cluster maintains a materialized view, so that its rows come from there.
+    fn is_foreign(&self, id: ObjectId) -> bool {
+        let is_materialized = self
+            .catalog
+            .item(id)
+            .is_some_and(|item| matches!(item.definition, Definition::MaterializedView(_)));
+        is_materialized
+            && self.shared.dataflows.pool(id).is_some_and(|pool| pool != self.pool)
+            && self.shared.replicas.serves(id, self.at)
     }
 
     /// The same for a read at a tick: without the indexes that were created after it.
@@ -110,6 +140,9 @@ impl Definitions for CatalogDefinitions<'_> {
         if let Some(view) = self.own.and_then(|own| own.view(self.catalog, id)) {
             return Some(view);
         }
+        if self.is_foreign(id) {
+            return None;
+        }
         self.catalog.item(id)?.view()?.query.clone()
     }
 
@@ -137,8 +170,10 @@ impl Definitions for CatalogDefinitions<'_> {
             found.push(IndexInfo { index: id, key: materialized_key(&materialized.view.desc) });
         }
         found.retain(|info| {
-            self.shared.replica.index(info.index).is_some()
+            let pool = self.shared.dataflows.pool(info.index);
+            pool.is_some_and(|pool| self.any_pool || pool == self.pool)
                 && self.shared.dataflows.as_of(info.index) <= self.at
+                && self.shared.replicas.serves(info.index, self.at)
         });
         found
     }
@@ -148,7 +183,7 @@ impl Definitions for CatalogDefinitions<'_> {
             return false;
         }
         let id = own::revealed(id);
-        self.catalog.item(id).is_some_and(|item| item.table().is_some())
+        self.catalog.item(id).is_some_and(|item| item.table().is_some()) || self.is_foreign(id)
     }
 
     fn arity(&self, id: ObjectId) -> usize {
@@ -192,7 +227,7 @@ pub(crate) fn plan_read(
 ) -> Result<ReadPlan, SqlError> {
     let definitions = CatalogDefinitions::new(catalog, shared, cluster).at(at).with_own(own);
     let mut relation = tidemill_optimize::optimize(query, &definitions)?;
-    let peek = tidemill_optimize::peek_plan(&relation, finishing, &definitions);
+    let peek = tidemill_optimize::peek_plan(&relation, finishing, &definitions.of_any_pool());
     own::reveal(&mut relation);
     let bases = bases_of(catalog, &relation);
     let way = match peek {
@@ -230,7 +265,8 @@ pub fn maintained_dataflow(
     let missing = || SqlError::internal(format!("no object {id} to maintain"));
     let item = catalog.item(id).ok_or_else(missing)?;
     let cluster = item.cluster().unwrap_or_default();
-    let definitions = CatalogDefinitions::new(catalog, shared, cluster);
+    let pool = PoolId::of_object(catalog, id);
+    let definitions = CatalogDefinitions::new(catalog, shared, cluster).in_pool(pool);
     let (on, key) = match &item.definition {
         Definition::Index(index) => (index.on, index.key.clone()),
         Definition::MaterializedView(materialized) => {
@@ -239,7 +275,7 @@ pub fn maintained_dataflow(
         _ => return Err(missing()),
     };
     let on_item = catalog.item(on).ok_or_else(missing)?;
-    let arranged = !definitions.indexes_on(on).is_empty();
+    let arranged = !definitions.indexes_on(on).is_empty() || definitions.is_base(on);
     let dataflow = match on_item.view() {
         Some(view) if !arranged => {
             let query = view.query.as_ref().ok_or_else(missing)?;
@@ -335,7 +371,7 @@ async fn read_by_dataflow(
     let id = shared.transient_id();
     let at = (tick, cluster);
     let dataflow = relation_dataflow(shared, &snapshot.catalog, relation, id, at)?;
-    run_dataflow(shared, dataflow, id, tick).await
+    run_dataflow(shared, snapshot, dataflow, id, at).await
 }
 
 /// The reader of an index whose content at a tick is complete.
@@ -350,7 +386,7 @@ pub async fn ready_reader(
 ) -> Result<IndexReader, SqlError> {
     // An index that was dropped since: the query is planned again without it.
     let gone = crate::sequencer::serialization_failure;
-    let reader = shared.replica.index(index).ok_or_else(gone)?;
+    let reader = shared.replicas.index_at(index, tick).ok_or_else(gone)?;
     // A new index is complete from the tick of its creation on. (Its since says nothing of that:
     // it moves on while nothing changes.)
     let needed = if shared.dataflows.follows_time(index) {
@@ -365,7 +401,7 @@ pub async fn ready_reader(
 
 /// The error of a read of an index; if that was dropped meanwhile, the query is planned again.
 fn or_gone(shared: &Shared, index: ObjectId, error: SqlError) -> SqlError {
-    if shared.replica.index(index).is_none() {
+    if shared.replicas.index(index).is_none() {
         return crate::sequencer::serialization_failure();
     }
     error
@@ -459,26 +495,45 @@ impl<'a> DropDataflow<'a> {
 impl Drop for DropDataflow<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            self.shared.dataflows.drop(&self.shared.replica, id);
+            self.shared.dataflows.drop(&self.shared.replicas, id);
         }
     }
+}
+
+/// The replica of a cluster for a dataflow that a statement needs.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn replica_for(
+    shared: &Shared,
+    catalog: &Catalog,
+    cluster: &str,
+    dataflow: &DataflowDescription,
+) -> Result<Arc<Running>, SqlError> {
+    let imports: Vec<ObjectId> = dataflow.index_imports.iter().map(|import| import.index).collect();
+    shared.replicas.pick(PoolId::named(catalog, cluster), &imports, dataflow.as_of)
 }
 
 /// Runs a dataflow to its result at one tick.
 async fn run_dataflow(
     shared: &Arc<Shared>,
+    snapshot: &Snapshot,
     dataflow: PhysicalDataflow,
     object: ObjectId,
-    tick: Tick,
+    (tick, cluster): (Tick, &str),
 ) -> Result<Vec<(Row, Diff)>, SqlError> {
     let id = shared.transient_id();
     let export = Export::Subscribe { id, on: object, snapshot: true };
-    let description = Arc::new(dataflow.describe(id, tick, Some(tick.next()), vec![export]));
-    let mut batches = shared.replica.subscribe(id);
+    let mut description = dataflow.describe(id, tick, Some(tick.next()), vec![export]);
+    crate::follow::describe_followed(shared, &snapshot.catalog, &mut description);
+    let on = replica_for(shared, &snapshot.catalog, cluster, &description)?;
+    let mut batches = on.replica.subscribe(id);
     let hold = shared.holds.hold(tick);
-    shared.dataflows.create(&shared.replica, &description);
+    let description = Arc::new(description);
+    let place = Place::Replica(Arc::downgrade(&on));
+    let (number, on) = shared.dataflows.create(&shared.replicas, place, &description);
     let _drop = DropDataflow::new(shared, id);
-    Hydration { shared: Arc::clone(shared), dataflow: description, hold }.start();
+    Hydration { shared: Arc::clone(shared), dataflow: description, number, on, hold }.start();
     let mut rows = Vec::new();
     while let Some(batch) = batches.recv().await {
         if let Some(error) = batch.error {

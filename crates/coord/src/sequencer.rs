@@ -15,15 +15,15 @@
 pub(crate) mod checks;
 mod keys;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tidemill_catalog::{CatalogChange, builtin};
+use tidemill_catalog::{CatalogChange, Item, builtin};
 use tidemill_compute::protocol::Command;
 use tidemill_expr::EvalError;
 use tidemill_ledger::{Entry, PartName};
-use tidemill_plan::physical::DataflowDescription;
+use tidemill_plan::physical::{DataflowDescription, Export};
 use tidemill_repr::{Diff, Lsn, ObjectId, RowBatch, SqlError, SqlState, Tick};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -31,7 +31,9 @@ pub use self::keys::{KeyClaims, RecentKeys};
 
 use crate::clock::wall_tick;
 use crate::durable::{DurableChange, SourcePosition, encode_position};
+use crate::dataflows::Place;
 use crate::hydrate::Hydration;
+use crate::replicas::{PoolId, Running, Wanted};
 use crate::sequencer::checks::{check_history, check_read, check_size, leave_out_dropped};
 use crate::sequences::Counter;
 use crate::shared::Shared;
@@ -122,9 +124,15 @@ pub enum Request {
     Install {
         /// The dataflow; `as_of` is set here unless it is later than [`Tick::MIN`].
         dataflow: Box<DataflowDescription>,
+        /// The replica that it is to run on.
+        on: Weak<Running>,
         /// The answer.
         answer: Answer,
     },
+    /// Let a dataflow of the catalog begin anew, and what imports from it.
+    Recreate(ObjectId),
+    /// Let failed replicas begin anew.
+    ReplaceFailed,
 }
 
 /// Runs until all senders are gone.
@@ -162,7 +170,7 @@ async fn pace(shared: &Shared) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     // When compute falls behind, commits wait and then share a tick.
-    while shared.replica.queued_bytes() > QUEUED_BYTES {
+    while shared.replicas.queued_bytes() > QUEUED_BYTES {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     if shared.snapshot().tick >= wall_tick() {
@@ -193,18 +201,27 @@ fn next_tick(snapshot: &Snapshot) -> Tick {
 fn forget_history(shared: &Shared) {
     let upto = Tick(shared.completion.readable().0.saturating_sub(HISTORY_MILLIS));
     let since = shared.holds.advance(upto);
-    shared.ledger.allow_compaction(since);
+    let readable = shared.completion.readable();
+    let snapshot = shared.snapshot();
+    let retained = |item: &Item| Some(Tick(readable.0.saturating_sub(item.retain_history()?)));
+    // The ledger keeps all history that one object wants: its queries may read any table.
+    let longest = snapshot.catalog.items().filter_map(|item| retained(item)).min();
+    let upto = shared.holds.advance_retained(longest.unwrap_or(upto).min(upto));
+    shared.ledger.allow_compaction(upto);
     shared.since.send_replace(since);
     for index in shared.dataflows.maintained() {
-        shared.replica.send(Command::AllowCompaction { index, since });
+        let wanted = snapshot.catalog.item(index).and_then(|item| retained(item));
+        let since = wanted.map_or(since, |wanted| wanted.min(since));
+        shared.replicas.send(&Command::AllowCompaction { index, since });
     }
 }
 
 fn take(shared: &Arc<Shared>, mut group: Group, request: Request) -> Group {
     if let Some(error) = shared.completion.failure() {
         // The log has ended: compute and the snapshot must not go on without it.
-        let (Request::Commit { answer, .. } | Request::Install { answer, .. }) = request;
-        let _ = answer.send(Err(error));
+        if let Request::Commit { answer, .. } | Request::Install { answer, .. } = request {
+            let _ = answer.send(Err(error));
+        }
         return group;
     }
     match request {
@@ -238,7 +255,19 @@ fn take(shared: &Arc<Shared>, mut group: Group, request: Request) -> Group {
             }
             group
         }
-        Request::Install { mut dataflow, answer } => {
+        Request::Recreate(id) => {
+            group.close(shared);
+            recreate(shared, &BTreeSet::from([id]));
+            Group::default()
+        }
+        Request::ReplaceFailed => {
+            group.close(shared);
+            for wanted in shared.replicas.replace_failed() {
+                begin_replica(shared, &wanted, shared.snapshot().tick);
+            }
+            Group::default()
+        }
+        Request::Install { mut dataflow, on, answer } => {
             group.close(shared);
             let snapshot = shared.snapshot();
             if dataflow.as_of == Tick::MIN {
@@ -252,9 +281,9 @@ fn take(shared: &Arc<Shared>, mut group: Group, request: Request) -> Group {
                 return Group::default();
             }
             let (id, as_of) = (dataflow.id, dataflow.as_of);
-            install(shared, *dataflow);
+            install(shared, *dataflow, Place::Replica(on));
             if answer.send(Ok(as_of)).is_err() {
-                shared.dataflows.drop(&shared.replica, id);
+                shared.dataflows.drop(&shared.replicas, id);
             }
             Group::default()
         }
@@ -267,11 +296,76 @@ fn lost_key(shared: &Shared, group: &Group, commit: &Commit) -> bool {
 }
 
 /// Creates a dataflow and lets its inputs be fed.
-fn install(shared: &Arc<Shared>, dataflow: DataflowDescription) {
+fn install(shared: &Arc<Shared>, dataflow: DataflowDescription, place: Place) {
     let hold = shared.holds.hold(dataflow.as_of);
     let dataflow = Arc::new(dataflow);
-    shared.dataflows.create(&shared.replica, &dataflow);
-    Hydration { shared: Arc::clone(shared), dataflow, hold }.start();
+    let (number, on) = shared.dataflows.create(&shared.replicas, place, &dataflow);
+    Hydration { shared: Arc::clone(shared), dataflow, number, on, hold }.start();
+}
+
+/// Creates the dataflows of these objects, each after those that it may read.
+pub(crate) fn maintain(
+    shared: &Arc<Shared>,
+    catalog: &tidemill_catalog::Catalog,
+    ids: &BTreeSet<ObjectId>,
+    tick: Tick,
+) {
+    for id in change_catalog::in_order(catalog, ids) {
+        match crate::read::maintained_dataflow(shared, catalog, id) {
+            Ok(mut dataflow) => {
+                dataflow.as_of = tick;
+                crate::follow::describe_followed(shared, catalog, &mut dataflow);
+                install(shared, dataflow, Place::Pool(PoolId::of_object(catalog, id)));
+            }
+            Err(error) => tracing::error!(%error, object = %id, "cannot be maintained"),
+        }
+    }
+}
+
+/// Lets dataflows begin anew, and all that import from them.
+fn recreate(shared: &Arc<Shared>, ids: &BTreeSet<ObjectId>) {
+    let ended = shared.dataflows.drop_all(&shared.replicas, ids);
+    let snapshot = shared.snapshot();
+    let is_maintained = |id: &ObjectId| {
+        let item = snapshot.catalog.item(*id);
+        item.is_some_and(|item| change_catalog::is_maintained(&snapshot.catalog, item))
+    };
+    let again = ended.into_iter().filter(is_maintained).collect();
+    maintain(shared, &snapshot.catalog, &again, snapshot.tick);
+}
+
+/// Starts the replicas that a catalog asks for and that do not run.
+pub(crate) fn begin_replicas(shared: &Arc<Shared>, snapshot: &Snapshot) {
+    for wanted in shared.replicas.follow_catalog(&snapshot.catalog) {
+        begin_replica(shared, &wanted, snapshot.tick);
+    }
+}
+
+/// Starts a replica, with all that its pool runs.
+fn begin_replica(shared: &Arc<Shared>, wanted: &Wanted, tick: Tick) {
+    let dataflows = shared.dataflows.of_pool(wanted.pool);
+    let indexes = dataflows.iter().flat_map(|(_, dataflow)| &dataflow.exports);
+    let indexes = indexes.filter_map(|export| match export {
+        Export::Index { id, .. } => Some(*id),
+        Export::Subscribe { .. } => None,
+    });
+    let running = match shared.replicas.start(wanted, indexes.collect(), tick) {
+        Ok(running) => running,
+        Err(error) => {
+            tracing::error!(%error, "a replica cannot be started");
+            return;
+        }
+    };
+    let mut hydrations = Vec::new();
+    for (number, dataflow) in dataflows {
+        let dataflow = Arc::new(DataflowDescription { as_of: tick, ..(*dataflow).clone() });
+        running.replica.send(Command::CreateDataflow(Arc::clone(&dataflow)));
+        let hold = shared.holds.hold(tick);
+        let (shared, on) = (Arc::clone(shared), vec![Arc::clone(&running)]);
+        hydrations.push(Hydration { shared, dataflow, number, on, hold });
+    }
+    shared.replicas.add(wanted.pool, running);
+    hydrations.into_iter().for_each(Hydration::start);
 }
 
 /// The error that tells a session to read again and try again.
@@ -512,7 +606,7 @@ fn send_updates(
         return;
     }
     let command = Command::Updates { tick, updates: Arc::new(all), errors: Arc::new(errors) };
-    shared.replica.send(command);
+    shared.replicas.send(&command);
 }
 
 /// Commits changes of the catalog at a tick of their own.
@@ -586,7 +680,7 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
     }
     snapshot.tick = tick;
     snapshot.catalog_tick = tick;
-    snapshot.catalog = Arc::clone(&next);
+    let old = std::mem::replace(&mut snapshot.catalog, Arc::clone(&next));
     let entry = Entry {
         catalog: durable,
         columns,
@@ -599,10 +693,29 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
     let parts = (&commit.parts[..], commit.loaded);
     send_updates(shared, tick, &commit.updates, parts, &volatile, Vec::new());
     shared.publish(snapshot);
+    // Before anybody hears of it, so that who waits for new replicas finds them wanted.
+    let wanted = shared.replicas.follow_catalog(&next);
     write(shared, entry, vec![answer], Vec::new());
-    for mut dataflow in catalog_commit.dataflows {
-        dataflow.as_of = tick;
-        install(shared, dataflow);
+    for wanted in wanted {
+        begin_replica(shared, &wanted, tick);
+    }
+    let changed = change_catalog::changed(&old, &next, &catalog_commit.changes);
+    if changed.is_empty() {
+        for mut dataflow in catalog_commit.dataflows {
+            dataflow.as_of = tick;
+            crate::follow::describe_followed(shared, &next, &mut dataflow);
+            let place = Place::Pool(PoolId::of_object(&next, dataflow.id));
+            install(shared, dataflow, place);
+        }
+    } else {
+        // What was planned may import what ends here.
+        let mut again = shared.dataflows.drop_all(&shared.replicas, &changed);
+        again.extend(catalog_commit.dataflows.iter().map(|dataflow| dataflow.id));
+        again.extend(changed);
+        again.retain(|id| {
+            next.item(*id).is_some_and(|item| change_catalog::is_maintained(&next, item))
+        });
+        maintain(shared, &next, &again, tick);
     }
     for id in change_catalog::begun(&next, &catalog_commit.changes) {
         shared.dataflows.keep(id);
@@ -610,7 +723,7 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
     dropped.extend(change_catalog::ended(&next, &catalog_commit.changes));
     // Last: a new dataflow may import from one that is dropped with the same commit.
     for id in dropped {
-        shared.dataflows.drop(&shared.replica, id);
+        shared.dataflows.drop(&shared.replicas, id);
     }
 }
 

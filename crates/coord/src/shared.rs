@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use tidemill_compute::Replica;
 use tidemill_ledger::Ledger;
 use tidemill_ledger::secrets::SecretBox;
 use tidemill_plan::physical::DataflowDescription;
@@ -16,6 +15,7 @@ use crate::clock::Completion;
 use crate::dataflows::Dataflows;
 use crate::holds::Holds;
 use crate::live::LagHistory;
+use crate::replicas::{Replicas, Running};
 use crate::sequencer::{Commit, RecentKeys, Request};
 use crate::sequences::Sequences;
 use crate::snapshot::Snapshot;
@@ -27,7 +27,7 @@ pub struct Shared {
     /// The log.
     pub ledger: Ledger,
     /// The workers.
-    pub replica: Replica,
+    pub replicas: Replicas,
     /// The dataflows on them.
     pub dataflows: Dataflows,
     /// What secrets are encrypted with.
@@ -65,7 +65,7 @@ impl Shared {
     /// Puts the parts together.
     pub fn new(
         ledger: Ledger,
-        replica: Replica,
+        replicas: Replicas,
         secrets: SecretBox,
         snapshot: Snapshot,
         sequences: Sequences,
@@ -74,7 +74,7 @@ impl Shared {
         let tick = snapshot.tick;
         Shared {
             ledger,
-            replica,
+            replicas,
             dataflows: Dataflows::default(),
             secrets,
             completion: Arc::new(Completion::new(tick)),
@@ -163,11 +163,32 @@ impl Shared {
     ///
     /// # Errors
     /// Its `as_of` is too long ago, or the server shuts down.
-    pub async fn install(&self, dataflow: DataflowDescription) -> Result<Tick, SqlError> {
+    pub async fn install(
+        &self,
+        dataflow: DataflowDescription,
+        on: &Arc<Running>,
+    ) -> Result<Tick, SqlError> {
         let (answer, answered) = oneshot::channel();
-        let request = Request::Install { dataflow: Box::new(dataflow), answer };
+        let on = Arc::downgrade(on);
+        let request = Request::Install { dataflow: Box::new(dataflow), on, answer };
         self.requests.send(request).await.map_err(|_| shutting_down())?;
         answered.await.map_err(|_| shutting_down())?
+    }
+
+    /// Lets a dataflow of the catalog begin anew, and what imports from it. One that lives for a
+    /// statement ends.
+    pub async fn recreate(&self, dataflow: ObjectId) {
+        if let ObjectId::Transient(_) = dataflow {
+            self.dataflows.drop(&self.replicas, dataflow);
+        } else {
+            // Only a server that shuts down takes none.
+            let _ = self.requests.send(Request::Recreate(dataflow)).await;
+        }
+    }
+
+    /// Lets failed replicas begin anew.
+    pub async fn replace_failed_replicas(&self) {
+        let _ = self.requests.send(Request::ReplaceFailed).await;
     }
 
     /// Waits until a tick may be read.

@@ -203,7 +203,7 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.shared.activity.unsubscribe(self.dataflow);
-        self.shared.dataflows.drop(&self.shared.replica, self.dataflow);
+        self.shared.dataflows.drop(&self.shared.replicas, self.dataflow);
     }
 }
 

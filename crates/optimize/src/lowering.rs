@@ -52,7 +52,18 @@ impl PhysicalDataflow {
         exports: Vec<Export>,
     ) -> DataflowDescription {
         let PhysicalDataflow { objects, base_imports, index_imports } = self;
-        DataflowDescription { id, as_of, until, base_imports, index_imports, objects, exports }
+        DataflowDescription {
+            id,
+            as_of,
+            until,
+            base_imports,
+            followed: BTreeSet::new(),
+            moved_by: BTreeSet::new(),
+            every_tick: false,
+            index_imports,
+            objects,
+            exports,
+        }
     }
 
     fn add_imports(&mut self, lowering: Lowering<'_>) {

@@ -193,6 +193,14 @@ pub struct DataflowDescription {
     pub until: Option<Tick>,
     /// Base collections that are fed to it.
     pub base_imports: Vec<BaseImport>,
+    /// Those of them that another replica maintains: they are fed as they become complete there,
+    /// and not by commits.
+    pub followed: BTreeSet<ObjectId>,
+    /// Base collections whose commits move it, beside its own: those that what it follows is
+    /// made of.
+    pub moved_by: BTreeSet<ObjectId>,
+    /// Whether it hears of every tick, for other reasons than its plan.
+    pub every_tick: bool,
     /// Arrangements of other dataflows on the same replica.
     pub index_imports: Vec<IndexImport>,
     /// What to compute, in order; later plans may Get earlier ones by `Id::Global`.
@@ -252,7 +260,13 @@ pub enum Export {
 impl DataflowDescription {
     /// Whether something in it changes while no input does.
     pub fn follows_time(&self) -> bool {
-        self.objects.iter().any(|(_, plan)| plan.follows_time())
+        self.every_tick || self.objects.iter().any(|(_, plan)| plan.follows_time())
+    }
+
+    /// The base collections whose commits move it, those of its index imports left out.
+    pub fn moved_by(&self) -> BTreeSet<ObjectId> {
+        let own = self.base_imports.iter().map(|import| import.id);
+        own.chain(self.moved_by.iter().copied()).collect()
     }
 }
 

@@ -359,6 +359,8 @@ pub struct CreateView {
     pub columns: Vec<Ident>,
     /// Where it is maintained.
     pub cluster: Option<Ident>,
+    /// `FOR name` of a replacement: the materialized view whose query this is to become.
+    pub replacement_for: Option<ObjectName>,
     /// `WITH (..)`
     pub with: Vec<NamedOption>,
     /// Its definition.
@@ -456,6 +458,12 @@ pub enum AlterAction {
     Source(AlterSource),
     /// What is only done to connections.
     Connection(AlterConnection),
+    /// `SET CLUSTER name`
+    Cluster(Ident),
+    /// `SET (RETAIN HISTORY FOR '..')`, `RESET (RETAIN HISTORY)`
+    RetainHistory(Option<NamedOption>),
+    /// `APPLY REPLACEMENT name` (of a materialized view)
+    ApplyReplacement(ObjectName),
     /// `SWAP WITH name` (of a schema)
     Swap(Ident),
     /// Anything else: its first words, in capitals.

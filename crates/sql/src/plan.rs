@@ -546,6 +546,19 @@ pub struct ChangeCatalogPlan {
     pub changes: Vec<CatalogChange>,
     /// The command tag.
     pub tag: &'static str,
+    /// What is waited for afterwards.
+    pub wait: Option<ReplicaWait>,
+}
+
+/// A cluster whose replicas are waited for.
+#[derive(Clone, Debug)]
+pub struct ReplicaWait {
+    /// The cluster.
+    pub cluster: String,
+    /// For how long, in milliseconds.
+    pub timeout: u64,
+    /// What is changed if that is too short; None: nothing.
+    pub otherwise: Option<Vec<CatalogChange>>,
 }
 
 /// DROP: everything that goes, each object before those it depends on.

@@ -28,7 +28,7 @@ pub(super) const RELATIONS: &[Builtin] = &[
         number: 131,
         schema: "mz_catalog",
         name: "mz_cluster_replica_sizes",
-        columns: "size text, processes int8, credits_per_hour numeric",
+        columns: "size text, processes int8, workers int8, credits_per_hour numeric",
         content: Content::Constant(sizes),
     },
     Builtin {
@@ -92,10 +92,12 @@ fn statuses(catalog: &Catalog) -> Vec<Row> {
 fn sizes() -> Vec<Row> {
     SIZES
         .iter()
-        .filter_map(|(size, hundredths)| {
+        .filter_map(|(size, hundredths, workers)| {
             let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
             let credits = tidemill_repr::numeric::Numeric::parse(&text).ok()?;
-            Some(Row::pack([Datum::Text(size), Datum::Int(1), Datum::Numeric(credits)]))
+            let workers = i64::try_from(*workers).unwrap_or(i64::MAX);
+            let texts = [Datum::Text(size), Datum::Int(1), Datum::Int(workers)];
+            Some(Row::pack(texts.into_iter().chain([Datum::Numeric(credits)])))
         })
         .collect()
 }

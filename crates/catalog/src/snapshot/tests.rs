@@ -24,6 +24,7 @@ fn table(number: u64, name: &str, depends_on: Vec<ObjectId>) -> CatalogChange {
             source: None,
             generation: Vec::new(),
             constraints: Vec::new(),
+            retain_history: None,
         }),
     }))
 }

@@ -38,7 +38,7 @@ pub fn build(
             inputs: BTreeMap::new(),
             indexes: Vec::new(),
             subscribers: Vec::new(),
-            bases: description.base_imports.iter().map(|import| import.id).collect(),
+            bases: description.moved_by(),
             follows_time: description.follows_time(),
             upstream: Default::default(),
             imports: Vec::new(),
@@ -47,7 +47,8 @@ pub fn build(
             Bounds { as_of: description.as_of.0, until: description.until.map(|until| until.0) };
         let mut context = Context { scope, level: 0, bounds, bindings: BTreeMap::new() };
         for import in &description.base_imports {
-            let (input, bundle) = import_base(scope, bounds.as_of);
+            let (mut input, bundle) = import_base(scope, bounds.as_of);
+            input.followed = description.followed.contains(&import.id).then_some(bounds.as_of);
             dataflow.inputs.insert(import.id, input);
             context.bindings.insert(Id::Global(import.id), bundle);
         }
@@ -77,7 +78,7 @@ fn import_base<'scope>(scope: Scope<'scope, Time>, as_of: Time) -> (BaseInput, B
     errors.advance_to(as_of);
     rows.flush();
     errors.flush();
-    (BaseInput { rows, errors, hydrated: false }, bundle)
+    (BaseInput { rows, errors, hydrated: false, followed: None }, bundle)
 }
 
 fn import_index(

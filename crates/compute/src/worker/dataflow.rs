@@ -51,6 +51,8 @@ pub struct BaseInput {
     pub errors: InputSession<Time, EvalError, Diff>,
     /// Whether its content at `as_of` is there, so that its time may move.
     pub hydrated: bool,
+    /// Of a collection that another replica maintains: how far it is complete there.
+    pub followed: Option<Time>,
 }
 
 impl Dataflow {
@@ -76,6 +78,28 @@ impl Dataflow {
             input.errors.update_at(error.clone(), as_of, *diff);
         }
         input.hydrated = last;
+    }
+
+    /// Takes this worker's share of what another replica has made.
+    pub fn follow(
+        &mut self,
+        collection: ObjectId,
+        updates: &[(Row, Tick, Diff)],
+        errors: &[(EvalError, Tick, Diff)],
+        upper: Tick,
+        (index, peers): (usize, usize),
+    ) {
+        let as_of = self.as_of.0;
+        let Some(input) = self.inputs.get_mut(&collection) else { return };
+        let least = *input.rows.time();
+        for (row, tick, diff) in updates.iter().skip(index).step_by(peers) {
+            input.rows.update_at(row.clone(), tick.0.max(least), *diff);
+        }
+        for (error, tick, diff) in errors.iter().skip(index).step_by(peers) {
+            input.errors.update_at(error.clone(), tick.0.max(least), *diff);
+        }
+        input.hydrated = upper.0 > as_of;
+        input.followed = input.followed.max(Some(upper.0));
     }
 
     /// Takes this worker's share of a commit.
@@ -107,9 +131,10 @@ impl Dataflow {
     /// Moves the inputs that are hydrated to the target, and sends what was fed.
     pub fn advance(&mut self) {
         for input in self.inputs.values_mut() {
-            if input.hydrated && *input.rows.time() < self.target {
-                input.rows.advance_to(self.target);
-                input.errors.advance_to(self.target);
+            let target = input.followed.unwrap_or(self.target);
+            if input.hydrated && *input.rows.time() < target {
+                input.rows.advance_to(target);
+                input.errors.advance_to(target);
             }
             input.rows.flush();
             input.errors.flush();

@@ -2,16 +2,17 @@
 //! follow from them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_catalog::{Catalog, CatalogChange, Definition, Item, Secret};
 use tidemill_plan::physical::DataflowDescription;
 use tidemill_plan::relation::RelationType;
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::text::{TextSettings, format_into, parse_into};
-use tidemill_repr::{ColumnType, ObjectId, Row, RowBatch, RowBuilder, ScalarType, SqlError, Tick};
+use tidemill_repr::{ColumnType, ObjectId, Row, RowBatch, RowBuilder, ScalarType, SqlError, SqlState, Tick};
 use tidemill_sql::plan::{
     AlterTypePlan, ChangeCatalogPlan, CreateSecretPlan, DropPlan, NewItem, RenamePlan,
-    RenameSchemasPlan, SecretValue,
+    RenameSchemasPlan, ReplicaWait, SecretValue,
 };
 
 use super::write::{PendingWrites, UnnamedParts};
@@ -94,7 +95,7 @@ fn new_dataflows(
 ) -> Result<Vec<DataflowDescription>, SqlError> {
     let mut dataflows = Vec::new();
     for id in super::change_catalog::begun(catalog, changes) {
-        if session.shared.replica.index(id).is_none() {
+        if !session.shared.dataflows.is_running(id) {
             dataflows.push(read::maintained_dataflow(&session.shared, catalog, id)?);
         }
     }
@@ -298,7 +299,40 @@ pub(crate) async fn change(
     if !plan.changes.is_empty() {
         commit(session, execution, plan.changes.clone()).await?;
     }
+    if let Some(wait) = &plan.wait
+        && matches!(session.transaction, Transaction::Idle)
+    {
+        wait_for_replicas(session, wait).await?;
+    }
     Ok(Response::Tag(plan.tag.to_owned()))
+}
+
+/// Waits until the replicas of a cluster are complete.
+async fn wait_for_replicas(session: &Session, wait: &ReplicaWait) -> Result<(), SqlError> {
+    let shared = &session.shared;
+    let settled = async {
+        loop {
+            let snapshot = shared.snapshot();
+            let Some(cluster) = snapshot.catalog.cluster(&wait.cluster) else { return };
+            if shared.replicas.is_settled(cluster) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_millis(wait.timeout), settled).await.is_ok() {
+        return Ok(());
+    }
+    let Some(back) = &wait.otherwise else { return Ok(()) };
+    let snapshot = shared.snapshot();
+    let mut writes = PendingWrites::default();
+    writes.add_catalog(&snapshot, back.clone(), Vec::new())?;
+    writes.commit(session).await?;
+    Err(SqlError::new(
+        SqlState::QUERY_CANCELED,
+        format!("canceling statement: cluster \"{}\" was not ready in time", wait.cluster),
+    )
+    .with_hint("The cluster is as it was. Wait longer, or use ON TIMEOUT COMMIT."))
 }
 
 /// Executes DROP. The slots of dropped sources are dropped upstream once the drop is durable.
@@ -352,7 +386,7 @@ pub(crate) async fn drop(
         };
         if let Err((source, slot, error)) = dropped {
             let warning = SqlError::new(
-                tidemill_repr::SqlState::WARNING,
+                SqlState::WARNING,
                 format!("the replication slot \"{slot}\" of source \"{source}\" was left behind"),
             )
             .with_detail(error.message)

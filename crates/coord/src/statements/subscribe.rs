@@ -53,12 +53,14 @@ pub(crate) async fn subscribe(
         ));
     }
     let export = Export::Subscribe { id, on: object, snapshot: plan.snapshot };
-    let batches = session.shared.replica.subscribe(id);
-    let description = dataflow.describe(id, start, plan.up_to, vec![export]);
+    let mut description = dataflow.describe(id, start, plan.up_to, vec![export]);
+    crate::follow::describe_followed(&session.shared, &catalog, &mut description);
+    let on = read::replica_for(&session.shared, &catalog, session.cluster(), &description)?;
+    let batches = on.replica.subscribe(id);
     // Whoever cancels from here on leaves no dataflow behind.
     let shared = std::sync::Arc::clone(&session.shared);
     let unwanted = read::DropDataflow::new(&shared, id);
-    let as_of = shared.install(description).await?;
+    let as_of = shared.install(description, &on).await?;
     unwanted.keep();
     let source = SubscriptionSource { dataflow: id, batches, as_of, until: plan.up_to };
     let listed = ListedSubscription {

@@ -144,6 +144,10 @@ impl fmt::Debug for AlterAction {
         match self {
             AlterAction::Rename(name) => f.debug_tuple("Rename").field(name).finish(),
             AlterAction::SecretValue(_) => f.write_str("SecretValue(..)"),
+            AlterAction::Cluster(name) => write!(f, "SET CLUSTER {name}"),
+            AlterAction::RetainHistory(Some(option)) => write!(f, "SET ({option})"),
+            AlterAction::RetainHistory(None) => f.write_str("RESET (RETAIN HISTORY)"),
+            AlterAction::ApplyReplacement(name) => write!(f, "APPLY REPLACEMENT {name}"),
             AlterAction::Resync => f.write_str("Resync"),
             AlterAction::Relation(actions) => f.debug_tuple("Relation").field(actions).finish(),
             AlterAction::Source(action) => f.debug_tuple("Source").field(action).finish(),
@@ -353,10 +357,14 @@ impl Display for CreateView {
         f.write_str("CREATE ")?;
         f.write_str(flag(self.or_replace, "OR REPLACE "))?;
         f.write_str(flag(self.temporary, "TEMPORARY "))?;
+        f.write_str(flag(self.replacement_for.is_some(), "REPLACEMENT "))?;
         f.write_str(flag(self.materialized, "MATERIALIZED "))?;
         write!(f, "VIEW {}{}", flag(self.if_not_exists, "IF NOT EXISTS "), self.name)?;
         if !self.columns.is_empty() {
             write!(f, " ({})", list(&self.columns))?;
+        }
+        if let Some(name) = &self.replacement_for {
+            write!(f, " FOR {name}")?;
         }
         in_cluster(f, self.cluster.as_ref())?;
         with_options(f, &self.with)?;
@@ -422,6 +430,10 @@ impl Display for Alter {
         match &self.action {
             AlterAction::Rename(name) => write!(f, "RENAME TO {name}"),
             AlterAction::SecretValue(value) => write!(f, "AS {value}"),
+            AlterAction::Cluster(name) => write!(f, "SET CLUSTER {name}"),
+            AlterAction::RetainHistory(Some(option)) => write!(f, "SET ({option})"),
+            AlterAction::RetainHistory(None) => f.write_str("RESET (RETAIN HISTORY)"),
+            AlterAction::ApplyReplacement(name) => write!(f, "APPLY REPLACEMENT {name}"),
             AlterAction::Resync => f.write_str("RESYNC"),
             AlterAction::Relation(actions) => f.write_str(&list(actions)),
             AlterAction::Source(action) => action.fmt(f),

@@ -28,6 +28,8 @@ pub enum ClusterStatement {
         name: Ident,
         /// What changes.
         options: Vec<NamedOption>,
+        /// `WITH (WAIT ..)`: `TIMEOUT` and `ON TIMEOUT`.
+        wait: Option<Vec<NamedOption>>,
     },
     /// `ALTER CLUSTER [IF EXISTS] name RESET (names)`
     Reset {
@@ -157,8 +159,12 @@ impl Display for ClusterStatement {
             ClusterStatement::Create { name, options, replicas: None } => {
                 write!(f, "CREATE CLUSTER {name} ({})", list(options))
             }
-            ClusterStatement::Set { if_exists, name, options } => {
-                write!(f, "ALTER CLUSTER {}{name} SET ({})", exists(if_exists), list(options))
+            ClusterStatement::Set { if_exists, name, options, wait } => {
+                write!(f, "ALTER CLUSTER {}{name} SET ({})", exists(if_exists), list(options))?;
+                match wait {
+                    Some(wait) => write!(f, " WITH (WAIT UNTIL READY ({}))", list(wait)),
+                    None => Ok(()),
+                }
             }
             ClusterStatement::Reset { if_exists, name, options } => {
                 write!(f, "ALTER CLUSTER {}{name} RESET ({})", exists(if_exists), list(options))

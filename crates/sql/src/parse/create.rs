@@ -25,6 +25,13 @@ impl StatementParser<'_> {
         if self.words(&["materialized", "view"]) {
             return self.create_view(or_replace, temporary, true);
         }
+        if !or_replace && !temporary && self.words(&["replacement", "materialized", "view"]) {
+            let statement = self.create_view(false, false, true)?;
+            return match &statement {
+                Statement::CreateView(view) if view.replacement_for.is_some() => Ok(statement),
+                _ => Err(self.unexpected()),
+            };
+        }
         if !temporary && self.word("function") {
             return self.create_function(or_replace);
         }
@@ -221,6 +228,8 @@ impl StatementParser<'_> {
         } else {
             Vec::new()
         };
+        let replacement_for =
+            if materialized && self.word("for") { Some(self.object_name()?) } else { None };
         let cluster = self.in_cluster()?;
         let with = self.with_options()?;
         self.expect_word("as")?;
@@ -236,6 +245,7 @@ impl StatementParser<'_> {
             name,
             columns,
             cluster,
+            replacement_for,
             with,
             query,
         }))
@@ -394,6 +404,8 @@ impl StatementParser<'_> {
             AlterAction::SecretValue(self.parser.parse_expr()?)
         } else if matches!(kind, ObjectKind::Table | ObjectKind::Source) && self.word("resync") {
             AlterAction::Resync
+        } else if let Some(action) = self.maintenance_action(kind)? {
+            action
         } else if let Some(action) = self.relation_action(kind)? {
             action
         } else if let Some(action) = self.source_action(kind)? {
@@ -402,6 +414,32 @@ impl StatementParser<'_> {
             self.other_action()?
         };
         Ok(Statement::Alter(Alter { kind, if_exists, name, action }))
+    }
+
+    /// Where and how long something is kept.
+    fn maintenance_action(&mut self, kind: ObjectKind) -> Result<Option<AlterAction>, Failure> {
+        if kind == ObjectKind::MaterializedView && self.words(&["apply", "replacement"]) {
+            return Ok(Some(AlterAction::ApplyReplacement(self.object_name()?)));
+        }
+        if self.words(&["set", "cluster"]) {
+            return Ok(Some(AlterAction::Cluster(self.identifier()?)));
+        }
+        let in_parentheses = self.parser.peek_nth_token_ref(1).token == Token::LParen;
+        if !in_parentheses || self.peek_word_at(2) != Some("retain") {
+            return Ok(None);
+        }
+        let sets = self.peek_word("set");
+        if !sets && !self.peek_word("reset") {
+            return Ok(None);
+        }
+        self.parser.advance_token();
+        let mut options = self.option_list()?;
+        match options.pop() {
+            Some(option) if options.is_empty() && option.name == "RETAIN HISTORY" => {
+                Ok(Some(AlterAction::RetainHistory(sets.then_some(option))))
+            }
+            _ => Err(self.unexpected()),
+        }
     }
 
     /// Whether `ALTER SEQUENCE` goes on with `RENAME`, `OWNER` or `SET`.

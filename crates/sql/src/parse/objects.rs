@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Token;
 use super::StatementParser;
 use super::failure::Failure;
 use crate::ast::{
-    ClusterStatement, Comment, CommentKind, MoveObject, MoveTo, NamedOption, ObjectKind,
+    ClusterStatement, Comment, CommentKind, MoveObject, MoveTo, NamedOption, ObjectKind, OptionValue,
     ReplicaDefinition, Statement,
 };
 
@@ -103,14 +103,11 @@ impl StatementParser<'_> {
         let Some(name) = part.as_ident().cloned() else { return Err(self.unexpected()) };
         if self.word("set") {
             let options = self.option_list()?;
-            if self.word("with") {
-                // `WAIT ..`: the new size is ready when the statement ends.
-                self.parenthesized(|parser| {
-                    parser.expect_word("wait")?;
-                    parser.skip_to_closing()
-                })?;
-            }
-            let statement = ClusterStatement::Set { if_exists, name, options };
+            let wait = match self.word("with") {
+                true => Some(self.parenthesized(Self::wait_options)?),
+                false => None,
+            };
+            let statement = ClusterStatement::Set { if_exists, name, options, wait };
             return Ok(Some(Statement::Cluster(statement)));
         }
         if self.word("reset") {
@@ -121,19 +118,22 @@ impl StatementParser<'_> {
         Ok(None)
     }
 
-    /// Passes over tokens up to the parenthesis that closes.
-    fn skip_to_closing(&mut self) -> Result<(), Failure> {
-        let mut depth = 0_usize;
-        loop {
-            match &self.parser.peek_token_ref().token {
-                Token::EOF => return Err(self.unexpected()),
-                Token::LParen => depth += 1,
-                Token::RParen if depth == 0 => return Ok(()),
-                Token::RParen => depth -= 1,
-                _ => {}
-            }
-            self.parser.advance_token();
+    /// `WAIT [=] UNTIL READY (TIMEOUT '..', ON TIMEOUT '..')`, or `WAIT [=] FOR '..'`, which ends
+    /// earlier if it may.
+    fn wait_options(&mut self) -> Result<Vec<NamedOption>, Failure> {
+        self.expect_word("wait")?;
+        let _ = self.token(&Token::Eq);
+        if self.words(&["until", "ready"]) {
+            let _ = self.token(&Token::Eq);
+            return self.option_list();
         }
+        self.expect_word("for")?;
+        let value = match self.parser.peek_token_ref().token.clone() {
+            Token::SingleQuotedString(text) => OptionValue::Text(text),
+            _ => return Err(self.unexpected()),
+        };
+        self.parser.advance_token();
+        Ok(vec![NamedOption { name: "TIMEOUT".to_owned(), value }])
     }
 
     /// `COMMENT ON ..`

@@ -2,6 +2,7 @@
 //! alone is beside their CREATE.
 
 mod move_object;
+mod maintenance;
 mod rename;
 mod schema;
 
@@ -66,6 +67,9 @@ impl Planning<'_> {
             AlterAction::Relation(actions) => self.alter_relation(item, actions, tag),
             AlterAction::Source(action) => self.alter_source(item, action),
             AlterAction::Connection(action) => self.alter_connection(item, action),
+            AlterAction::Cluster(name) => self.set_object_cluster(item, &name.value, tag),
+            AlterAction::RetainHistory(option) => self.set_history(item, option.as_ref(), tag),
+            AlterAction::ApplyReplacement(name) => self.apply_replacement(item, name),
             AlterAction::Swap(_) | AlterAction::Other(_) => Err(SqlError::internal("ALTER")),
         }
     }

@@ -6,14 +6,14 @@ use tidemill_catalog::{CatalogChange, Cluster, ClusterReplica, Definition, Item}
 use tidemill_repr::{ObjectId, SqlError, SqlState};
 
 use super::drop::{dependants_exist, with_dependants};
-use super::options::Options;
+use super::options::{Options, milliseconds};
 use super::{Planning, command, nothing};
 use crate::ast::{
     ClusterStatement, DropObjects, NamedOption, OptionValue, ReplicaDefinition, Statement,
 };
 use crate::names;
 use crate::parse::parse;
-use crate::plan::{ChangeCatalogPlan, DropPlan, Notice, Plan, Planned};
+use crate::plan::{ChangeCatalogPlan, DropPlan, Notice, Plan, Planned, ReplicaWait};
 
 /// The most replicas of a cluster.
 const REPLICAS: usize = 16;
@@ -67,7 +67,7 @@ fn cluster_options(
 }
 
 fn unknown_size(size: &str) -> SqlError {
-    let names: Vec<&str> = SIZES.iter().map(|(size, _)| *size).collect();
+    let names: Vec<&str> = SIZES.iter().map(|(size, ..)| *size).collect();
     SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("unknown cluster replica size {size}"))
         .with_hint(format!("Valid sizes are: {}.", names.join(", ")))
 }
@@ -77,7 +77,7 @@ fn size_missing(what: &str) -> SqlError {
 }
 
 fn change(changes: Vec<CatalogChange>, tag: &'static str, notices: Vec<Notice>) -> Planned {
-    let mut planned = command(Plan::ChangeCatalog(ChangeCatalogPlan { changes, tag }));
+    let mut planned = command(Plan::ChangeCatalog(ChangeCatalogPlan { changes, tag, wait: None }));
     planned.notices = notices;
     planned
 }
@@ -91,8 +91,9 @@ impl Planning<'_> {
             ClusterStatement::Create { name, options, replicas } => {
                 self.create_cluster(name, options, replicas.as_deref())
             }
-            ClusterStatement::Set { if_exists, name, options } => {
-                self.set_cluster(*if_exists, &name.value, options)
+            ClusterStatement::Set { if_exists, name, options, wait } => {
+                let planned = self.set_cluster(*if_exists, &name.value, options)?;
+                self.waiting(planned, &name.value, wait.as_deref())
             }
             ClusterStatement::Reset { if_exists, name, options } => {
                 self.reset_cluster(*if_exists, &name.value, options)
@@ -246,6 +247,35 @@ impl Planning<'_> {
             cluster.managed_size = None;
         }
         Ok(change(vec![CatalogChange::PutCluster(cluster)], STATEMENT, found.notices))
+    }
+
+    /// `WITH (WAIT ..)`
+    fn waiting(
+        &self,
+        mut planned: Planned,
+        name: &str,
+        wait: Option<&[NamedOption]>,
+    ) -> Result<Planned, SqlError> {
+        let Some(wait) = wait else { return Ok(planned) };
+        let mut options = Options::new("WAIT", wait)?;
+        let timeout = options.required_text("TIMEOUT")?;
+        let timeout = milliseconds(&timeout)
+            .ok_or_else(|| options.wrong("TIMEOUT", "a time span, such as '10 minutes'"))?;
+        let rolls_back = match options.text("ON TIMEOUT")?.map(|text| text.to_lowercase()) {
+            None => false,
+            Some(word) if word == "commit" => false,
+            Some(word) if word == "rollback" => true,
+            Some(_) => return Err(options.wrong("ON TIMEOUT", "COMMIT or ROLLBACK")),
+        };
+        options.finish()?;
+        if let (Plan::ChangeCatalog(plan), Some(before)) =
+            (&mut planned.plan, self.planner.catalog.cluster(name))
+        {
+            let back = vec![CatalogChange::PutCluster(Cluster::clone(before))];
+            let otherwise = rolls_back.then_some(back);
+            plan.wait = Some(ReplicaWait { cluster: name.to_owned(), timeout, otherwise });
+        }
+        Ok(planned)
     }
 
     fn reset_cluster(
@@ -517,7 +547,7 @@ fn add_replica(
 }
 
 /// An object as it is on another cluster.
-fn on_cluster(item: &Item, cluster: &str) -> Item {
+pub(super) fn on_cluster(item: &Item, cluster: &str) -> Item {
     let mut item = item.clone();
     match &mut item.definition {
         Definition::MaterializedView(materialized) => cluster.clone_into(&mut materialized.cluster),

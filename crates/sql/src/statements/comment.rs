@@ -29,7 +29,7 @@ impl Planning<'_> {
             CommentKind::Object(kind) => self.commented_object(kind, &statement.name)?,
         };
         let changes = vec![CatalogChange::Comment { on, text: statement.text.clone() }];
-        Ok(command(Plan::ChangeCatalog(ChangeCatalogPlan { changes, tag: "COMMENT" })))
+        Ok(command(Plan::ChangeCatalog(ChangeCatalogPlan { changes, tag: "COMMENT", wait: None })))
     }
 
     fn commented_object(&self, kind: ObjectKind, name: &ObjectName) -> Result<Commented, SqlError> {

@@ -31,7 +31,7 @@ impl Planning<'_> {
             ));
         }
         let mut with = Options::new(STATEMENT, &statement.with)?;
-        with.refuse("RETAIN HISTORY")?;
+        let retain_history = with.history()?;
         with.finish()?;
         let kinds = [ItemKind::Table, ItemKind::View, ItemKind::MaterializedView];
         let on = self.item(&statement.on, &kinds).map_err(|error| match error.code {
@@ -82,6 +82,7 @@ impl Planning<'_> {
             cluster,
             time_zone: Some(self.planner.session.time_zone.to_owned()),
             unique: None,
+            retain_history,
         });
         let mut depends_on = vec![on.id];
         depends_on.extend(functions);

@@ -11,6 +11,19 @@ pub(super) struct Options<'a> {
     left: Vec<&'a NamedOption>,
 }
 
+/// The most history that is kept, in milliseconds.
+const MOST_MILLIS: i64 = 3660 * 86_400_000;
+
+/// Milliseconds of a time span, such as `1 hour` or `2 days`. None if it has months, is negative
+/// or too long.
+pub(super) fn milliseconds(text: &str) -> Option<u64> {
+    let interval = tidemill_repr::interval::parse_interval(text).ok()?;
+    let days = i64::from(interval.days).checked_mul(86_400_000)?;
+    let millis = days.checked_add(interval.micros / 1000)?;
+    (interval.months == 0 && (0..=MOST_MILLIS).contains(&millis))
+        .then(|| u64::try_from(millis).unwrap_or(0))
+}
+
 impl<'a> Options<'a> {
     /// The options of a statement.
     ///
@@ -81,6 +94,17 @@ impl<'a> Options<'a> {
             Some(OptionValue::List(list)) => list.iter().map(names::parts).collect(),
             Some(OptionValue::Name(single)) => Ok(vec![names::parts(single)?]),
             Some(_) => Err(self.wrong(name, "a list of names in parentheses")),
+        }
+    }
+
+    /// `RETAIN HISTORY FOR '..'`: milliseconds.
+    pub(super) fn history(&mut self) -> Result<Option<u64>, SqlError> {
+        const NAME: &str = "RETAIN HISTORY";
+        match self.text(NAME)? {
+            Some(text) => milliseconds(&text).map(Some).ok_or_else(|| {
+                self.wrong(NAME, "a time span of at most 10 years, such as '1 hour'")
+            }),
+            None => Ok(None),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::ast::{SetValue, ShowFilter};
 use crate::plan::{ChangeCatalogPlan, Notice, Plan, Planned};
 
 fn change(changes: Vec<CatalogChange>, tag: &'static str) -> Planned {
-    command(Plan::ChangeCatalog(ChangeCatalogPlan { changes, tag }))
+    command(Plan::ChangeCatalog(ChangeCatalogPlan { changes, tag, wait: None }))
 }
 
 /// `0LP01`

@@ -8,7 +8,7 @@ use tidemill_repr::{ObjectId, RelationDesc, SqlError, SqlState};
 use super::options::Options;
 use super::table::duplicate_column;
 use super::{Planning, command};
-use crate::ast::CreateView;
+use crate::ast::{CreateView, NamedOption};
 use crate::names;
 use crate::plan::{NewItem, Notice, Plan, Planned};
 use crate::query;
@@ -32,7 +32,12 @@ impl Planning<'_> {
             return Err(SqlError::unsupported("ASSERT NOT NULL of CREATE VIEW"));
         }
         let mut with = Options::new(tag, &others)?;
-        with.refuse("RETAIN HISTORY")?;
+        let retain_history = if statement.materialized {
+            with.history()?
+        } else {
+            with.refuse("RETAIN HISTORY")?;
+            None
+        };
         if let Some(refresh) = with.text("REFRESH")?
             && (!statement.materialized || refresh != "ON COMMIT")
         {
@@ -70,6 +75,8 @@ impl Planning<'_> {
         let mut canonical = statement.query.clone();
         let mut depends_on = names::qualify(&self.planner, &mut canonical)?;
         depends_on.extend(context.used_functions.take());
+        let replaced = self.replaced_later(statement, &desc, &depends_on)?;
+        depends_on.extend(replaced.map(|item| item.id));
         if let Some(old) = replaces
             && depends_on.contains(&old)
         {
@@ -92,13 +99,19 @@ impl Planning<'_> {
             if_not_exists: false,
             name: names::object_name(&name),
             cluster: statement.materialized.then(|| names::ident(&cluster)),
+            replacement_for: replaced.map(|item| names::object_name(&item.name)),
             query: canonical,
-            with: assertions,
+            with: assertions.into_iter().chain(kept_options(&others)).collect(),
             ..statement.clone()
         }
         .to_string();
         let definition = if statement.materialized {
-            Definition::MaterializedView(MaterializedView { view, cluster })
+            Definition::MaterializedView(MaterializedView {
+                view,
+                cluster,
+                replacement_for: replaced.map(|item| item.id),
+                retain_history,
+            })
         } else {
             Definition::View(view)
         };
@@ -115,6 +128,56 @@ impl Planning<'_> {
         planned.notices.extend(notice);
         planned.notices.extend(idle);
         Ok(planned)
+    }
+
+    /// The materialized view whose query a replacement is to become. It must have the same
+    /// columns, because others read them.
+    fn replaced_later(
+        &self,
+        statement: &CreateView,
+        desc: &RelationDesc,
+        depends_on: &[ObjectId],
+    ) -> Result<Option<&tidemill_catalog::Item>, SqlError> {
+        let Some(name) = &statement.replacement_for else { return Ok(None) };
+        let item = self.item(name, &[ItemKind::MaterializedView])?;
+        if let Definition::MaterializedView(view) = &item.definition
+            && view.replacement_for.is_some()
+        {
+            let message = format!("\"{}\" is a replacement itself", item.name.item);
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+        }
+        let catalog = self.planner.catalog;
+        let mut reads: Vec<ObjectId> = depends_on.to_vec();
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(id) = reads.pop() {
+            if id == item.id {
+                return Err(SqlError::new(
+                    SqlState::INVALID_OBJECT_DEFINITION,
+                    format!(
+                        "infinite recursion detected in the definition of \"{}\"",
+                        item.name.item
+                    ),
+                ));
+            }
+            if seen.insert(id) {
+                reads.extend(catalog.item(id).iter().flat_map(|item| item.depends_on.clone()));
+            }
+        }
+        let columns = |desc: &RelationDesc| -> Vec<_> {
+            let columns = desc.columns.iter();
+            columns.map(|column| (column.name.clone(), column.typ.scalar_type.clone())).collect()
+        };
+        if item.desc().map(columns) != Some(columns(desc)) {
+            return Err(SqlError::new(
+                SqlState::INVALID_OBJECT_DEFINITION,
+                format!(
+                    "the columns of a replacement must be those of \"{}\"",
+                    item.name.item
+                ),
+            )
+            .with_hint("Names, types and order must be the same."));
+        }
+        Ok(Some(item))
     }
 
     /// The view that `OR REPLACE` takes away; nothing may depend on it.
@@ -146,6 +209,11 @@ impl Planning<'_> {
             .with_hint("Drop the dependent objects first.")),
         }
     }
+}
+
+/// The options that are kept in the text of a definition.
+fn kept_options(options: &[NamedOption]) -> impl Iterator<Item = NamedOption> + '_ {
+    options.iter().filter(|option| option.name == "RETAIN HISTORY").cloned()
 }
 
 /// Gives the first columns the names of the list, and checks that all names differ.

@@ -215,5 +215,5 @@ impl<'a> Planning<'a> {
 }
 
 fn changed(renaming: Renaming<'_>, tag: &'static str) -> Planned {
-    command(Plan::ChangeCatalog(ChangeCatalogPlan { changes: renaming.changes, tag }))
+    command(Plan::ChangeCatalog(ChangeCatalogPlan { changes: renaming.changes, tag, wait: None }))
 }

@@ -141,6 +141,7 @@ impl Planning<'_> {
             generation,
             constraints,
             source: None,
+            retain_history: None,
         };
         for column in &definition.desc.columns {
             let types = self.planner.catalog.named_types(&column.typ.scalar_type);
@@ -309,6 +310,7 @@ impl Planning<'_> {
             cluster,
             time_zone: None,
             unique: Some(key.clone()),
+            retain_history: None,
         };
         let index = parts.add(name.clone(), create_sql, Definition::Index(index));
         Ok(Constraint { name, kind: ConstraintKind::Key { key, index } })
