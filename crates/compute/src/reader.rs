@@ -35,6 +35,11 @@ impl IndexReader {
         self.shared.id()
     }
 
+    /// Whether both read the same arrangement, and not one that took the place of another.
+    pub fn is_same(&self, other: &IndexReader) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// All ticks below this are complete on all workers.
     pub fn upper(&self) -> Tick {
         self.shared.progress().upper

@@ -345,7 +345,7 @@ pub async fn read(
             let reader = ready_reader(shared, snapshot, *index, tick).await?;
             let first = FirstRows::new(finishing, *order);
             scan::read_index(&reader, (access, first), mfp, tick)
-                .map_err(|error| or_gone(shared, *index, error))
+                .map_err(|error| or_gone(shared, &reader, error))
         }
         Way::Dataflow(relation) => {
             read_by_dataflow(shared, snapshot, relation.clone(), (tick, &plan.cluster)).await
@@ -395,16 +395,18 @@ pub async fn ready_reader(
         let moved_by = shared.dataflows.moved_by(index);
         snapshot.must_be_complete(tick, moved_by.iter().copied())
     };
-    reader.wait_for(needed.max(shared.dataflows.as_of(index).min(tick))).await?;
+    let complete = reader.wait_for(needed.max(shared.dataflows.as_of(index).min(tick))).await;
+    complete.map_err(|error| or_gone(shared, &reader, error.into()))?;
     Ok(reader)
 }
 
-/// The error of a read of an index; if that was dropped meanwhile, the query is planned again.
-fn or_gone(shared: &Shared, index: ObjectId, error: SqlError) -> SqlError {
-    if shared.replicas.index(index).is_none() {
-        return crate::sequencer::serialization_failure();
+/// The error of a read of an index; if that was dropped meanwhile, or began anew, the query is
+/// planned again.
+fn or_gone(shared: &Shared, reader: &IndexReader, error: SqlError) -> SqlError {
+    if shared.replicas.has_reader(reader) {
+        return error;
     }
-    error
+    crate::sequencer::serialization_failure()
 }
 
 /// Answers a lookup at a tick that is readable and held.
@@ -426,7 +428,7 @@ pub async fn look_up(
         }
         Ok(())
     };
-    add_all().map_err(|error| or_gone(shared, lookup.index, error))?;
+    add_all().map_err(|error| or_gone(shared, &reader, error))?;
     Ok(worker.rows)
 }
 
@@ -544,7 +546,8 @@ async fn run_dataflow(
             return Ok(rows);
         }
     }
-    Err(SqlError::internal("a dataflow ended without an answer"))
+    // Its replica is gone, or what it read from.
+    Err(crate::sequencer::serialization_failure())
 }
 
 /// The name of an item, for messages and EXPLAIN.

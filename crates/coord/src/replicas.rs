@@ -214,6 +214,15 @@ impl Replicas {
         best.map(|(_, reader)| reader)
     }
 
+    /// Whether an arrangement is still there.
+    pub fn has_reader(&self, reader: &IndexReader) -> bool {
+        let pools = self.pools.read();
+        let mut all = pools.values().flat_map(|pool| &pool.replicas);
+        all.any(|running| {
+            running.replica.index(reader.id()).is_some_and(|other| other.is_same(reader))
+        })
+    }
+
     /// Whether a read at a tick (the last one: now) finds an index.
     pub fn serves(&self, id: ObjectId, tick: Tick) -> bool {
         let reader = self.index_at(id, tick);
