@@ -223,8 +223,16 @@ fn idle_merge_effort(levels: &[(usize, usize, usize)]) -> Option<usize> {
 
 impl Drop for Replica {
     fn drop(&mut self) {
-        // Without senders the workers' loops end; then the guards join the threads.
-        self.state.lock().orders.clear();
+        {
+            let mut state = self.state.lock();
+            // Who reads or waits must look elsewhere.
+            for (_, shared) in state.indexes.values() {
+                let why = format!("the replica of index {} has ended", shared.id());
+                shared.end(tidemill_expr::EvalError::invalid(SqlState::INTERNAL_ERROR, why));
+            }
+            // Without senders the workers' loops end; then the guards join the threads.
+            state.orders.clear();
+        }
         for thread in &self.threads {
             thread.unpark();
         }

@@ -163,6 +163,22 @@ impl Dataflows {
         self.state.lock().running.contains_key(&id)
     }
 
+    /// Sends something for a dataflow, if it is the one that was created with this number: what
+    /// was meant for one must not reach the next of the same name.
+    pub fn send_to(
+        &self,
+        (id, number): (ObjectId, u64),
+        on: &replicas::Running,
+        command: Command,
+    ) -> bool {
+        let state = self.state.lock();
+        let is_same = state.running.get(&id).is_some_and(|running| running.number == number);
+        if is_same {
+            on.replica.send(command);
+        }
+        is_same
+    }
+
     /// The base collections whose changes move a dataflow, and with it the upper of what it
     /// exports. They may be fewer than those its query names: plans leave out what cannot matter.
     pub fn moved_by(&self, id: ObjectId) -> Arc<BTreeSet<ObjectId>> {

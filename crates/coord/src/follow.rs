@@ -167,9 +167,6 @@ impl Follow {
                 return false;
             }
             let Some(on) = self.on.upgrade() else { return true };
-            if !stream.shared.dataflows.is_same(self.dataflow.id, self.number) {
-                return true;
-            }
             let last = Tick(batch.upper.0.saturating_sub(1));
             let mut errors = Vec::new();
             if batch.error != progress.error {
@@ -179,13 +176,17 @@ impl Follow {
             }
             let until = self.dataflow.until;
             let ends = until.is_some_and(|until| batch.upper >= until);
-            on.replica.send(Command::Follow {
+            let command = Command::Follow {
                 dataflow: self.dataflow.id,
                 collection: self.collection,
                 updates: Arc::new(batch.updates),
                 errors,
                 upper: until.map_or(batch.upper, |until| batch.upper.min(until)),
-            });
+            };
+            let to = (self.dataflow.id, self.number);
+            if !stream.shared.dataflows.send_to(to, &on, command) {
+                return true;
+            }
             progress.upper = batch.upper;
             progress.begun = true;
             self.hold = None;

@@ -116,7 +116,8 @@ impl Hydration {
         let dataflow = self.dataflow.id;
         for on in &self.on {
             let (rows, errors) = (Arc::clone(&rows), errors.clone());
-            on.replica.send(Command::Hydrate { dataflow, collection, rows, errors, last });
+            let command = Command::Hydrate { dataflow, collection, rows, errors, last };
+            self.shared.dataflows.send_to((dataflow, self.number), on, command);
         }
     }
 }

@@ -109,6 +109,7 @@ async fn a_resize_under_writes_loses_nothing() {
             written += 1;
             for view in ["m", "o"] {
                 let seen = run(&mut writer, &format!("SELECT n FROM {view}")).await.unwrap();
+                assert_eq!(seen.len(), 1, "{view} {written} {seen:?}");
                 assert!(seen[0].contains(&format!("Int({written})")), "{view} {written} {seen:?}");
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
