@@ -37,6 +37,8 @@ pub(crate) struct Progress {
 /// What the workers and the readers of an index share.
 pub(crate) struct IndexShared {
     id: ObjectId,
+    /// The first tick of its dataflow.
+    as_of: Tick,
     workers: Vec<ArcSwap<Published>>,
     progress: watch::Sender<Progress>,
 }
@@ -46,6 +48,7 @@ impl IndexShared {
         let empty = Published { since, ..Published::default() };
         IndexShared {
             id,
+            as_of: since,
             workers: (0..workers).map(|_| ArcSwap::from_pointee(empty.clone())).collect(),
             progress: watch::Sender::new(Progress { upper: Tick::MIN, ended: None }),
         }
@@ -53,6 +56,10 @@ impl IndexShared {
 
     pub(crate) fn id(&self) -> ObjectId {
         self.id
+    }
+
+    pub(crate) fn as_of(&self) -> Tick {
+        self.as_of
     }
 
     /// What all workers have published last.

@@ -35,6 +35,16 @@ impl IndexReader {
         self.shared.id()
     }
 
+    /// The first tick of its dataflow: nothing is there before it is complete.
+    pub fn as_of(&self) -> Tick {
+        self.shared.as_of()
+    }
+
+    /// Whether the content at the first tick is there.
+    pub fn is_hydrated(&self) -> bool {
+        self.upper() > self.as_of()
+    }
+
     /// Whether both read the same arrangement, and not one that took the place of another.
     pub fn is_same(&self, other: &IndexReader) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)

@@ -395,7 +395,7 @@ pub async fn ready_reader(
         let moved_by = shared.dataflows.moved_by(index);
         snapshot.must_be_complete(tick, moved_by.iter().copied())
     };
-    let complete = reader.wait_for(needed.max(shared.dataflows.as_of(index).min(tick))).await;
+    let complete = reader.wait_for(needed.max(reader.as_of().min(tick))).await;
     complete.map_err(|error| or_gone(shared, &reader, error.into()))?;
     Ok(reader)
 }

@@ -65,7 +65,6 @@ pub struct Running {
     complete: AtomicBool,
     /// What it was given when it began.
     first: Vec<ObjectId>,
-    as_of: Tick,
 }
 
 impl Running {
@@ -75,7 +74,7 @@ impl Running {
             return true;
         }
         let done = |id: &ObjectId| {
-            self.replica.index(*id).is_none_or(|reader| reader.upper() > self.as_of)
+            self.replica.index(*id).is_none_or(|reader| reader.is_hydrated())
         };
         let complete = self.first.iter().all(done);
         if complete {
@@ -141,7 +140,7 @@ impl Replicas {
         };
         let first =
             Wanted { pool: PoolId::DEFAULT, replica_id: 1, size: FIRST_SIZE.to_owned() };
-        let running = replicas.start(&first, Vec::new(), Tick::MIN)?;
+        let running = replicas.start(&first, Vec::new())?;
         replicas.add(PoolId::DEFAULT, running);
         Ok(replicas)
     }
@@ -154,7 +153,6 @@ impl Replicas {
         &self,
         wanted: &Wanted,
         first: Vec<ObjectId>,
-        as_of: Tick,
     ) -> Result<Arc<Running>, StartError> {
         let by_option = wanted.pool == PoolId::DEFAULT && wanted.size == FIRST_SIZE;
         let workers = if by_option { self.default_workers } else { size_workers(&wanted.size) };
@@ -166,7 +164,6 @@ impl Replicas {
             retiring: AtomicBool::new(false),
             complete: AtomicBool::new(false),
             first,
-            as_of,
         }))
     }
 
@@ -203,15 +200,23 @@ impl Replicas {
     /// The same, of a replica that still has the content at a tick, if one has.
     pub fn index_at(&self, id: ObjectId, tick: Tick) -> Option<IndexReader> {
         let pools = self.pools.read();
-        let mut best: Option<((bool, bool, Tick), IndexReader)> = None;
-        for running in pools.values().flat_map(|pool| &pool.replicas) {
-            let Some(reader) = running.replica.index(id) else { continue };
-            let worth = (!running.replica.has_failed(), reader.since() <= tick, reader.upper());
-            if best.as_ref().is_none_or(|(other, _)| worth > *other) {
-                best = Some((worth, reader));
+        let all = pools.values().flat_map(|pool| &pool.replicas);
+        let mut found = all.filter_map(|running| Some((running, running.replica.index(id)?)));
+        let first = found.next()?;
+        // Mostly there is one.
+        let Some(second) = found.next() else { return Some(first.1) };
+        let worth = |(running, reader): &(&Arc<Running>, IndexReader)| {
+            let is_whole = !running.replica.has_failed();
+            (is_whole, reader.since() <= tick, reader.is_hydrated(), reader.upper())
+        };
+        let mut best = (worth(&first), first.1);
+        for other in std::iter::once(second).chain(found) {
+            let worth = worth(&other);
+            if worth > best.0 {
+                best = (worth, other.1);
             }
         }
-        best.map(|(_, reader)| reader)
+        Some(best.1)
     }
 
     /// Whether an arrangement is still there.
@@ -250,12 +255,13 @@ impl Replicas {
         let replicas = pools.get(&pool).map(|pool| &pool.replicas).ok_or_else(none)?;
         let mut best = None;
         for running in replicas {
-            let mut worth = (!running.replica.has_failed(), Tick::MAX);
+            let mut worth = (!running.replica.has_failed(), true, Tick::MAX);
             let mut has_all = true;
             for id in imports {
                 match running.replica.index(*id) {
                     Some(reader) if tick == Tick::MIN || reader.since() <= tick => {
-                        worth.1 = worth.1.min(reader.upper());
+                        worth.1 &= reader.is_hydrated();
+                        worth.2 = worth.2.min(reader.upper());
                     }
                     _ => has_all = false,
                 }

@@ -349,7 +349,7 @@ fn begin_replica(shared: &Arc<Shared>, wanted: &Wanted, tick: Tick) {
         Export::Index { id, .. } => Some(*id),
         Export::Subscribe { .. } => None,
     });
-    let running = match shared.replicas.start(wanted, indexes.collect(), tick) {
+    let running = match shared.replicas.start(wanted, indexes.collect()) {
         Ok(running) => running,
         Err(error) => {
             tracing::error!(%error, "a replica cannot be started");
