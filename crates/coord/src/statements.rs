@@ -23,6 +23,7 @@ pub(crate) mod write;
 pub(crate) use dml::Deferred;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tidemill_repr::{Row, SqlError, SqlState};
@@ -69,7 +70,7 @@ pub(crate) async fn execute(
     let mut turn = None;
     let gate = Arc::clone(&session.shared.write_gate);
     let mut alone = None;
-    for _ in 0..RETRIES {
+    for attempt in 0..RETRIES {
         let result = Box::pin(dispatch(session, &execution, &plan)).await;
         let lost = matches!(&result, Err(error) if error.code == SqlState::SERIALIZATION_FAILURE);
         let leaves =
@@ -102,7 +103,12 @@ pub(crate) async fn execute(
                 alone = Some(Arc::clone(&gate).write_owned().await);
             }
         } else {
-            tokio::task::yield_now().await;
+            // A dataflow that begins anew is there in a moment, but not at once.
+            let pause = u64::try_from(attempt.saturating_sub(5)).unwrap_or(0).min(20);
+            match pause {
+                0 => tokio::task::yield_now().await,
+                millis => tokio::time::sleep(Duration::from_millis(millis)).await,
+            }
         }
         execution.snapshot = session.shared.snapshot();
         execution.cache = None;
