@@ -38,7 +38,7 @@ fn all(viewer: Viewer<'_>) -> BTreeMap<ObjectId, Frontier> {
     let since = *shared.since.borrow();
     let mut found = BTreeMap::new();
     for item in viewer.catalog.items().filter(|item| has_frontier(item) && !item.is_system()) {
-        let frontier = match shared.replica.index(item.id) {
+        let frontier = match shared.replicas.index(item.id) {
             Some(reader) => {
                 let moved_by = shared.dataflows.moved_by(item.id);
                 let needed = match shared.dataflows.follows_time(item.id) {
