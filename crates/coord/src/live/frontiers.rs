@@ -46,7 +46,7 @@ fn all(viewer: Viewer<'_>) -> BTreeMap<ObjectId, Frontier> {
                     false => snapshot.must_be_complete(readable, moved_by.iter().copied()),
                 };
                 let upper = reader.upper();
-                let as_of = shared.dataflows.as_of(item.id);
+                let as_of = reader.as_of();
                 let write = if upper > needed.max(as_of) {
                     // Nothing has changed since: it is as far as everything.
                     Some(Tick(readable.0.saturating_add(1)).max(upper))
