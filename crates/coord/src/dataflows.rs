@@ -110,10 +110,8 @@ impl Dataflows {
                 }
             }
         }
-        let mut ended: Vec<(u64, ObjectId)> = all
-            .iter()
-            .filter_map(|id| Some((state.running.get(id)?.number, *id)))
-            .collect();
+        let mut ended: Vec<(u64, ObjectId)> =
+            all.iter().filter_map(|id| Some((state.running.get(id)?.number, *id))).collect();
         // Importers have higher numbers.
         ended.sort_unstable_by(|a, b| b.cmp(a));
         for (_, id) in &ended {
@@ -263,14 +261,12 @@ mod tests {
             imports: imports.iter().copied().collect(),
             place: Place::Pool(PoolId::DEFAULT),
             number: 0,
-            description: Arc::new(
-                tidemill_optimize::PhysicalDataflow::default().describe(
-                    id(9),
-                    Tick::MIN,
-                    None,
-                    Vec::new(),
-                ),
-            ),
+            description: Arc::new(tidemill_optimize::PhysicalDataflow::default().describe(
+                id(9),
+                Tick::MIN,
+                None,
+                Vec::new(),
+            )),
             bases: BTreeSet::new(),
             moved_by: Arc::default(),
             as_of: Tick::MIN,

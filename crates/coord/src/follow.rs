@@ -100,7 +100,8 @@ impl Follow {
             if !self.is_wanted(&shared) {
                 return;
             }
-            let from = if progress.begun { Tick(progress.upper.0.saturating_sub(1)) } else { as_of };
+            let from =
+                if progress.begun { Tick(progress.upper.0.saturating_sub(1)) } else { as_of };
             match self.attach(&shared, from, progress.begun) {
                 Some(mut stream) => {
                     drop(shared);
@@ -123,9 +124,10 @@ impl Follow {
     fn is_lost(&self, shared: &Shared, from: Tick) -> bool {
         let reader = shared.replicas.index(self.collection);
         let begins_later = reader.is_some_and(|reader| reader.since() > from);
-        begins_later && !shared.dataflows.pool(self.collection).is_none_or(|pool| {
-            shared.replicas.of_pool(pool).iter().all(|running| running.replica.has_failed())
-        })
+        begins_later
+            && !shared.dataflows.pool(self.collection).is_none_or(|pool| {
+                shared.replicas.of_pool(pool).iter().all(|running| running.replica.has_failed())
+            })
     }
 
     /// Begins a stream of changes after a tick, or of content and changes.

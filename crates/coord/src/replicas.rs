@@ -8,8 +8,8 @@
 //! it knows from which tick on a new one hears of commits.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -73,9 +73,8 @@ impl Running {
         if self.complete.load(Ordering::SeqCst) {
             return true;
         }
-        let done = |id: &ObjectId| {
-            self.replica.index(*id).is_none_or(|reader| reader.is_hydrated())
-        };
+        let done =
+            |id: &ObjectId| self.replica.index(*id).is_none_or(|reader| reader.is_hydrated());
         let complete = self.first.iter().all(done);
         if complete {
             self.complete.store(true, Ordering::SeqCst);
@@ -138,8 +137,7 @@ impl Replicas {
             most_workers: cores.max(default_workers),
             ending: Mutex::default(),
         };
-        let first =
-            Wanted { pool: PoolId::DEFAULT, replica_id: 1, size: FIRST_SIZE.to_owned() };
+        let first = Wanted { pool: PoolId::DEFAULT, replica_id: 1, size: FIRST_SIZE.to_owned() };
         let running = replicas.start(&first, Vec::new())?;
         replicas.add(PoolId::DEFAULT, running);
         Ok(replicas)
@@ -149,11 +147,7 @@ impl Replicas {
     ///
     /// # Errors
     /// The threads cannot be started.
-    pub fn start(
-        &self,
-        wanted: &Wanted,
-        first: Vec<ObjectId>,
-    ) -> Result<Arc<Running>, StartError> {
+    pub fn start(&self, wanted: &Wanted, first: Vec<ObjectId>) -> Result<Arc<Running>, StartError> {
         let by_option = wanted.pool == PoolId::DEFAULT && wanted.size == FIRST_SIZE;
         let workers = if by_option { self.default_workers } else { size_workers(&wanted.size) };
         Ok(Arc::new(Running {
@@ -320,9 +314,7 @@ impl Replicas {
         for (id, pool) in pools.iter_mut() {
             let replicas = asked.get(id).map_or(&[][..], Vec::as_slice);
             let is_asked = |running: &Arc<Running>| {
-                replicas
-                    .iter()
-                    .any(|(id, size)| running.replica_id == *id && running.size == *size)
+                replicas.iter().any(|(id, size)| running.replica_id == *id && running.size == *size)
             };
             if replicas.is_empty() {
                 pool.replicas.drain(..).for_each(|running| self.end(running));

@@ -30,8 +30,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use self::keys::{KeyClaims, RecentKeys};
 
 use crate::clock::wall_tick;
-use crate::durable::{DurableChange, SourcePosition, encode_position};
 use crate::dataflows::Place;
+use crate::durable::{DurableChange, SourcePosition, encode_position};
 use crate::hydrate::Hydration;
 use crate::replicas::{PoolId, Running, Wanted};
 use crate::sequencer::checks::{check_history, check_read, check_size, leave_out_dropped};

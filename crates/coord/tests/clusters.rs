@@ -98,9 +98,8 @@ async fn a_resize_under_writes_loses_nothing() {
     let resizes = async {
         for size in ["200cc", "25cc", "100cc"] {
             for cluster in ["a", "b"] {
-                let alter = format!(
-                    "ALTER CLUSTER {cluster} SET (SIZE = '{size}') WITH (WAIT FOR '20s')"
-                );
+                let alter =
+                    format!("ALTER CLUSTER {cluster} SET (SIZE = '{size}') WITH (WAIT FOR '20s')");
                 run(&mut reader, &alter).await.unwrap();
             }
         }

@@ -9,7 +9,9 @@ use tidemill_plan::physical::DataflowDescription;
 use tidemill_plan::relation::RelationType;
 use tidemill_plan::{Finishing, QueryExpr, QueryScalar};
 use tidemill_repr::text::{TextSettings, format_into, parse_into};
-use tidemill_repr::{ColumnType, ObjectId, Row, RowBatch, RowBuilder, ScalarType, SqlError, SqlState, Tick};
+use tidemill_repr::{
+    ColumnType, ObjectId, Row, RowBatch, RowBuilder, ScalarType, SqlError, SqlState, Tick,
+};
 use tidemill_sql::plan::{
     AlterTypePlan, ChangeCatalogPlan, CreateSecretPlan, DropPlan, NewItem, RenamePlan,
     RenameSchemasPlan, ReplicaWait, SecretValue,

@@ -370,13 +370,16 @@ impl Session {
             tick = tick.max(self.shared.completion.readable());
         }
         let hold = self.shared.holds.try_hold(tick);
-        let hold = hold.or_else(|_| self.shared.holds.try_hold_retained(tick)).map_err(|since| {
-            SqlError::new(
-                SqlState::INVALID_PARAMETER_VALUE,
-                format!("the history before {since} is not kept: cannot read as of {tick}"),
-            )
-            .with_hint("Use a later AS OF, AS OF AT LEAST, or an object that retains its history.")
-        })?;
+        let hold =
+            hold.or_else(|_| self.shared.holds.try_hold_retained(tick)).map_err(|since| {
+                SqlError::new(
+                    SqlState::INVALID_PARAMETER_VALUE,
+                    format!("the history before {since} is not kept: cannot read as of {tick}"),
+                )
+                .with_hint(
+                    "Use a later AS OF, AS OF AT LEAST, or an object that retains its history.",
+                )
+            })?;
         self.shared.wait_readable(tick).await?;
         Ok((tick, self.shared.snapshot(), Some(hold)))
     }

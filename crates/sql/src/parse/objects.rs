@@ -6,8 +6,8 @@ use sqlparser::tokenizer::Token;
 use super::StatementParser;
 use super::failure::Failure;
 use crate::ast::{
-    ClusterStatement, Comment, CommentKind, MoveObject, MoveTo, NamedOption, ObjectKind, OptionValue,
-    ReplicaDefinition, Statement,
+    ClusterStatement, Comment, CommentKind, MoveObject, MoveTo, NamedOption, ObjectKind,
+    OptionValue, ReplicaDefinition, Statement,
 };
 
 impl StatementParser<'_> {

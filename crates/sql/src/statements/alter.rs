@@ -1,8 +1,8 @@
 //! ALTER: renaming, new values of secrets, and RESYNC. What is done to sources and connections
 //! alone is beside their CREATE.
 
-mod move_object;
 mod maintenance;
+mod move_object;
 mod rename;
 mod schema;
 

@@ -29,7 +29,11 @@ impl<'a> Planning<'a> {
                 let item = self.owned_function(function)?;
                 let on = Commented::Item(item.id);
                 let changes = vec![CatalogChange::Comment { on, text: text.clone() }];
-                Ok(command(Plan::ChangeCatalog(ChangeCatalogPlan { changes, tag: "COMMENT", wait: None })))
+                Ok(command(Plan::ChangeCatalog(ChangeCatalogPlan {
+                    changes,
+                    tag: "COMMENT",
+                    wait: None,
+                })))
             }
         }
     }

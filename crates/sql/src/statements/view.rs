@@ -170,10 +170,7 @@ impl Planning<'_> {
         if item.desc().map(columns) != Some(columns(desc)) {
             return Err(SqlError::new(
                 SqlState::INVALID_OBJECT_DEFINITION,
-                format!(
-                    "the columns of a replacement must be those of \"{}\"",
-                    item.name.item
-                ),
+                format!("the columns of a replacement must be those of \"{}\"", item.name.item),
             )
             .with_hint("Names, types and order must be the same."));
         }
