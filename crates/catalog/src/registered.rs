@@ -110,6 +110,9 @@ impl Names<'_> {
         if let Some(built_in) = ScalarType::from_oid(Oid(oid)) {
             return Some(built_in.to_string());
         }
+        if let Some(name) = crate::builtin::pg_catalog::pseudo_type_name(oid) {
+            return Some(if name == "any" { "\"any\"".to_owned() } else { name.to_owned() });
+        }
         self.catalog.items().filter(|item| !item.is_system()).find_map(|item| {
             let typ = item.type_of()?;
             let (own, array) = match typ.created() {

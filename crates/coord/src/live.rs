@@ -85,6 +85,7 @@ fn rows(viewer: Viewer<'_>, id: ObjectId) -> Vec<Row> {
         live::SESSION_HISTORY => sessions::session_history(viewer),
         live::ACTIVITY_LOG => sessions::activity_log(viewer),
         live::SUBSCRIPTIONS => sessions::subscriptions(viewer),
+        live::REPLICA_STATUS_HISTORY => viewer.shared.lag_history.replicas(viewer),
         live::REPLICA_METRICS => sessions::replica_metrics(viewer),
         live::HYDRATION_STATUSES => frontiers::hydration(viewer, true),
         live::COMPUTE_HYDRATION_STATUSES => frontiers::hydration(viewer, false),
@@ -110,7 +111,9 @@ impl Sampler {
     /// What changed since the last time, in the relations that somebody follows.
     pub(crate) fn sample(&mut self, shared: &Shared) -> Vec<(ObjectId, Arc<RowBatch>)> {
         let snapshot = shared.snapshot();
-        shared.lag_history.note(Viewer { shared, catalog: &snapshot.catalog, session: None });
+        let anybody = Viewer { shared, catalog: &snapshot.catalog, session: None };
+        shared.lag_history.note(anybody);
+        shared.lag_history.replicas(anybody);
         let mut changes = Vec::new();
         let live = builtin::all().filter(|relation| matches!(relation.content, Content::Live));
         for id in live.map(builtin::Builtin::id) {

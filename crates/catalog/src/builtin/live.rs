@@ -56,6 +56,8 @@ pub const MY_SYSTEM_PRIVILEGES: u64 = 836;
 /// `mz_internal.mz_show_my_default_privileges`
 pub const MY_DEFAULT_PRIVILEGES: u64 = 837;
 
+/// `mz_internal.mz_cluster_replica_status_history`
+pub const REPLICA_STATUS_HISTORY: u64 = 821;
 /// `mz_internal.mz_session_settings`
 pub const SESSION_SETTINGS: u64 = 838;
 
@@ -224,6 +226,12 @@ pub(super) const RELATIONS: &[Builtin] = &[
         "mz_cluster_replica_metrics",
         "replica_id text, process_id uint8, cpu_nano_cores uint8?, memory_bytes uint8?, \
          disk_bytes uint8?",
+    ),
+    live(
+        REPLICA_STATUS_HISTORY,
+        "mz_internal",
+        "mz_cluster_replica_status_history",
+        "replica_id text, process_id uint8, status text, reason text?, occurred_at timestamptz",
     ),
     live(
         MY_OBJECT_PRIVILEGES,

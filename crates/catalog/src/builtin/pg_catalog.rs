@@ -4,6 +4,7 @@ mod activity;
 mod classes;
 mod constraints;
 pub(crate) mod functions;
+mod pseudo_types;
 mod relations;
 mod replication;
 mod server;
@@ -13,6 +14,8 @@ mod types;
 mod views;
 
 use super::Builtin;
+pub use pseudo_types::pseudo_type;
+pub(crate) use pseudo_types::pseudo_type_name;
 
 /// The oid of the schema `pg_catalog`.
 const PG_CATALOG: i64 = 11;

@@ -143,6 +143,8 @@ pub(crate) struct LagHistory {
 struct Noted {
     at: i64,
     lags: VecDeque<(i64, ObjectId, Option<u64>)>,
+    /// Since when replicas are known, by their identities.
+    replicas: BTreeMap<String, i64>,
 }
 
 impl LagHistory {
@@ -157,6 +159,33 @@ impl LagHistory {
         noted.lags.extend(lags(viewer).map(|(id, lag)| (now, id, lag)));
         let outdated = noted.lags.len().saturating_sub(KEPT);
         noted.lags.drain(..outdated);
+    }
+
+    /// `mz_cluster_replica_status_history`: a replica is a part of this process, and online from
+    /// its creation, or the start of the server, on.
+    pub(crate) fn replicas(&self, viewer: Viewer<'_>) -> Vec<Row> {
+        let now = wall_timestamp();
+        let mut there = BTreeMap::new();
+        let mut noted = self.noted.lock();
+        for cluster in viewer.catalog.clusters() {
+            let scope = if cluster.system { 's' } else { 'u' };
+            for replica in &cluster.replicas {
+                let id = format!("{scope}{}", replica.id);
+                let since = noted.replicas.get(&id).copied().unwrap_or(now);
+                there.insert(id, since);
+            }
+        }
+        noted.replicas = there;
+        let row = |(id, since): (&String, &i64)| {
+            Row::pack([
+                Datum::Text(id),
+                Datum::UInt(0),
+                Datum::Text("online"),
+                Datum::Null,
+                Datum::TimestampTz(*since),
+            ])
+        };
+        noted.replicas.iter().map(row).collect()
     }
 
     /// `mz_wallclock_global_lag_recent_history`

@@ -160,6 +160,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::System(&Kind::Integer(1, 1_000_000)),
         "How many sessions there may be at once.",
     ),
+    setting("max_index_keys", "32", Kind::ReadOnly, "Columns of an index that drivers allow for."),
     setting("max_identifier_length", "255", Kind::ReadOnly, "Bytes of the longest name."),
     setting(
         "max_query_result_size",

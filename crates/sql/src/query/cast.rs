@@ -532,6 +532,10 @@ fn built_in(ctx: &QueryContext<'_>, text: &str, to: &ScalarType) -> Result<u32, 
 fn type_oid(ctx: &QueryContext<'_>, text: &str) -> Result<u32, SqlError> {
     let missing =
         || SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{text}\" does not exist"));
+    let plain = text.trim().trim_start_matches("pg_catalog.").trim_matches('"');
+    if let Some(oid) = tidemill_catalog::builtin::pg_catalog::pseudo_type(plain) {
+        return Ok(oid);
+    }
     let dialect = sqlparser::dialect::PostgreSqlDialect {};
     let mut parser =
         sqlparser::parser::Parser::new(&dialect).try_with_sql(text).map_err(|_| missing())?;

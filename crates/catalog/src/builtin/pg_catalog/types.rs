@@ -344,6 +344,7 @@ fn built_in() -> Vec<Row> {
             .concat(),
         )
     })
+    .chain(super::pseudo_types::rows(&shape))
     .collect()
 }
 
