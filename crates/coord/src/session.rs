@@ -454,7 +454,8 @@ impl Session {
             planned.desc = self.cursors.get(&fetch.name).map(|cursor| cursor.response.desc.clone());
         }
         for notice in planned.notices {
-            let message = SqlError::new(notice.code, notice.message);
+            let mut message = SqlError::new(notice.code, notice.message);
+            message.detail = notice.detail;
             self.notice(Notice { severity: notice.severity, message });
         }
         Ok(Prepared {

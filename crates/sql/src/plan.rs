@@ -46,6 +46,8 @@ pub struct Notice {
     pub code: SqlState,
     /// The message.
     pub message: String,
+    /// More of it.
+    pub detail: Option<String>,
 }
 
 /// What a statement does.
@@ -605,6 +607,6 @@ pub struct RenamePlan {
 impl Notice {
     /// A notice.
     pub fn new(code: SqlState, message: impl Into<String>) -> Notice {
-        Notice { severity: "NOTICE", code, message: message.into() }
+        Notice { severity: "NOTICE", code, message: message.into(), detail: None }
     }
 }

@@ -5,7 +5,7 @@ use tidemill_catalog::cluster::{SIZES, known_size};
 use tidemill_catalog::{CatalogChange, Cluster, ClusterReplica, Definition, Item};
 use tidemill_repr::{ObjectId, SqlError, SqlState};
 
-use super::drop::{dependants_exist, with_dependants};
+use super::drop::{cascade_notice, dependants_exist, with_dependants};
 use super::options::{Options, milliseconds};
 use super::{Planning, command, nothing};
 use crate::ast::{
@@ -456,14 +456,9 @@ impl Planning<'_> {
             named.extend(on.iter().map(|item| item.id));
             plan.changes.push(CatalogChange::DropCluster { name });
         }
-        plan.items = with_dependants(catalog, &named, true, &mut notices)?;
-        if !plan.items.is_empty() {
-            let count = plan.items.len();
-            let objects = if count == 1 { "object" } else { "objects" };
-            notices.retain(|notice| !notice.message.starts_with("drop cascades"));
-            let message = format!("drop cascades to {count} other {objects}");
-            notices.push(Notice::new(SqlState("00000"), message));
-        }
+        plan.items = with_dependants(catalog, &named, true, &mut Vec::new())?;
+        let items = plan.items.iter().filter_map(|id| catalog.item(*id)).map(|item| &**item);
+        notices.extend(cascade_notice(items.collect()));
         let mut planned = command(Plan::Drop(plan));
         planned.notices = notices;
         Ok(planned)

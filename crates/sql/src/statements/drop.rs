@@ -317,7 +317,7 @@ pub(super) fn with_dependants(
     let mut order = Vec::new();
     let mut refused = Vec::new();
     let mut first = None;
-    let mut cascaded = 0;
+    let mut cascaded = Vec::new();
     for root in named {
         let Some(owner) = catalog.item(*root) else { continue };
         for id in catalog.dependants(*root).into_iter().chain([*root]) {
@@ -330,7 +330,9 @@ pub(super) fn with_dependants(
                 refused.extend(super::created::uses(item, owner));
             }
             if seen.insert(id) {
-                cascaded += usize::from(!belongs);
+                if !belongs {
+                    cascaded.push(&**item);
+                }
                 order.push(id);
             }
         }
@@ -340,12 +342,24 @@ pub(super) fn with_dependants(
         return Err(dependants_exist(format!("cannot drop {kind} {name}"), &refused)
             .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
     }
-    if cascaded > 0 {
-        let objects = if cascaded == 1 { "object" } else { "objects" };
-        let message = format!("drop cascades to {cascaded} other {objects}");
-        notices.push(Notice::new(SqlState("00000"), message));
-    }
+    notices.extend(cascade_notice(cascaded));
     Ok(sorted(catalog, order))
+}
+
+/// What goes with what is dropped, as PostgreSQL tells it.
+pub(super) fn cascade_notice(mut items: Vec<&Item>) -> Option<Notice> {
+    items.sort_by_key(|item| item.id);
+    let line = |item: &&Item| format!("drop cascades to {} {}", item.kind(), item.described_name());
+    match items.as_slice() {
+        [] => None,
+        [only] => Some(Notice::new(SqlState("00000"), line(only))),
+        more => {
+            let message = format!("drop cascades to {} other objects", more.len());
+            let mut notice = Notice::new(SqlState("00000"), message);
+            notice.detail = Some(more.iter().map(line).collect::<Vec<_>>().join("\n"));
+            Some(notice)
+        }
+    }
 }
 
 /// The index of a constraint goes with the constraint, and a sequence that fills a column with

@@ -303,7 +303,11 @@ fn drops_take_what_depends() {
     let (code, message) = world.error("DROP TABLE t");
     assert_eq!(code, "2BP01");
     assert_eq!(message, "cannot drop table t because other objects depend on it");
-    let Plan::Drop(plan) = world.plan("DROP TABLE t CASCADE").plan else { panic!() };
+    let planned = world.plan("DROP TABLE t CASCADE");
+    assert_eq!(planned.notices[0].message, "drop cascades to 2 other objects");
+    let detail = "drop cascades to view v\ndrop cascades to materialized view m";
+    assert_eq!(planned.notices[0].detail.as_deref(), Some(detail));
+    let Plan::Drop(plan) = planned.plan else { panic!() };
     assert_eq!(plan.items.len(), 4);
     assert_eq!(plan.items.last(), Some(&id("t")));
     let place = |id| plan.items.iter().position(|item| *item == id);

@@ -28,6 +28,7 @@ use super::like::expr_of;
 use crate::plan::{AlterTablePlan, AlteredContent, NewItem, Notice, Plan, Planned, renumber};
 use crate::session::Planner;
 use crate::statements::dml::Target;
+use crate::statements::drop::cascade_notice;
 use crate::statements::select::get;
 use crate::statements::{Planning, command};
 
@@ -446,13 +447,7 @@ impl<'a> Alteration<'a> {
             .filter(|item| item.view().is_some())
             .map(|item| &**item)
             .collect();
-        match views.as_slice() {
-            [] => {}
-            [only] => {
-                self.notice(format!("drop cascades to {} {}", only.kind(), only.name.item));
-            }
-            more => self.notice(format!("drop cascades to {} other objects", more.len())),
-        }
+        self.notices.extend(cascade_notice(views));
     }
 
     fn old_part(&self, name: &QualifiedName) -> Option<ObjectId> {
