@@ -220,12 +220,14 @@ impl WayRun<'_> {
 
     async fn statement(&mut self, line: u32, sql: &str, expected: &StatementExpect) {
         let drops = sql.trim_start().to_uppercase().starts_with("DROP");
-        let mut here = mirror::without_keys(sql);
-        if drops && self.way == Way::Materialized {
-            here = format!("{here} CASCADE");
-        }
+        let here = mirror::without_keys(sql);
         let theirs = self.theirs.run(sql).await;
-        let ours = self.ours.run(&here).await;
+        let mut ours = self.ours.run(&here).await;
+        // The views that maintain the file's queries are in the way of nothing.
+        let in_the_way = ours.as_ref().is_err_and(|failure| failure.to_string().contains("2BP01"));
+        if drops && in_the_way && theirs.is_ok() && self.way == Way::Materialized {
+            ours = self.ours.run(&format!("{here} CASCADE")).await;
+        }
         let passes = |result: &Result<Outcome, Failure>| match (result, expected) {
             (Ok(_), StatementExpect::Error(_)) => false,
             (Ok(_), _) => true,
