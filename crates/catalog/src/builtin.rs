@@ -2,6 +2,7 @@
 
 mod clusters;
 mod fill;
+mod ingestion;
 mod mz_dependencies;
 mod mz_types;
 mod objects;
@@ -194,6 +195,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         .chain(live::RELATIONS)
         .chain(mz_types::RELATIONS)
         .chain(mz_dependencies::RELATIONS)
+        .chain(ingestion::RELATIONS)
         .chain(pg_catalog::all())
         .chain(information_schema::all())
 }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tidemill_catalog::builtin::mz_internal;
 use tidemill_catalog::{Catalog, Definition};
 use tidemill_ingest::{SourceStatistics, SourceStatus, TableStatistics};
-use tidemill_repr::{Datum, ObjectId, Row, RowBatch, SqlError};
+use tidemill_repr::{Datum, Interval, ObjectId, Row, RowBatch, SqlError};
 use tokio::sync::Notify;
 
 use crate::clock::wall_timestamp;
@@ -34,6 +34,10 @@ const HISTORY_ROWS: usize = 4096;
 #[derive(Clone, Debug, Default)]
 struct Report {
     status: Option<(SourceStatus, i64)>,
+    /// When it began to get going, if it does not run yet.
+    starting: Option<i64>,
+    /// How long it took to get going, the last time, in microseconds.
+    latency: Option<i64>,
     source: Option<SourceStatistics>,
     table: Option<TableStatistics>,
 }
@@ -73,11 +77,21 @@ impl StatusBoard {
                 }
                 _ => tracing::info!(source = %id, status = word, "source"),
             }
+            match &status {
+                SourceStatus::Starting => {
+                    report.starting.get_or_insert(now);
+                }
+                SourceStatus::Running => {
+                    let started = report.starting.take();
+                    report.latency = started.map(|started| now.saturating_sub(started).max(0));
+                }
+                _ => {}
+            }
             report.status = Some((status, now));
             let id = id.to_string();
             let mut row = vec![Datum::TimestampTz(now), Datum::Text(&id), Datum::Text(word)];
             row.push(error.as_deref().map_or(Datum::Null, Datum::Text));
-            self.history.lock().push(with_details(&row, hint.as_deref()));
+            self.history.lock().push(with_details(&row, hint.as_deref(), &[Datum::Null]));
         }
         self.changed.notify_one();
     }
@@ -146,49 +160,115 @@ impl StatusBoard {
                 Datum::Text(word),
                 error.as_deref().map_or(Datum::Null, Datum::Text),
             ];
-            rows.push(with_details(&row, hint.as_deref()));
+            rows.push(with_details(&row, hint.as_deref(), &[]));
         }
         rows
     }
 
     fn statistics_rows(&self, catalog: &Catalog) -> Vec<Row> {
         let reports = self.reports.lock();
-        let count = |number: u64| Datum::Int(i64::try_from(number).unwrap_or(i64::MAX));
         let mut rows = Vec::new();
         for (id, report) in reports.iter() {
-            if catalog.item(*id).is_none() {
-                continue;
-            }
-            let name = id.to_string();
+            let Some(item) = catalog.item(*id) else { continue };
+            let latency = report.latency;
             if let Some(statistics) = &report.source {
-                rows.push(Row::pack([
-                    Datum::Text(&name),
-                    count(statistics.messages_received),
-                    count(statistics.bytes_received),
-                    count(statistics.messages_received),
-                    count(statistics.transactions_committed),
-                    Datum::Null,
-                    Datum::Null,
-                    Datum::Bool(true),
-                    count(statistics.offset_known.0),
-                    count(statistics.offset_committed.0),
-                ]));
+                let first = first_content(catalog, &reports, *id);
+                let counts = Counts {
+                    received: (statistics.messages_received, statistics.bytes_received),
+                    updates: (statistics.messages_received, statistics.transactions_committed),
+                    latency,
+                    first,
+                    offsets: Some((statistics.offset_known.0, statistics.offset_committed.0)),
+                };
+                rows.push(counts.row(item.id));
             } else if let Some(statistics) = &report.table {
-                rows.push(Row::pack([
-                    Datum::Text(&name),
-                    count(statistics.messages_received),
-                    count(statistics.bytes_received),
-                    count(statistics.updates_committed),
-                    count(statistics.updates_committed),
-                    statistics.snapshot_records_known.map_or(Datum::Null, count),
-                    count(statistics.snapshot_records_staged),
-                    Datum::Bool(statistics.snapshot_committed),
-                    Datum::Null,
-                    Datum::Null,
-                ]));
+                let counts = Counts {
+                    received: (statistics.messages_received, statistics.bytes_received),
+                    updates: (statistics.updates_committed, statistics.updates_committed),
+                    latency,
+                    first: FirstContent {
+                        known: statistics.snapshot_records_known,
+                        staged: Some(statistics.snapshot_records_staged),
+                        committed: statistics.snapshot_committed,
+                    },
+                    offsets: None,
+                };
+                rows.push(counts.row(item.id));
             }
         }
         rows
+    }
+}
+
+/// How far the first content of a table, or of all tables of a source, is.
+struct FirstContent {
+    known: Option<u64>,
+    staged: Option<u64>,
+    committed: bool,
+}
+
+/// That of a source is that of its tables.
+fn first_content(
+    catalog: &Catalog,
+    reports: &BTreeMap<ObjectId, Report>,
+    source: ObjectId,
+) -> FirstContent {
+    let mut all = FirstContent { known: None, staged: None, committed: true };
+    let add = |sum: &mut Option<u64>, count: u64| *sum = Some(sum.unwrap_or(0) + count);
+    for item in catalog.items() {
+        let follows = item.table().and_then(|table| table.source.as_ref());
+        if follows.is_none_or(|follows| follows.source != source) {
+            continue;
+        }
+        let Some(table) = reports.get(&item.id).and_then(|report| report.table.as_ref()) else {
+            all.committed = false;
+            continue;
+        };
+        if let Some(known) = table.snapshot_records_known {
+            add(&mut all.known, known);
+        }
+        add(&mut all.staged, table.snapshot_records_staged);
+        all.committed &= table.snapshot_committed;
+    }
+    all
+}
+
+/// A row of `mz_source_statistics`.
+struct Counts {
+    /// Messages and bytes.
+    received: (u64, u64),
+    /// Staged, and committed.
+    updates: (u64, u64),
+    latency: Option<i64>,
+    first: FirstContent,
+    /// Known, and committed.
+    offsets: Option<(u64, u64)>,
+}
+
+impl Counts {
+    fn row(&self, id: ObjectId) -> Row {
+        let count = |number: u64| Datum::Int(i64::try_from(number).unwrap_or(i64::MAX));
+        let maybe = |number: Option<u64>| number.map_or(Datum::Null, count);
+        let latency = self
+            .latency
+            .map_or(Datum::Null, |micros| Datum::Interval(Interval { months: 0, days: 0, micros }));
+        Row::pack([
+            Datum::Text(&id.to_string()),
+            // Sources run beside the replicas of their cluster, and index nothing.
+            Datum::Null,
+            count(self.received.0),
+            count(self.received.1),
+            count(self.updates.0),
+            count(self.updates.1),
+            Datum::Null,
+            Datum::Null,
+            latency,
+            maybe(self.first.known),
+            maybe(self.first.staged),
+            Datum::Bool(self.first.committed),
+            maybe(self.offsets.map(|offsets| offsets.0)),
+            maybe(self.offsets.map(|offsets| offsets.1)),
+        ])
     }
 }
 
@@ -207,8 +287,8 @@ fn words(status: &SourceStatus) -> (&'static str, Option<String>, Option<String>
     }
 }
 
-/// The row with a last column `details`: the hints, as jsonb.
-fn with_details(datums: &[Datum<'_>], hint: Option<&str>) -> Row {
+/// The row with a column `details`, the hints as jsonb, and those behind it.
+fn with_details(datums: &[Datum<'_>], hint: Option<&str>, behind: &[Datum<'_>]) -> Row {
     let mut builder = tidemill_repr::RowBuilder::new();
     builder.extend(datums.iter().copied());
     let details = hint.map(|hint| serde_json::json!({ "hints": [hint] }).to_string());
@@ -220,6 +300,7 @@ fn with_details(datums: &[Datum<'_>], hint: Option<&str>) -> Row {
     if !parsed {
         builder.push(Datum::Null);
     }
+    builder.extend(behind.iter().copied());
     builder.finish()
 }
 

@@ -84,7 +84,7 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_catalog",
         name: "mz_connections",
         columns: "id text, oid oid, schema_id text, name text, type text, owner_id text, \
-                  create_sql text?, privileges text[]",
+                  create_sql text?, connection_type text, privileges text[]",
         content: Content::Items(connections),
     },
     Builtin {
@@ -303,7 +303,12 @@ fn connections(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         if let Definition::Connection(connection) = &item.definition {
             let owner = catalog.role_id(&item.owner);
             let kind = connection.type_name();
-            push(&[Datum::Text(kind), Datum::Text(&owner), Datum::Text(&item.create_sql)]);
+            push(&[
+                Datum::Text(kind),
+                Datum::Text(&owner),
+                Datum::Text(&item.create_sql),
+                Datum::Text(kind),
+            ]);
         }
     });
 }

@@ -29,10 +29,11 @@ pub const RELATIONS: &[Builtin] = &[
         number: SOURCE_STATISTICS,
         schema: "mz_internal",
         name: "mz_source_statistics",
-        columns: "id text, messages_received int8, bytes_received int8, updates_staged int8, \
-                  updates_committed int8, snapshot_records_known int8?, \
-                  snapshot_records_staged int8?, snapshot_committed bool, offset_known int8?, \
-                  offset_committed int8?",
+        columns: "id text, replica_id text?, messages_received int8, bytes_received int8, \
+                  updates_staged int8, updates_committed int8, records_indexed int8?, \
+                  bytes_indexed int8?, rehydration_latency interval?, \
+                  snapshot_records_known int8?, snapshot_records_staged int8?, \
+                  snapshot_committed bool, offset_known int8?, offset_committed int8?",
         content: Content::Status,
     },
     Builtin {
@@ -40,7 +41,7 @@ pub const RELATIONS: &[Builtin] = &[
         schema: "mz_internal",
         name: "mz_source_status_history",
         columns: "occurred_at timestamptz, source_id text, status text, error text?, \
-                  details jsonb?",
+                  details jsonb?, replica_id text?",
         content: Content::Status,
     },
     Builtin {
@@ -163,6 +164,11 @@ fn object_dependencies(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     let id = item.id.to_string();
     for dependency in &item.depends_on {
         rows.push(Row::pack([Datum::Text(&id), Datum::Text(&dependency.to_string())]));
+    }
+    // A table that was made with its source belongs to it: who asks for a source's parts finds it.
+    let made_with = item.table().and_then(|table| table.source.as_ref());
+    if let Some(source) = made_with.filter(|source| source.subsource) {
+        rows.push(Row::pack([Datum::Text(&source.source.to_string()), Datum::Text(&id)]));
     }
 }
 
