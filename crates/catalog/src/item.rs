@@ -184,6 +184,15 @@ pub struct UpstreamTable {
     pub partitions: Vec<String>,
 }
 
+/// An enum upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamEnum {
+    /// Its name, without schema.
+    pub name: String,
+    /// Its labels, in their order.
+    pub labels: Vec<String>,
+}
+
 /// A column upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamColumn {
@@ -203,6 +212,9 @@ pub struct UpstreamColumn {
     /// Whether the type is an enum.
     #[serde(default)]
     pub is_enum: bool,
+    /// The enum; None if it was not asked for when the table was made.
+    #[serde(default)]
+    pub enum_type: Option<UpstreamEnum>,
     /// `pg_attribute.attnotnull`
     pub not_null: bool,
 }

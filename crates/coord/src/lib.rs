@@ -28,6 +28,7 @@ pub mod gauges;
 pub mod holds;
 pub mod hydrate;
 mod inbox;
+mod labels;
 mod live;
 pub mod lookup;
 pub mod read;

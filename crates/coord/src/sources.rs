@@ -196,6 +196,15 @@ impl IngestSink for Sink {
         }
     }
 
+    async fn enum_labels(
+        &self,
+        table: ObjectId,
+        column: usize,
+        labels: &[String],
+    ) -> Result<ColumnType, SqlError> {
+        crate::labels::add(&self.shared()?, table, column, labels).await
+    }
+
     fn status(&self, id: ObjectId, status: SourceStatus) {
         if let Some(shared) = self.shared.upgrade() {
             shared.sources.board.status(id, status);

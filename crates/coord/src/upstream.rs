@@ -2,7 +2,7 @@
 
 use tidemill_catalog as catalog;
 use tidemill_ingest::postgres::{
-    ReplicaIdentity, TypeKind, UpstreamColumn, UpstreamKey, UpstreamTable,
+    ReplicaIdentity, TypeKind, UpstreamColumn, UpstreamEnum, UpstreamKey, UpstreamTable,
 };
 use tidemill_repr::Oid;
 
@@ -31,6 +31,10 @@ pub fn to_catalog(table: &UpstreamTable) -> catalog::UpstreamTable {
                 typmod: column.base_typmod,
                 declared: Some((column.type_oid.0, column.typmod)),
                 is_enum: column.type_kind == TypeKind::Enum,
+                enum_type: column.enum_type.as_ref().map(|found| catalog::UpstreamEnum {
+                    name: found.name.clone(),
+                    labels: found.labels.clone(),
+                }),
                 not_null: column.not_null,
             })
             .collect(),
@@ -71,6 +75,10 @@ pub fn to_ingest(table: &catalog::UpstreamTable) -> UpstreamTable {
                     typmod,
                     type_name: column.type_name.clone(),
                     type_kind: if column.is_enum { TypeKind::Enum } else { TypeKind::Base },
+                    enum_type: column.enum_type.as_ref().map(|found| UpstreamEnum {
+                        name: found.name.clone(),
+                        labels: found.labels.clone(),
+                    }),
                     base_type_oid: Oid(column.type_oid),
                     base_typmod: column.typmod,
                     not_null: column.not_null,

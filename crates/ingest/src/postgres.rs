@@ -31,6 +31,7 @@ pub mod connection;
 pub mod describe;
 mod follower;
 mod keyed;
+mod labels;
 pub mod pgoutput;
 mod replication;
 mod slot_wait;
@@ -47,8 +48,8 @@ pub use connection::{
     PostgresConnection, SslMode, check_slots, current_position, drop_slot, validate,
 };
 pub use describe::{
-    ReplicaIdentity, TypeKind, UpstreamColumn, UpstreamDescription, UpstreamKey, UpstreamTable,
-    describe,
+    ReplicaIdentity, TypeKind, UpstreamColumn, UpstreamDescription, UpstreamEnum, UpstreamKey,
+    UpstreamTable, describe,
 };
 pub use source::{
     IngestColumn, SourceConfig, SourceHandle, TableConfig, TableSnapshot, new_slot_name, start,

@@ -92,6 +92,15 @@ pub trait IngestSink: Send + Sync {
     /// Removes parts that will not be committed.
     fn discard_parts(&self, parts: Vec<String>);
 
+    /// The enum of a column got more labels upstream: these are all, in their order. The type
+    /// here gets them, too; its new form is given.
+    async fn enum_labels(
+        &self,
+        table: ObjectId,
+        column: usize,
+        labels: &[String],
+    ) -> Result<ColumnType, SqlError>;
+
     /// Where a source, or one of its tables, stands.
     fn status(&self, id: ObjectId, status: SourceStatus);
 

@@ -4,6 +4,8 @@
 //! statement asked for ([`CreateSourcePlan`], [`CreateTableFromSourcePlan`]). All that can be
 //! found wrong without asking the upstream again is found here.
 
+mod enums;
+
 use std::collections::BTreeMap;
 
 use tidemill_catalog::name::quote_identifier;
@@ -17,6 +19,8 @@ use tidemill_repr::{
 use crate::plan::{
     AddSubsourcesPlan, CreateSourcePlan, CreateTableFromSourcePlan, NewItem, TablesWanted,
 };
+
+pub use enums::{missing_label, new_types, with_types};
 
 /// What is upstream, as far as tables are made from it.
 #[derive(Clone, Debug)]
@@ -42,7 +46,7 @@ pub fn subsources(
     let wanted = wanted_tables(&plan.tables, &plan.name, upstream)?;
     check_names(catalog, Some(&plan.name), &wanted)?;
     let columns = (&plan.text_columns[..], &plan.exclude_columns[..]);
-    new_tables(wanted, source, &plan.name, columns)
+    new_tables(catalog, wanted, (source, &plan.name), columns)
 }
 
 /// The tables that `ALTER SOURCE .. ADD SUBSOURCE` or `CREATE VIEWS FROM SOURCE` makes, and the
@@ -71,13 +75,14 @@ pub fn added_subsources(
     }
     check_names(catalog, None, &wanted)?;
     let columns = (&plan.text_columns[..], &plan.exclude_columns[..]);
-    Ok((new_tables(wanted, plan.source, &source.name, columns)?, passed_over))
+    let tables = new_tables(catalog, wanted, (plan.source, &source.name), columns)?;
+    Ok((tables, passed_over))
 }
 
 fn new_tables(
+    catalog: &Catalog,
     wanted: Vec<(&UpstreamTable, QualifiedName)>,
-    source: ObjectId,
-    source_name: &QualifiedName,
+    source: (ObjectId, &QualifiedName),
     (text, exclude): (&[Vec<String>], &[Vec<String>]),
 ) -> Result<Vec<NewItem>, SqlError> {
     let tables: Vec<&UpstreamTable> = wanted.iter().map(|(table, _)| *table).collect();
@@ -91,7 +96,7 @@ fn new_tables(
                 text: text.get(&table.oid).unwrap_or(&empty),
                 exclude: exclude.get(&table.oid).unwrap_or(&empty),
             };
-            new_table(name, source, source_name, table, &columns, true)
+            new_table(catalog, name, source, table, &columns, true)
         })
         .collect()
 }
@@ -113,11 +118,21 @@ pub fn table_from_source(
     let text = unique_columns(table, &plan.text_columns, "TEXT COLUMNS")?;
     let exclude = unique_columns(table, &plan.exclude_columns, "EXCLUDE COLUMNS")?;
     let columns = ColumnChoice { text: &text, exclude: &exclude };
-    new_table(plan.name.clone(), plan.source, &source.name, table, &columns, false)
+    let source = (plan.source, &source.name);
+    new_table(catalog, plan.name.clone(), source, table, &columns, false)
 }
 
 /// How values of an upstream type are carried; None if they cannot be.
 pub fn scalar_type(type_oid: u32) -> Option<ScalarType> {
+    const XML: u32 = 142;
+    const FIRST_USER_OID: u32 = 16_384;
+    match type_oid {
+        // A document's value is its text.
+        XML => return Some(ScalarType::Text),
+        // Types of the upstream's own: their oids mean nothing here, or something else.
+        FIRST_USER_OID.. => return None,
+        _ => {}
+    }
     match ScalarType::from_oid(Oid(type_oid))? {
         ScalarType::Unknown
         | ScalarType::Regclass
@@ -385,9 +400,9 @@ fn unique_columns(
 }
 
 fn new_table(
+    catalog: &Catalog,
     name: QualifiedName,
-    source: ObjectId,
-    source_name: &QualifiedName,
+    (source, source_name): (ObjectId, &QualifiedName),
     upstream: &UpstreamTable,
     choice: &ColumnChoice<'_>,
     subsource: bool,
@@ -405,12 +420,20 @@ fn new_table(
     }
     let mut desc = RelationDesc::default();
     let mut columns = Vec::new();
+    let mut depends_on = vec![source];
     for column in &upstream.columns {
         if choice.exclude.contains(&column.attnum) {
             continue;
         }
         let text = choice.text.contains(&column.attnum);
-        let typ = column_type(upstream, column, text)?;
+        let typ = match &column.enum_type {
+            Some(found) if !text => {
+                let full = format!("{}.{}", shown(upstream), quote_identifier(&column.name));
+                let typ = enums::enum_type(catalog, &name, &full, found, &mut depends_on)?;
+                ColumnType::new(typ).nullable(!column.not_null)
+            }
+            _ => column_type(upstream, column, text)?,
+        };
         desc.columns.push(Column { name: column.name.clone(), typ });
         columns.push(column.attnum);
     }
@@ -433,7 +456,7 @@ fn new_table(
         resyncs: 0,
     };
     let definition = Definition::Table(Table { source: Some(source_table), ..Table::new(desc) });
-    Ok(NewItem { name, create_sql, depends_on: vec![source], definition, replaces: None })
+    Ok(NewItem { name, create_sql, depends_on, definition, replaces: None })
 }
 
 /// Without FULL, old rows are found by the columns of the replica identity: they must be here.
@@ -657,6 +680,7 @@ mod tests {
                     typmod: -1,
                     declared: None,
                     is_enum: false,
+                    enum_type: None,
                     not_null: attnum == 1,
                 })
                 .collect(),

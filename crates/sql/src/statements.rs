@@ -12,7 +12,7 @@ mod comment;
 mod connection;
 mod constant;
 mod copy;
-mod created;
+pub(crate) mod created;
 mod cursor;
 mod dml;
 mod drop;

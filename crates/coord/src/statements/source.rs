@@ -86,10 +86,11 @@ pub(crate) async fn create_source(
     changes.push(CatalogChange::PutItem(Box::new(numbered_item(session, &source, number))));
     let tables: Vec<_> = described.tables.iter().map(to_catalog).collect();
     let upstream = Upstream { publication: &plan.publication, tables: &tables };
-    let subsources = sources::subsources(&catalog, plan, source_id, &upstream)?;
+    let mut subsources = sources::subsources(&catalog, plan, source_id, &upstream)?;
     for table in &subsources {
         check_supported(table, &described.tables)?;
     }
+    put_types(session, &catalog, &mut subsources, &mut changes)?;
     for table in &subsources {
         changes.push(CatalogChange::PutItem(Box::new(new_item(session, &catalog, table))));
     }
@@ -213,8 +214,9 @@ pub(crate) async fn add_subsources(
     check_unchanged(session, execution)?;
     let tables: Vec<_> = described.tables.iter().map(to_catalog).collect();
     let upstream = Upstream { publication: &source.publication, tables: &tables };
-    let (tables, passed_over) = sources::added_subsources(&catalog, plan, &upstream)?;
+    let (mut tables, passed_over) = sources::added_subsources(&catalog, plan, &upstream)?;
     let mut changes = Vec::new();
+    put_types(session, &catalog, &mut tables, &mut changes)?;
     for table in &tables {
         check_supported(table, &described.tables)?;
         changes.push(CatalogChange::PutItem(Box::new(new_item(session, &catalog, table))));
@@ -251,6 +253,22 @@ pub(crate) async fn refresh_references(
     (source.references, source.references_at) = references(&described);
     commit(session, execution, vec![CatalogChange::PutItem(Box::new(item))]).await?;
     Ok(Response::Tag("ALTER SOURCE".to_owned()))
+}
+
+/// Makes the enums that the tables need and that are not there yet.
+fn put_types(
+    session: &Session,
+    catalog: &Catalog,
+    tables: &mut [NewItem],
+    changes: &mut Vec<CatalogChange>,
+) -> Result<(), SqlError> {
+    let mut made = Vec::new();
+    for typ in sources::new_types(tables) {
+        let item = new_item(session, catalog, &typ);
+        made.extend(item.type_of().map(|typ| (item.id, typ)));
+        changes.push(CatalogChange::PutItem(Box::new(item)));
+    }
+    tables.iter_mut().try_for_each(|table| sources::with_types(table, &made))
 }
 
 /// What cannot be followed is refused before it is created.
@@ -305,9 +323,17 @@ pub(crate) async fn create_table(
     check_unchanged(session, execution)?;
     let tables: Vec<_> = described.tables.iter().map(to_catalog).collect();
     let upstream = Upstream { publication: &source.publication, tables: &tables };
-    let table = sources::table_from_source(&catalog, plan, &upstream)?;
+    let mut table = sources::table_from_source(&catalog, plan, &upstream)?;
     check_supported(&table, &described.tables)?;
-    let response = create(session, execution, &table, "CREATE TABLE").await?;
+    let mut changes = Vec::new();
+    put_types(session, &catalog, std::slice::from_mut(&mut table), &mut changes)?;
+    let response = if changes.is_empty() {
+        create(session, execution, &table, "CREATE TABLE").await?
+    } else {
+        changes.push(CatalogChange::PutItem(Box::new(new_item(session, &catalog, &table))));
+        commit(session, execution, changes).await?;
+        Response::Tag("CREATE TABLE".to_owned())
+    };
     tell_insert_only(session, &source.publication, std::slice::from_ref(&table));
     Ok(response)
 }

@@ -81,6 +81,8 @@ pub struct UpstreamColumn {
     pub type_name: String,
     /// What kind of type the base type is.
     pub type_kind: TypeKind,
+    /// The base type, if it is an enum.
+    pub enum_type: Option<UpstreamEnum>,
     /// The type under all domains; the declared one if it is no domain.
     pub base_type_oid: Oid,
     /// The modifier that holds for the base type.
@@ -91,6 +93,18 @@ pub struct UpstreamColumn {
     /// columns are not published).
     pub published: bool,
 }
+
+/// An enum upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamEnum {
+    /// Its name, without schema.
+    pub name: String,
+    /// Its labels, in their order.
+    pub labels: Vec<String>,
+}
+
+/// Oids from here on are of types that users made: they mean nothing here, or something else.
+const FIRST_USER_OID: u32 = 16_384;
 
 /// What kind of type a base type is (`pg_type.typtype`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,6 +241,9 @@ impl UpstreamColumn {
     /// The type the column has here, if it can be carried natively: domains as their base type.
     /// None: only as text (TEXT COLUMNS).
     pub fn column_type(&self) -> Option<ColumnType> {
+        if self.base_type_oid.0 >= FIRST_USER_OID {
+            return None;
+        }
         let scalar_type = ScalarType::from_oid(self.base_type_oid)?;
         // A reg* value is another object in another database: its oid means nothing here.
         let oid_alias = ScalarType::is_reg;
@@ -471,6 +488,7 @@ async fn read_columns(
             typmod: row.get(4),
             type_name: row.get(5),
             type_kind: TypeKind::Other,
+            enum_type: None,
             base_type_oid: Oid(row.get(3)),
             base_typmod: row.get(4),
             not_null: row.get(6),
@@ -484,7 +502,9 @@ async fn read_columns(
 
 /// What `pg_type` says of a type.
 struct PgType {
+    name: String,
     kind: String,
+    labels: Vec<String>,
     base: u32,
     typmod: i32,
 }
@@ -494,8 +514,10 @@ async fn read_types(
     client: &Client,
     mut wanted: Vec<u32>,
 ) -> Result<HashMap<u32, PgType>, SqlError> {
-    let sql = "SELECT oid, typtype::text, typbasetype, typtypmod \
-               FROM pg_type WHERE oid = ANY ($1)";
+    let sql = "SELECT oid, typtype::text, typbasetype, typtypmod, typname::text, \
+                      array(SELECT enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid \
+                            ORDER BY enumsortorder) \
+               FROM pg_type t WHERE oid = ANY ($1)";
     let mut types = HashMap::new();
     while !wanted.is_empty() {
         wanted.sort_unstable();
@@ -503,7 +525,13 @@ async fn read_types(
         let rows = query(client, sql, &[&wanted]).await?;
         wanted.clear();
         for row in rows {
-            let typ = PgType { kind: row.get(1), base: row.get(2), typmod: row.get(3) };
+            let typ = PgType {
+                name: row.get(4),
+                kind: row.get(1),
+                labels: row.get(5),
+                base: row.get(2),
+                typmod: row.get(3),
+            };
             if typ.base != 0 && typ.kind == "d" && !types.contains_key(&typ.base) {
                 wanted.push(typ.base);
             }
@@ -524,6 +552,10 @@ fn resolve_domain(column: &mut UpstreamColumn, types: &HashMap<u32, PgType>) {
                 "r" => TypeKind::Range,
                 _ => TypeKind::Other,
             };
+            if column.type_kind == TypeKind::Enum {
+                let (name, labels) = (typ.name.clone(), typ.labels.clone());
+                column.enum_type = Some(UpstreamEnum { name, labels });
+            }
             return;
         }
         column.base_type_oid = Oid(typ.base);

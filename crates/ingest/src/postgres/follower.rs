@@ -29,6 +29,8 @@ struct Followed {
     catching: Option<Catching>,
     /// Whether it was read again because of wider types.
     read_again: bool,
+    /// Whether its form of now was looked at for wider types.
+    bound: bool,
     statistics: TableStatistics,
     told: TableStatistics,
 }
@@ -117,6 +119,7 @@ impl Follower {
         let broken = self.transaction.take();
         for table in self.tables.values_mut() {
             table.work.binding = None;
+            table.bound = false;
             if let Some(catching) = &mut table.catching {
                 catching.transaction_breaks();
             }
@@ -151,8 +154,9 @@ impl Follower {
         let id = config.id;
         let told = TableStatistics::default();
         let work = TableWork::new(config);
-        let read_again = false;
-        self.tables.insert(id, Followed { work, state, catching, read_again, statistics, told });
+        let (read_again, bound) = (false, false);
+        let followed = Followed { work, state, catching, read_again, bound, statistics, told };
+        self.tables.insert(id, followed);
     }
 
     pub(crate) fn drop_table(&mut self, id: ObjectId) {
@@ -171,6 +175,31 @@ impl Follower {
             column_decoders(&table.work.config)
                 .is_ok_and(|decoders| decoders.iter().all(|decoder| decoder.takes_binary()))
         })
+    }
+
+    /// These tables, but those that have failed.
+    pub(super) fn configs(&self, ids: &[ObjectId]) -> Vec<TableConfig> {
+        let tables = ids.iter().filter_map(|id| self.tables.get(id));
+        let tables =
+            tables.filter(|table| table.state != State::Failed || table.catching.is_some());
+        tables.map(|table| table.work.config.clone()).collect()
+    }
+
+    pub(super) fn watch(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    pub(super) fn sink(&self) -> Arc<dyn IngestSink> {
+        Arc::clone(&self.sink)
+    }
+
+    /// A column here has another type now, which holds all that the one before held.
+    pub(super) fn set_type(&mut self, id: ObjectId, column: usize, typ: ColumnType) {
+        let Some(table) = self.tables.get_mut(&id) else { return };
+        if let Some(column) = table.work.config.columns.get_mut(column) {
+            column.typ = typ;
+        }
+        table.work.binding = None;
     }
 
     pub(crate) fn has_live_tables(&self) -> bool {
@@ -260,6 +289,18 @@ impl Follower {
         id: ObjectId,
         error: SqlError,
     ) -> Result<(), SourceError> {
+        // The table may have got a label since its types were looked at.
+        let known = |follower: &Follower| follower.tables.get(&id).map(|table| table.work.types());
+        let before = known(self);
+        if error.code == SqlState::INVALID_TEXT_REPRESENTATION
+            && self.learn_labels(&[id]).await?.is_empty()
+            && known(self) != before
+        {
+            if let Some(table) = self.tables.get_mut(&id) {
+                table.catching = Some(Catching::default());
+            }
+            return Ok(());
+        }
         let mut commit = self.new_commit(self.committed);
         self.fail(id, error, &mut commit);
         if let Some(table) = self.tables.get_mut(&id) {
@@ -357,6 +398,7 @@ impl Follower {
         for id in &ids {
             if let Some(table) = self.tables.get_mut(id) {
                 table.work.binding = None;
+                table.bound = false;
             }
         }
         // Something was done to the table that may not show in its form.
@@ -421,7 +463,12 @@ impl Follower {
                 return Ok(());
             }
         };
+        let ids: Vec<ObjectId> = self.tables.keys().copied().collect();
+        let refused = self.learn_labels(&ids).await.unwrap_or_default();
         let mut commit = self.new_commit(self.committed);
+        for (id, error) in refused {
+            self.fail(id, error, &mut commit);
+        }
         for (id, problem) in problems {
             match problem {
                 Problem::Error(error) => self.fail(id, error, &mut commit),
@@ -456,18 +503,27 @@ impl Follower {
         }
         let form = self.form(oid).await?;
         for id in ids {
-            let Some((transaction, commit)) = &mut self.transaction else { return Ok(()) };
+            let Some((_, commit)) = &self.transaction else { return Ok(()) };
             let Some(table) = self.tables.get_mut(&id) else { continue };
             table.statistics.messages_received += 1;
             table.statistics.bytes_received += bytes.len() as u64;
             if let Some(catching) = table.catching.as_mut().filter(|catching| catching.reading) {
                 catching.keep(*commit, form.as_ref(), bytes)?;
             }
+            let unknown = table.state == State::Live
+                && table.work.bind(form.as_deref()).is_ok()
+                && table.work.binding.as_ref().is_some_and(|b| b.has_unknown_label(message));
+            let refused = if unknown { self.learn_labels(&[id]).await?.pop() } else { None };
+            let Some((transaction, _)) = &mut self.transaction else { return Ok(()) };
+            if let Some((id, error)) = refused {
+                transaction.fail(&self.sink, id, error);
+            }
+            let Some(table) = self.tables.get_mut(&id) else { continue };
             if table.state == State::Live {
                 let change = (message, bytes.len());
                 let form = form.as_deref();
                 let base = &mut Base::Ledger;
-                let bound = table.work.binding.is_some();
+                let bound = std::mem::replace(&mut table.bound, true);
                 table.work.change(&self.sink, transaction, base, form, change).await?;
                 // Types that became wider may have come with other values.
                 let binding = table.work.binding.as_ref().filter(|_| !bound);
@@ -552,6 +608,10 @@ impl Follower {
         id: ObjectId,
         commit: &mut IngestCommit,
     ) -> Result<(), SourceError> {
+        if let Some((id, error)) = self.learn_labels(&[id]).await?.pop() {
+            self.fail(id, error, commit);
+            return Ok(());
+        }
         let Some(table) = self.tables.get_mut(&id) else { return Ok(()) };
         let Some(catching) = table.catching.take() else { return Ok(()) };
         let (rows_read, bytes) = (catching.rows, catching.bytes);
@@ -585,6 +645,7 @@ impl Follower {
         }
         table.work = work;
         table.work.binding = None;
+        table.bound = false;
         table.catching = None;
         table.state = State::Live;
         self.sink.status(id, SourceStatus::Running);

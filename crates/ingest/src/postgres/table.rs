@@ -90,6 +90,17 @@ impl ColumnDecoder {
         }
     }
 
+    /// Whether a value is a label that the column's enum does not have.
+    fn is_unknown_label(&self, value: &TupleValue<'_>) -> bool {
+        let ScalarType::Enum(definition) = &self.typ.scalar_type else { return false };
+        match value {
+            TupleValue::Text(bytes) | TupleValue::Binary(bytes) => {
+                std::str::from_utf8(bytes).is_ok_and(|label| definition.order_of(label).is_none())
+            }
+            _ => false,
+        }
+    }
+
     /// Whether this column can be read in binary.
     pub(crate) fn takes_binary(&self) -> bool {
         !matches!(self.source, BinaryForm::Unknown)
@@ -342,6 +353,19 @@ impl TableBinding {
     /// of the table.
     pub(crate) fn is_widened(&self) -> bool {
         self.columns.iter().any(|(decoder, _)| decoder.range.is_some())
+    }
+
+    /// Whether a change brings a label that the enum of its column does not have.
+    pub(crate) fn has_unknown_label(&self, message: &Message<'_>) -> bool {
+        let (Message::Insert { new, .. } | Message::Update { new, .. }) = message else {
+            return false;
+        };
+        let is_enum = |(decoder, _): &&(ColumnDecoder, usize)| {
+            matches!(decoder.typ.scalar_type, ScalarType::Enum(_))
+        };
+        self.columns.iter().filter(is_enum).any(|(decoder, place)| {
+            new.iter().nth(*place).is_some_and(|value| decoder.is_unknown_label(&value))
+        })
     }
 
     /// The columns by which old rows are found in the table's own content, if they are.

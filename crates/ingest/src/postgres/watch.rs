@@ -88,6 +88,21 @@ impl Watch {
         Ok(rows.iter().map(attribute).collect())
     }
 
+    /// The labels of enums as they are now, in their order.
+    pub(crate) async fn labels(
+        &mut self,
+        enums: &[u32],
+    ) -> Result<HashMap<u32, Vec<String>>, SqlError> {
+        if enums.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let (client, _) = self.session().await?;
+        let sql = "SELECT enumtypid, array_agg(enumlabel::text ORDER BY enumsortorder) \
+                   FROM pg_enum WHERE enumtypid = ANY ($1) GROUP BY 1";
+        let rows = query(client, sql, &[&enums]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
     /// Holds the catalog against what these tables were.
     pub(crate) async fn look(&mut self, tables: &[TableConfig]) -> Result<Found, SqlError> {
         let publication = self.publication.clone();

@@ -100,7 +100,7 @@ impl TableWork {
         Ok(())
     }
 
-    fn bind(&mut self, form: Option<&Form>) -> Result<(), SqlError> {
+    pub(crate) fn bind(&mut self, form: Option<&Form>) -> Result<(), SqlError> {
         if self.binding.is_some() {
             return Ok(());
         }

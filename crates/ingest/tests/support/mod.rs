@@ -173,6 +173,15 @@ impl IngestSink for Handed {
         }
     }
 
+    async fn enum_labels(
+        &self,
+        _: ObjectId,
+        _: usize,
+        _: &[String],
+    ) -> Result<ColumnType, SqlError> {
+        Err(SqlError::unsupported("enums"))
+    }
+
     fn status(&self, id: ObjectId, status: SourceStatus) {
         self.0.statuses.lock().push((id, status));
     }

@@ -296,7 +296,7 @@ fn parts(typ: &ScalarType) -> Vec<ScalarType> {
 }
 
 /// The statement that makes a type.
-pub(super) fn create_sql(name: &QualifiedName, created: &UserType) -> String {
+pub(crate) fn create_sql(name: &QualifiedName, created: &UserType) -> String {
     let inner = |typ: &ScalarType| data_type_sql(&ColumnType::new(typ.clone()));
     match &created.typ {
         ScalarType::Enum(definition) => {
