@@ -22,6 +22,9 @@ use super::transaction::Transaction;
 use super::watch::{Found, Problem, Watch, no_publication};
 use super::work::{Base, Form, TableWork, Target, difference};
 
+/// How often a snapshot is begun anew because of labels that came up meanwhile.
+const MOST_SNAPSHOTS: u32 = 5;
+
 /// A table of a source.
 struct Followed {
     work: TableWork,
@@ -31,6 +34,8 @@ struct Followed {
     read_again: bool,
     /// Whether its form of now was looked at for wider types.
     bound: bool,
+    /// How many of its snapshots met a label that was not known when they began.
+    snapshots_failed: u32,
     statistics: TableStatistics,
     told: TableStatistics,
 }
@@ -154,8 +159,16 @@ impl Follower {
         let id = config.id;
         let told = TableStatistics::default();
         let work = TableWork::new(config);
-        let (read_again, bound) = (false, false);
-        let followed = Followed { work, state, catching, read_again, bound, statistics, told };
+        let followed = Followed {
+            work,
+            state,
+            catching,
+            read_again: false,
+            bound: false,
+            snapshots_failed: 0,
+            statistics,
+            told,
+        };
         self.tables.insert(id, followed);
     }
 
@@ -289,16 +302,15 @@ impl Follower {
         id: ObjectId,
         error: SqlError,
     ) -> Result<(), SourceError> {
-        // The table may have got a label since its types were looked at.
-        let known = |follower: &Follower| follower.tables.get(&id).map(|table| table.work.types());
-        let before = known(self);
+        // An enum may have got a label since the snapshot began: then it is read again.
         if error.code == SqlState::INVALID_TEXT_REPRESENTATION
+            && self.has_enums(id)
             && self.learn_labels(&[id]).await?.is_empty()
-            && known(self) != before
+            && let Some(table) = self.tables.get_mut(&id)
+            && table.snapshots_failed < MOST_SNAPSHOTS
         {
-            if let Some(table) = self.tables.get_mut(&id) {
-                table.catching = Some(Catching::default());
-            }
+            table.snapshots_failed += 1;
+            table.catching = Some(Catching::default());
             return Ok(());
         }
         let mut commit = self.new_commit(self.committed);
@@ -646,6 +658,7 @@ impl Follower {
         table.work = work;
         table.work.binding = None;
         table.bound = false;
+        table.snapshots_failed = 0;
         table.catching = None;
         table.state = State::Live;
         self.sink.status(id, SourceStatus::Running);

@@ -40,6 +40,11 @@ fn compare(here: &EnumType, upstream: &[String]) -> Labels {
 }
 
 impl Follower {
+    /// Whether a table has columns that are enums here.
+    pub(super) fn has_enums(&self, table: ObjectId) -> bool {
+        self.configs(&[table]).iter().any(|config| !enums(config).is_empty())
+    }
+
     /// Gives the enums of these tables the labels that they got upstream. Gives the tables for
     /// which that cannot be done.
     pub(super) async fn learn_labels(
