@@ -65,8 +65,7 @@ async fn run(shared: &Arc<Shared>, database: String, text: &str) -> Result<(), S
     let options = SessionOptions {
         user: "mz_system".to_owned(),
         database,
-        settings: Vec::new(),
-        long_cancel_key: false,
+        ..SessionOptions::default()
     };
     let mut session = Session::new(Arc::clone(shared), 0, options);
     for statement in session.parse(text)? {
