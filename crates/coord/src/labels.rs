@@ -62,11 +62,8 @@ fn name_of(catalog: &Catalog, wanted: &EnumType) -> Result<(String, String), Sql
 }
 
 async fn run(shared: &Arc<Shared>, database: String, text: &str) -> Result<(), SqlError> {
-    let options = SessionOptions {
-        user: "mz_system".to_owned(),
-        database,
-        ..SessionOptions::default()
-    };
+    let options =
+        SessionOptions { user: "mz_system".to_owned(), database, ..SessionOptions::default() };
     let mut session = Session::new(Arc::clone(shared), 0, options);
     for statement in session.parse(text)? {
         let prepared = session.prepare(Some(statement), &[])?;
