@@ -121,7 +121,6 @@ pub(super) const RELATIONS: &[Builtin] = &[
          size text?, envelope_type text?, format text?, cluster_id text, owner_id text, \
          create_sql text, privileges text[]",
     ),
-    empty(941, "mz_catalog", "mz_egress_ips", "egress_ip text, prefix_length int4, cidr text"),
     empty(
         942,
         "mz_catalog",
