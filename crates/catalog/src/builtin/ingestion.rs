@@ -6,7 +6,7 @@ use super::{Builtin, Content};
 /// The relations.
 pub const RELATIONS: &[Builtin] = &[
     Builtin {
-        number: 800,
+        number: 970,
         schema: "mz_internal",
         name: "mz_source_statistics_raw",
         columns: "id text, replica_id text?, messages_received int8, bytes_received int8, \
@@ -17,7 +17,7 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::View("SELECT * FROM mz_internal.mz_source_statistics"),
     },
     Builtin {
-        number: 801,
+        number: 971,
         schema: "mz_catalog",
         name: "mz_egress_ips",
         // Which addresses others see is not known to the server.
@@ -25,7 +25,7 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Empty,
     },
     Builtin {
-        number: 802,
+        number: 972,
         schema: "mz_internal",
         name: "mz_aws_connections",
         columns: "id text, endpoint text?, region text?, access_key_id text?, \
@@ -36,56 +36,56 @@ pub const RELATIONS: &[Builtin] = &[
         content: Content::Empty,
     },
     Builtin {
-        number: 803,
+        number: 973,
         schema: "mz_internal",
         name: "mz_aws_privatelink_connection_statuses",
         columns: "id text, name text, last_status_change_at timestamptz?, status text?",
         content: Content::Empty,
     },
     Builtin {
-        number: 804,
+        number: 974,
         schema: "mz_internal",
         name: "mz_aws_privatelink_connection_status_history",
         columns: "occurred_at timestamptz, connection_id text, status text",
         content: Content::Empty,
     },
     Builtin {
-        number: 805,
+        number: 975,
         schema: "mz_catalog",
         name: "mz_kafka_connections",
         columns: "id text, brokers text[], sink_progress_topic text?",
         content: Content::Empty,
     },
     Builtin {
-        number: 806,
+        number: 976,
         schema: "mz_catalog",
         name: "mz_kafka_sources",
         columns: "id text, group_id_prefix text?, topic text?",
         content: Content::Empty,
     },
     Builtin {
-        number: 807,
+        number: 977,
         schema: "mz_internal",
         name: "mz_kafka_source_tables",
         columns: "id text, topic text, envelope_type text?, key_format text?, value_format text?",
         content: Content::Empty,
     },
     Builtin {
-        number: 808,
+        number: 978,
         schema: "mz_internal",
         name: "mz_mysql_source_tables",
         columns: "id text, schema_name text, table_name text",
         content: Content::Empty,
     },
     Builtin {
-        number: 809,
+        number: 979,
         schema: "mz_internal",
         name: "mz_sql_server_source_tables",
         columns: "id text, schema_name text, table_name text",
         content: Content::Empty,
     },
     Builtin {
-        number: 810,
+        number: 980,
         schema: "mz_internal",
         name: "mz_webhook_sources",
         columns: "id text, name text, url text",

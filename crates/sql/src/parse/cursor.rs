@@ -5,6 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::StatementParser;
 use super::failure::Failure;
+use super::tokens::AS_OF;
 use crate::ast::{
     Declare, Execute, Fetch, FetchCount, Prepare, Statement, Subscribe, SubscribeOutput,
     SubscribeTarget,
@@ -37,7 +38,7 @@ impl StatementParser<'_> {
                 subscribe.output = output;
             } else if subscribe.options.is_empty() && self.peek_word("with") {
                 subscribe.options = self.with_options()?;
-            } else if subscribe.as_of.is_none() && self.peek_word("as") {
+            } else if subscribe.as_of.is_none() && self.peek_token(&AS_OF) {
                 subscribe.as_of = self.as_of()?;
             } else if subscribe.up_to.is_none() && self.words(&["up", "to"]) {
                 subscribe.up_to = Some(self.parser.parse_expr()?);

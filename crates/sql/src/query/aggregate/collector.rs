@@ -160,8 +160,11 @@ impl Collector {
         scalars: &mut [&mut QueryScalar],
         prepare: &mut dyn FnMut(&mut QueryScalar) -> Result<(), SqlError>,
     ) -> Result<QueryExpr, SqlError> {
+        if self.sets.borrow().is_empty() {
+            return Ok(relation);
+        }
         let mut used = BTreeSet::new();
-        for scalar in scalars.iter() {
+        for scalar in scalars.iter_mut() {
             sets_of(scalar, &mut used);
         }
         let mut calls: BTreeMap<usize, (SetCall, usize)> = BTreeMap::new();
@@ -180,8 +183,8 @@ impl Collector {
         let firsts: Vec<usize> = calls.keys().copied().collect();
         for first in &firsts {
             let mut inner = BTreeSet::new();
-            if let Some((call, _)) = calls.get(first) {
-                call.arguments.iter().for_each(|argument| sets_of(argument, &mut inner));
+            if let Some((call, _)) = calls.get_mut(first) {
+                call.arguments.iter_mut().for_each(|argument| sets_of(argument, &mut inner));
             }
             let level = inner
                 .into_iter()
@@ -215,9 +218,10 @@ fn column(column: usize, typ: ColumnType) -> TypedScalar {
     TypedScalar { expr: QueryScalar::Column(ColumnRef { level: 0, column }), typ }
 }
 
-/// The columns of functions that give rows an expression uses.
-fn sets_of(scalar: &QueryScalar, used: &mut BTreeSet<usize>) {
-    walk::walk_scalar(&mut scalar.clone(), 0, &mut |part, depth| {
+/// The columns of functions that give rows an expression uses. Nothing is changed: the walk is
+/// one that could.
+fn sets_of(scalar: &mut QueryScalar, used: &mut BTreeSet<usize>) {
+    walk::walk_scalar(scalar, 0, &mut |part, depth| {
         if let QueryScalar::Column(reference) = part
             && reference.level == depth
             && (SETS..SETS_END).contains(&reference.column)
@@ -231,7 +235,7 @@ fn sets_of(scalar: &QueryScalar, used: &mut BTreeSet<usize>) {
 /// Whether an expression over its own row gives a set.
 pub(in crate::query) fn returns_set(scalar: &QueryScalar) -> bool {
     let mut used = BTreeSet::new();
-    sets_of(scalar, &mut used);
+    sets_of(&mut scalar.clone(), &mut used);
     !used.is_empty()
 }
 
