@@ -28,7 +28,7 @@ use super::Execution;
 use super::select::{bound, read_at};
 use crate::read::plan_read;
 use crate::response::{Response, RowsResponse};
-use crate::sequencer::KeyClaims;
+use crate::sequencer::{KeyClaims, serialization_failure};
 use crate::session::{Session, Transaction};
 use crate::snapshot::Snapshot;
 
@@ -178,7 +178,11 @@ async fn finish(
     respond: Respond<'_>,
 ) -> Result<Response, SqlError> {
     let mut keys = KeyReader::new(session, execution, table, check).await?;
-    keys.check(&changes.rows).await?;
+    if let Err(error) = keys.check(&changes.rows).await {
+        // The statement saw this key free, and it was taken since: it is done again.
+        let was_free = changes.looked_up.as_ref().is_some_and(|seen| keys.ended_at_one_of(seen));
+        return Err(if was_free { serialization_failure() } else { error });
+    }
     let mut read = changes.read.clone();
     let rows = match respond.returning {
         None => None,

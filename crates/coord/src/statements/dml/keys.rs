@@ -135,6 +135,11 @@ impl<'c> KeyReader<'c> {
         Ok(())
     }
 
+    /// Whether the last key that was looked up is one that the statement had looked up before.
+    pub fn ended_at_one_of(&self, before: &KeyClaims) -> bool {
+        self.looked_up.last().is_some_and(|last| before.keys.contains(last))
+    }
+
     /// The keys that were looked up.
     pub fn into_looked_up(self) -> Option<KeyClaims> {
         let tables = vec![self.table];
