@@ -74,7 +74,7 @@ chaos: postgres ## random changes upstream, bad lines, kills, for SECONDS; then 
 	cargo build --release --bins
 	target/release/tidemill-bench chaos --server target/release/tidemilld --seconds $(SECONDS_OF_CHAOS) $(if $(SEED),--seed $(SEED)) $(if $(VERBOSE),--verbose)
 
-chaos-short: postgres
+chaos-short: postgres ## a minute of chaos with the unoptimised server
 	cargo build --workspace --bins
 	target/debug/tidemill-bench chaos --server target/debug/tidemilld --seconds 60
 
@@ -82,7 +82,7 @@ test-postgres-versions: postgres ## sql-tests/sources/ with PostgreSQL 11 to 18 
 	cargo build --workspace --bins
 	VERSIONS="$(VERSIONS)" tools/test-postgres-versions
 
-test: unit sqltest chaos-short ## all tests
+test: unit sqltest ## all tests
 
 test-clients: postgres ## drivers and tools from their registries, against a private server (CLIENTS="psycopg3 dbt" for some)
 	cargo build -p tidemilld
