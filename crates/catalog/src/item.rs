@@ -337,6 +337,9 @@ pub struct SshTunnelOptions {
     pub port: u16,
     /// User.
     pub user: String,
+    /// The server's own public key, if it is to be held against one.
+    #[serde(default)]
+    pub host_key: Option<String>,
     /// Two pairs of keys: that the first may be replaced while the second serves.
     pub keys: Vec<SshKey>,
 }

@@ -601,6 +601,7 @@ pub fn ssh_tunnel(
         host: options.host.clone(),
         port: options.port,
         user: options.user.clone(),
+        host_key: options.host_key.clone(),
         keys: keys.collect::<Result<_, _>>()?,
     })
 }

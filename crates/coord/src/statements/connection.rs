@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use tidemill_catalog::{Catalog, CatalogChange, Connection, Definition, Item, SshKey};
+use tidemill_catalog::{
+    Catalog, CatalogChange, Connection, Definition, Item, SshKey, SshTunnelOptions,
+};
 use tidemill_ingest::{postgres, ssh};
 use tidemill_repr::{ObjectId, SqlError};
 use tidemill_sql::plan::{AlterConnectionPlan, NewItem};
@@ -27,6 +29,7 @@ pub(crate) async fn create_connection(
     let mut item = item.clone();
     if let Definition::Connection(connection) = &mut item.definition {
         if let Connection::SshTunnel(tunnel) = connection {
+            check_host_key(tunnel)?;
             tunnel.keys = vec![new_key(session)?, new_key(session)?];
         }
         if validate {
@@ -36,6 +39,10 @@ pub(crate) async fn create_connection(
         }
     }
     create(session, execution, &item, "CREATE CONNECTION").await
+}
+
+fn check_host_key(tunnel: &SshTunnelOptions) -> Result<(), SqlError> {
+    tunnel.host_key.as_deref().map_or(Ok(()), ssh::check_host_key)
 }
 
 fn new_key(session: &Session) -> Result<SshKey, SqlError> {
@@ -85,6 +92,9 @@ pub(crate) async fn alter(
     execution: &Execution<'_>,
     plan: &AlterConnectionPlan,
 ) -> Result<Response, SqlError> {
+    if let Definition::Connection(Connection::SshTunnel(tunnel)) = &plan.item.definition {
+        check_host_key(tunnel)?;
+    }
     if plan.validate
         && let Definition::Connection(connection) = &plan.item.definition
     {

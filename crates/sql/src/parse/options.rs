@@ -14,6 +14,7 @@ const LONG_NAMES: &[&[&str]] = &[
     &["ssl", "mode"],
     &["ssl", "key"],
     &["ssh", "tunnel"],
+    &["host", "key"],
     &["aws", "privatelink"],
     &["aws", "connection"],
     &["service", "name"],

@@ -71,6 +71,7 @@ impl Planning<'_> {
                     host: options.required_text("HOST")?,
                     port: port(&mut options, 22)?,
                     user: options.required_text("USER")?,
+                    host_key: options.text("HOST KEY")?,
                     keys: Vec::new(),
                 };
                 // What SHOW CREATE gives can be run again; the keys are others then.
@@ -321,7 +322,7 @@ fn known_options(kind: &ConnectionKind) -> &'static [&'static str] {
             "SSH TUNNEL",
             "AWS PRIVATELINK",
         ],
-        ConnectionKind::SshTunnel => &["HOST", "PORT", "USER"],
+        ConnectionKind::SshTunnel => &["HOST", "PORT", "USER", "HOST KEY"],
         ConnectionKind::AwsPrivatelink => &["SERVICE NAME", "AVAILABILITY ZONES"],
         ConnectionKind::Other(_) => &[],
     }
