@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use differential_dataflow::trace::ExertionLogic;
 use parking_lot::Mutex;
 use tidemill_plan::physical::Export;
-use tidemill_repr::{ObjectId, SqlState};
+use tidemill_repr::{ObjectId, SqlState, Tick};
 use timely::{CommunicationConfig, WorkerConfig};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -24,6 +24,8 @@ pub struct Replica {
     state: Mutex<State>,
     /// Bytes of rows that some worker has not taken yet.
     queued_bytes: Arc<AtomicUsize>,
+    /// What its workers have taken and not worked off.
+    in_flight: Arc<InFlight>,
     /// Whether an operator has panicked: all dataflows have ended then.
     failed: Arc<AtomicBool>,
     threads: Vec<Thread>,
@@ -47,6 +49,31 @@ impl Weight {
 impl Drop for Weight {
     fn drop(&mut self) {
         self.queued.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Ticks that each worker was fed and that some complete index has not reached yet.
+pub(crate) struct InFlight {
+    workers: Vec<(AtomicUsize, AtomicU64)>,
+}
+
+impl InFlight {
+    fn new(workers: usize) -> InFlight {
+        let none = || (AtomicUsize::new(0), AtomicU64::new(u64::MAX));
+        InFlight { workers: (0..workers).map(|_| none()).collect() }
+    }
+
+    /// Says how many there are at a worker, and which is the oldest.
+    pub(crate) fn set(&self, worker: usize, count: usize, oldest: Option<Tick>) {
+        let Some((counted, first)) = self.workers.get(worker) else { return };
+        counted.store(count, Ordering::Relaxed);
+        first.store(oldest.map_or(u64::MAX, |tick| tick.0), Ordering::Relaxed);
+    }
+
+    fn oldest(&self, least: usize) -> Option<Tick> {
+        let many = self.workers.iter().filter(|(count, _)| count.load(Ordering::Relaxed) >= least);
+        let oldest = many.map(|(_, oldest)| oldest.load(Ordering::Relaxed)).min();
+        oldest.filter(|tick| *tick != u64::MAX).map(Tick)
     }
 }
 
@@ -74,6 +101,8 @@ impl Replica {
         let (started, starting) = unbounded();
         let failed = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&failed);
+        let in_flight = Arc::new(InFlight::new(workers));
+        let taken = Arc::clone(&in_flight);
         let mut worker_config = WorkerConfig::default();
         let logic: ExertionLogic = Arc::new(idle_merge_effort);
         worker_config.set("differential/default_exert_logic".to_owned(), logic);
@@ -87,7 +116,7 @@ impl Replica {
             let Some(receiver) = receiver else { return };
             // The starter waits for all workers, so it listens.
             let _ = started.send((worker.index(), std::thread::current()));
-            run_worker(worker, &receiver, &seen);
+            run_worker(worker, &receiver, &seen, &taken);
         })
         .map_err(StartError)?;
         let mut threads = Vec::with_capacity(workers);
@@ -100,6 +129,7 @@ impl Replica {
         Ok(Replica {
             state: Mutex::new(state),
             queued_bytes: Arc::default(),
+            in_flight,
             failed,
             threads: threads.into_iter().map(|(_, thread)| thread).collect(),
             guards: Mutex::new(Some(guards)),
@@ -170,6 +200,13 @@ impl Replica {
     /// that what a slow worker has not taken yet stays where it was.
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The oldest tick that was fed and that some complete index has not reached, where there are
+    /// at least so many. Whoever makes ticks looks here: while compute is behind, few ticks with
+    /// many changes each are less work than many with few.
+    pub fn oldest_in_flight(&self, least: usize) -> Option<Tick> {
+        self.in_flight.oldest(least)
     }
 
     /// Whether an operator has panicked. All dataflows have ended then, and no other can be

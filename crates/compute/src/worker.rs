@@ -12,7 +12,7 @@
 mod build;
 mod dataflow;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::protocol::SubscribeBatch;
 use crate::publish::IndexShared;
 use crate::render::errors::internal;
-use crate::replica::Weight;
+use crate::replica::{InFlight, Weight};
 use crate::worker::dataflow::{Dataflow, ExportedIndex};
 use differential_dataflow::trace::TraceReader;
 
@@ -90,7 +90,12 @@ const PANICKED: &str = "a dataflow operator panicked: the replica begins anew";
 const SWEEP: Duration = Duration::from_millis(200);
 
 /// Runs until the replica is dropped.
-pub(crate) fn run_worker(worker: &mut Worker, orders: &Receiver<Order>, failed: &AtomicBool) {
+pub(crate) fn run_worker(
+    worker: &mut Worker,
+    orders: &Receiver<Order>,
+    failed: &AtomicBool,
+    in_flight: &InFlight,
+) {
     let mut state = WorkerState {
         index: worker.index(),
         peers: worker.peers(),
@@ -99,6 +104,7 @@ pub(crate) fn run_worker(worker: &mut Worker, orders: &Receiver<Order>, failed: 
         affected: BTreeMap::new(),
         dirty: BTreeSet::new(),
         behind: BTreeSet::new(),
+        ticks: VecDeque::new(),
     };
     let mut swept = Instant::now();
     let mut unswept = false;
@@ -137,6 +143,7 @@ pub(crate) fn run_worker(worker: &mut Worker, orders: &Receiver<Order>, failed: 
             state.fail_all(worker, PANICKED);
         }
         state.publish_behind();
+        in_flight.set(state.index, state.ticks.len(), state.ticks.front().copied());
         if unswept && swept.elapsed() >= SWEEP {
             // As long as there are merges.
             unswept = state.publish_all();
@@ -158,6 +165,8 @@ struct WorkerState {
     dirty: BTreeSet<ObjectId>,
     /// Indexes whose published upper is not where the inputs are.
     behind: BTreeSet<ObjectId>,
+    /// Ticks that were fed and that some index has not reached.
+    ticks: VecDeque<Tick>,
 }
 
 impl WorkerState {
@@ -263,6 +272,9 @@ impl WorkerState {
         for (id, flow) in self.dataflows.iter().filter(|(_, flow)| flow.follows_time) {
             touched.extend(flow.upstream.iter().chain([id]).copied());
         }
+        if !touched.is_empty() {
+            self.ticks.push_back(tick);
+        }
         for id in touched {
             if let Some(flow) = self.dataflows.get_mut(&id).filter(|flow| flow.as_of < tick) {
                 flow.update(tick, updates, errors, (self.index, self.peers));
@@ -279,15 +291,24 @@ impl WorkerState {
         }
     }
 
-    /// Publishes the indexes that may have moved.
+    /// Publishes the indexes that may have moved, and forgets the ticks that all have reached.
     fn publish_behind(&mut self) {
-        let WorkerState { behind, indexes, dataflows, index: worker, .. } = self;
+        let WorkerState { behind, indexes, dataflows, index: worker, ticks, .. } = self;
+        let mut least = u64::MAX;
         behind.retain(|id| {
             let Some(exported) = indexes.get_mut(id) else { return false };
             let upper = exported.publish(*worker);
-            // Until it has reached what its inputs reached.
-            dataflows.get(&exported.dataflow).is_some_and(|flow| upper < flow.target)
+            let Some(flow) = dataflows.get(&exported.dataflow) else { return false };
+            // Until it has reached what its inputs reached. One that is not complete yet is
+            // nothing that commits wait for.
+            if upper < flow.target && upper > flow.as_of.0 {
+                least = least.min(upper);
+            }
+            upper < flow.target
         });
+        while ticks.front().is_some_and(|tick| tick.0 < least) {
+            ticks.pop_front();
+        }
     }
 
     /// Publishes all indexes, to let go of batches that were merged since. Says if there were any.

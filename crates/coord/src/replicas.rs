@@ -186,6 +186,15 @@ impl Replicas {
         all.map(|running| running.replica.queued_bytes()).max().unwrap_or(0)
     }
 
+    /// The oldest tick that some replica was fed and has not worked off, if it has at least so
+    /// many of them.
+    pub fn oldest_in_flight(&self, least: usize) -> Option<Tick> {
+        let pools = self.pools.read();
+        let all = pools.values().flat_map(|pool| &pool.replicas);
+        let whole = all.filter(|running| !running.replica.has_failed());
+        whole.filter_map(|running| running.replica.oldest_in_flight(least)).min()
+    }
+
     /// The reader of an index or materialized view: of the replica that is furthest.
     pub fn index(&self, id: ObjectId) -> Option<IndexReader> {
         self.index_at(id, Tick::MAX)

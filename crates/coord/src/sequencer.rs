@@ -17,7 +17,7 @@ mod keys;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidemill_catalog::{CatalogChange, Item, builtin};
 use tidemill_compute::protocol::Command;
@@ -52,6 +52,12 @@ const TICKS_IN_FLIGHT: usize = 512;
 
 /// How many bytes of rows may wait for the workers before commits wait.
 const QUEUED_BYTES: usize = 256 << 20;
+
+/// How many ticks the workers may have before commits wait for them.
+const TICKS_AT_WORK: usize = 3;
+
+/// How long commits wait at most for workers that are behind.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How much history indexes and tables keep readable, in milliseconds.
 const HISTORY_MILLIS: u64 = 2_000;
@@ -169,11 +175,25 @@ async fn pace(shared: &Shared) {
     while shared.completion.backlog() > TICKS_IN_FLIGHT && shared.completion.failure().is_none() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // When compute falls behind, commits wait and then share a tick.
     while shared.replicas.queued_bytes() > QUEUED_BYTES {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+    wait_for_compute(shared).await;
     if shared.snapshot().tick >= wall_tick() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// When compute falls behind, commits wait and then share a tick: a row that changed ten times in
+/// it is one change for all views. They wait half as long as compute is behind, so that a view
+/// that never ends its work stops nobody.
+async fn wait_for_compute(shared: &Shared) {
+    let since = Instant::now();
+    while let Some(oldest) = shared.replicas.oldest_in_flight(TICKS_AT_WORK) {
+        let behind = Duration::from_millis(wall_tick().0.saturating_sub(oldest.0));
+        if since.elapsed() >= (behind / 2).min(LONGEST_WAIT) {
+            return;
+        }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
