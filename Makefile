@@ -47,7 +47,7 @@ unit: postgres ## unit and integration tests of the crates
 
 sqltest: postgres ## sql-tests/ and the guides against a server and a real upstream
 	cargo build --workspace --bins
-	target/debug/tidemill-sqltest --server target/debug/tidemilld sql-tests docs/guide
+	target/debug/tidemill-sqltest --server target/debug/tidemilld --retries 1 sql-tests docs/guide
 
 corpus: postgres ## SQLite's sqllogictest files in CORPUS, each three ways: as asked, as views, maintained
 	cargo build --release --bins

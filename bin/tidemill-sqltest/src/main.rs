@@ -73,6 +73,10 @@ struct Arguments {
     /// A file fails after so many seconds (ten times as many for a .test file).
     #[arg(long, default_value_t = 60)]
     timeout: u64,
+    /// A file that failed is tried so many times more, by itself and on servers of its own; if it
+    /// passes then, it has passed, and is named as flaky.
+    #[arg(long, default_value_t = 0)]
+    retries: usize,
     /// Print how long each file took.
     #[arg(long)]
     times: bool,
@@ -137,9 +141,14 @@ async fn run_all(arguments: &Arguments) -> Result<usize> {
     };
     let runs = files.iter().flat_map(|path| ways.iter().map(move |way| (path, *way)));
     let runs = futures::stream::iter(runs)
-        .map(|(path, way)| run_and_report(arguments, &shared, path, way))
+        .map(|(path, way)| {
+            let run = run_and_report(arguments, &shared, path, way, false);
+            async move { (path, way, run.await) }
+        })
         .buffer_unordered(arguments.jobs.max(1));
-    let mut ends: Vec<(String, End)> = runs.collect().await;
+    let mut done: Vec<(&PathBuf, Option<Way>, (String, End))> = runs.collect().await;
+    let flaky = try_again(arguments, &shared, &mut done).await;
+    let mut ends: Vec<(String, End)> = done.into_iter().map(|(_, _, end)| end).collect();
     ends.sort();
     let count = |wanted: End| ends.iter().filter(|(_, end)| *end == wanted).count();
     if let Some(file) = &arguments.results {
@@ -150,8 +159,31 @@ async fn run_all(arguments: &Arguments) -> Result<usize> {
         0 => String::new(),
         skipped => format!(", {skipped} skipped: they need a later PostgreSQL"),
     };
-    println!("{} passed, {} failed{skipped}", count(End::Passed), count(End::Failed));
+    let flaky = match flaky {
+        0 => String::new(),
+        flaky => format!(" ({flaky} of them flaky)"),
+    };
+    println!("{} passed{flaky}, {} failed{skipped}", count(End::Passed), count(End::Failed));
     Ok(count(End::Failed))
+}
+
+/// Runs the files that failed once more; says how many passed then.
+async fn try_again(
+    arguments: &Arguments,
+    shared: &Shared,
+    done: &mut [(&PathBuf, Option<Way>, (String, End))],
+) -> usize {
+    let mut flaky = 0;
+    for _ in 0..arguments.retries {
+        for (path, way, end) in done.iter_mut().filter(|(_, _, (_, end))| *end == End::Failed) {
+            *end = run_and_report(arguments, shared, path, *way, true).await;
+            if end.1 == End::Passed {
+                println!("{}: FLAKY: it passed when it was run again", end.0);
+                flaky += 1;
+            }
+        }
+    }
+    flaky
 }
 
 /// How a file ended.
@@ -178,11 +210,12 @@ async fn run_and_report(
     shared: &Shared,
     path: &Path,
     way: Option<Way>,
+    apart: bool,
 ) -> (String, End) {
     let name = run::display_name(path);
     let start = Instant::now();
     let result = match way {
-        None => run_file(arguments, shared, path, &name).await,
+        None => run_file(arguments, shared, path, &name, apart).await,
         Some(way) => run_way(arguments, shared, path, &name, way).await.map(Some),
     };
     let failures = match result {
@@ -239,12 +272,14 @@ async fn run_way(
     }
 }
 
-/// The failures of a file; none at all if it needs a later PostgreSQL.
+/// The failures of a file, which may be run apart from all others; none at all if it needs a later
+/// PostgreSQL.
 async fn run_file(
     arguments: &Arguments,
     shared: &Shared,
     path: &Path,
     name: &str,
+    apart: bool,
 ) -> Result<Option<Vec<String>>> {
     let script = script::read(path, name)?;
     if script.needs_postgres > shared.postgres.version {
@@ -255,12 +290,12 @@ async fn run_file(
         return Ok(Some(Vec::new()));
     }
     let tidemill = match &shared.tidemill {
-        Some(_) if script.own_server => {
+        Some(_) if script.own_server || apart => {
             Some(Arc::new(Mutex::new(Tidemill::start(&arguments.server).await?)))
         }
         shared => shared.clone(),
     };
-    let postgres = match script.own_upstream {
+    let postgres = match script.own_upstream || apart {
         true => Arc::new(Postgres::start().await?),
         false => Arc::clone(&shared.postgres),
     };
