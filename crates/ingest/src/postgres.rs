@@ -29,6 +29,7 @@ pub mod source;
 mod catching;
 pub mod connection;
 pub mod describe;
+mod difference;
 mod follower;
 mod keyed;
 mod labels;

@@ -26,7 +26,6 @@ pub(crate) struct Catching {
     /// The parts that hold the snapshot, when it is read.
     pub(crate) parts: Option<Vec<String>>,
     pub(crate) rows: u64,
-    pub(crate) bytes: u64,
     /// Messages of the stream, by the position of their commit.
     kept: Spool,
     /// How much of them belongs to transactions that were received whole.

@@ -14,13 +14,14 @@ use crate::sink::{IngestCommit, IngestSink, SourceStatistics, SourceStatus, Tabl
 
 use super::catching::{Catching, CaughtUp};
 use super::connection::{Next, PostgresConnection, SourceError};
+use super::difference::{Target, difference};
 use super::pgoutput::{self, Message, Relation};
 use super::source::{TableConfig, TableSnapshot};
 use super::streamed::Streamed;
 use super::table::{TableBinding, column_decoders};
 use super::transaction::Transaction;
 use super::watch::{Found, Problem, Watch, no_publication};
-use super::work::{Base, Form, TableWork, Target, difference};
+use super::work::{Base, Form, TableWork};
 
 /// How often a snapshot is begun anew because of labels that came up meanwhile.
 const MOST_SNAPSHOTS: u32 = 5;
@@ -258,9 +259,6 @@ impl Follower {
             table.statistics.snapshot_records_known = known;
             table.statistics.snapshot_records_staged = rows;
             table.statistics.bytes_received = bytes;
-            if let Some(catching) = &mut table.catching {
-                catching.bytes = bytes;
-            }
         }
     }
 
@@ -626,7 +624,7 @@ impl Follower {
         }
         let Some(table) = self.tables.get_mut(&id) else { return Ok(()) };
         let Some(catching) = table.catching.take() else { return Ok(()) };
-        let (rows_read, bytes) = (catching.rows, catching.bytes);
+        let rows_read = catching.rows;
         // If the source is interrupted here the table is read again.
         table.catching = Some(Catching::default());
         let caught_up = catching.catch_up(&self.sink, &table.work.config).await?;
@@ -640,9 +638,15 @@ impl Follower {
         };
         match work.config.snapshot {
             TableSnapshot::Again { .. } => {
-                let target = Target { parts, rows, bytes };
-                (parts, rows) = difference(&self.sink, &work, &target).await?;
+                let target = Target { parts, rows };
+                let mut transaction = Transaction::default();
+                let types = work.types();
+                difference(&self.sink, &mut transaction, (id, &types), &target).await?;
                 self.sink.discard_parts(target.parts);
+                (parts, rows) = match transaction.finish().await?.pop() {
+                    Some(changes) => (changes.parts, changes.outcome.map_err(SourceError::stop)?),
+                    None => Default::default(),
+                };
                 commit.resynced.push((id, work.config.resyncs));
             }
             _ => commit.snapshot_done.push(id),

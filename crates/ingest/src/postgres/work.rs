@@ -1,13 +1,12 @@
 //! Changes of one table to updates: of the stream as it comes, and of what waited for a snapshot.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use tidemill_repr::{ColumnType, Diff, Row, RowBatch, SqlError, SqlState};
+use tidemill_repr::{ColumnType, SqlError, SqlState};
 
-use crate::sink::{IngestSink, Rows};
+use crate::sink::IngestSink;
 
+use super::difference::{Target, difference};
 use super::keyed::KeyedContent;
 use super::pgoutput::{Message, Relation};
 use super::source::TableConfig;
@@ -136,17 +135,7 @@ impl TableWork {
             sink.discard_parts(std::mem::take(*parts));
             return Ok(());
         }
-        let types = self.types();
-        let mut content = sink.content(id).await?;
-        while let Some(batch) = content.recv().await {
-            let batch = batch?;
-            let Some(out) = transaction.rows(id, batch.byte_len()) else { break };
-            batch.iter().for_each(|(row, diff)| out.push(row, -diff));
-            if transaction.is_large() {
-                transaction.spill(sink, |table| (table == id).then(|| types.clone())).await?;
-            }
-        }
-        Ok(())
+        difference(sink, transaction, (id, &self.types()), &Target::default()).await
     }
 }
 
@@ -173,58 +162,4 @@ async fn load(
     }
     content.load(&rows)?;
     Ok(content.loaded().map(|()| content))
-}
-
-/// Rows as they should be, in parts and beside them, and how large they are about.
-pub(crate) struct Target {
-    pub(crate) parts: Vec<String>,
-    pub(crate) rows: RowBatch,
-    pub(crate) bytes: u64,
-}
-
-/// How much is compared at once.
-const COMPARED_BYTES: u64 = 64 << 20;
-
-/// What has to be done to a table so that it holds what it should. Compares a share of the rows
-/// after the other, so that memory is bounded whatever the table's size.
-pub(crate) async fn difference(
-    sink: &Arc<dyn IngestSink>,
-    work: &TableWork,
-    target: &Target,
-) -> Result<(Vec<String>, RowBatch), SqlError> {
-    let id = work.config.id;
-    let shares = 1 + target.bytes / COMPARED_BYTES;
-    let mut transaction = Transaction::default();
-    for share in 0..shares {
-        let mut sums: HashMap<Row, Diff> = HashMap::new();
-        let mut add = |batch: &RowBatch, sign: Diff| {
-            for (row, diff) in batch.iter() {
-                let mut hasher = DefaultHasher::new();
-                row.bytes().hash(&mut hasher);
-                if hasher.finish() % shares == share {
-                    *sums.entry(row.to_owned()).or_default() += diff * sign;
-                }
-            }
-        };
-        add(&target.rows, 1);
-        let sides: [(Rows, Diff); 2] =
-            [(sink.read_parts(target.parts.clone()), 1), (sink.content(id).await?, -1)];
-        for (mut rows, sign) in sides {
-            while let Some(batch) = rows.recv().await {
-                add(&*batch?, sign);
-            }
-        }
-        for (row, diff) in sums.into_iter().filter(|(_, diff)| *diff != 0) {
-            if let Some(out) = transaction.rows(id, row.bytes().len()) {
-                out.push(row.as_ref(), diff);
-            }
-        }
-        if transaction.is_large() {
-            transaction.spill(sink, |_| Some(work.types())).await?;
-        }
-    }
-    match transaction.finish().await?.pop() {
-        Some(changes) => Ok((changes.parts, changes.outcome?)),
-        None => Ok((Vec::new(), RowBatch::new())),
-    }
 }
