@@ -115,13 +115,20 @@ impl Builtin {
         };
         Item {
             id: self.id(),
-            oid: Oid(16_000 + u32::try_from(self.number).unwrap_or(0)),
+            oid: self.oid(),
             name,
             owner: roles::SYSTEM.to_owned(),
             create_sql,
             depends_on: Vec::new(),
             definition,
         }
+    }
+
+    fn oid(&self) -> Oid {
+        let known = Some(self.name).filter(|_| self.schema == "pg_catalog");
+        known
+            .and_then(pg_catalog::class_oid)
+            .unwrap_or_else(|| Oid(16_000 + u32::try_from(self.number).unwrap_or(0)))
     }
 
     /// The rows that go and those that come when the catalog becomes another; None if the

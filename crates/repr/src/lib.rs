@@ -36,7 +36,7 @@ pub use interval::Interval;
 pub use network::Inet;
 pub use numeric::Numeric;
 pub use range::{MultirangeRef, RangeBound, RangeKind, RangeRef};
-pub use relation::{Column, RelationDesc};
+pub use relation::{Column, ColumnOrigin, RelationDesc};
 pub use row::{Row, RowBatch, RowBuilder, RowRef};
 pub use tick::{Diff, Tick};
 pub use time::TimeTz;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::Oid;
 use crate::types::ColumnType;
 
 /// One column: its name and type.
@@ -20,6 +21,18 @@ pub struct RelationDesc {
     pub columns: Vec<Column>,
     /// Sets of column positions; the values of each are unique over the rows.
     pub keys: Vec<Vec<usize>>,
+    /// Of a result: which columns of relations its columns are. As many as columns, or none.
+    #[serde(skip)]
+    pub origins: Vec<Option<ColumnOrigin>>,
+}
+
+/// A column of a relation, as clients look it up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ColumnOrigin {
+    /// The relation's `pg_class.oid`.
+    pub relation: Oid,
+    /// `pg_attribute.attnum`
+    pub column: i16,
 }
 
 impl RelationDesc {
@@ -27,7 +40,7 @@ impl RelationDesc {
     pub fn new(columns: impl IntoIterator<Item = (impl Into<String>, ColumnType)>) -> RelationDesc {
         let columns =
             columns.into_iter().map(|(name, typ)| Column { name: name.into(), typ }).collect();
-        RelationDesc { columns, keys: Vec::new() }
+        RelationDesc { columns, ..RelationDesc::default() }
     }
 
     /// The same relation with one more key.

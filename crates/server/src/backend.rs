@@ -149,8 +149,10 @@ pub fn row_description(out: &mut Vec<u8>, desc: &RelationDesc, formats: &[Column
         for (position, column) in desc.columns.iter().enumerate() {
             let typ = &column.typ.scalar_type;
             string(out, &column.name);
-            // Of no table's column that clients could look up.
-            out.extend_from_slice(&[0; 6]);
+            let origin = desc.origins.get(position).copied().flatten();
+            let (relation, number) = origin.map_or((0, 0), |o| (o.relation.0, o.column));
+            out.extend_from_slice(&relation.to_be_bytes());
+            out.extend_from_slice(&number.to_be_bytes());
             out.extend_from_slice(&typ.base().oid().0.to_be_bytes());
             out.extend_from_slice(&typ.type_length().to_be_bytes());
             out.extend_from_slice(&column.typ.typmod.to_be_bytes());

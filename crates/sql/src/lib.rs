@@ -13,6 +13,7 @@
 
 pub mod ast;
 pub mod names;
+mod origins;
 pub mod parse;
 mod parse_marks;
 pub mod plan;

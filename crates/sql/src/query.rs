@@ -45,7 +45,7 @@ pub use cte::{WithList, put_rows, refuse_duplicates};
 pub use error::position;
 pub(crate) use error::settle_position;
 pub(crate) use order::direction;
-pub use scope::{Scope, table_scope};
+pub use scope::{Scope, table_scope, target_scope};
 pub use user_function::{check_body, has_builtin};
 pub use values::InsertTarget;
 pub use walk::{bind_parameters, bind_scalar_parameters, relations_read};

@@ -1,6 +1,7 @@
 //! `pg_catalog`: the same objects as PostgreSQL shows them.
 
 mod activity;
+mod class_oids;
 mod classes;
 mod constraints;
 pub(crate) mod functions;
@@ -14,6 +15,7 @@ mod types;
 mod views;
 
 use super::Builtin;
+pub(super) use class_oids::class_oid;
 pub use pseudo_types::pseudo_type;
 pub(crate) use pseudo_types::pseudo_type_name;
 

@@ -81,6 +81,6 @@ impl SubscribePlan {
                 columns.extend(others.iter().filter_map(|at| own(at, "after_", true)));
             }
         }
-        RelationDesc { columns, keys: Vec::new() }
+        RelationDesc { columns, ..RelationDesc::default() }
     }
 }

@@ -5,6 +5,7 @@
 //! AND position = 0)`. A query that is maintained must not use them.
 
 use sqlparser::ast::Expr;
+use tidemill_catalog::name::quote_identifier;
 use tidemill_expr::aggregate::AggregateKind;
 use tidemill_plan::query::{ColumnRef, QueryAggregate};
 use tidemill_plan::{Id, QueryExpr, QueryScalar, RelationType};
@@ -53,7 +54,6 @@ const YES: &[&str] = &[
     "has_type_privilege",
     "pg_collation_is_visible",
     "pg_conversion_is_visible",
-    "pg_function_is_visible",
     "pg_opclass_is_visible",
     "pg_operator_is_visible",
     "pg_opfamily_is_visible",
@@ -63,7 +63,6 @@ const YES: &[&str] = &[
     "pg_ts_dict_is_visible",
     "pg_ts_parser_is_visible",
     "pg_ts_template_is_visible",
-    "pg_type_is_visible",
 ];
 
 /// Functions that say no to everything.
@@ -253,6 +252,12 @@ impl ExprContext<'_> {
                 let relation = self.oid_of(relation)?;
                 self.is_visible(relation)?
             }
+            ("pg_type_is_visible", [typ]) => {
+                self.is_in_path(["pg_catalog", "pg_type"], "typnamespace", typ)?
+            }
+            ("pg_function_is_visible", [function]) => {
+                self.is_in_path(["pg_catalog", "pg_proc"], "pronamespace", function)?
+            }
             ("format_type", [oid, typmod]) => return self.format_type(oid, typmod).map(Some),
             ("obj_description", [object]) => {
                 let keys = [("objoid", self.oid_of(object)?), ("objsubid", whole)];
@@ -433,25 +438,39 @@ impl ExprContext<'_> {
         Ok(single(row, visible, ColumnType::new(ScalarType::Bool)))
     }
 
+    /// Whether the schema of a type or function is in the search path; NULL if there is none.
+    fn is_in_path(
+        &self,
+        names: [&str; 2],
+        schema: &str,
+        object: &Expr,
+    ) -> Result<TypedScalar, SqlError> {
+        let (relation, row) = self.row_of(names, &[("oid", self.oid_of(object)?)])?;
+        let schema = column(&relation, position(&relation, schema)?);
+        let found = self.one_of(&schema, &self.ctx.relations.visibility().schemas)?;
+        Ok(single(row, found, ColumnType::new(ScalarType::Bool)))
+    }
+
     /// Whether the relation that a row of `mz_relation_names` names is found without schema.
     fn visible(&self, relation: &Relation) -> Result<QueryScalar, SqlError> {
         let visibility = self.ctx.relations.visibility();
-        let one_of = |column: TypedScalar, oids: &[u32]| {
-            let equal = oids.iter().map(|oid| {
-                let oid = literal::literal(Datum::Int(i64::from(*oid)), ScalarType::Oid);
-                Ok(binary(self.ctx, "=", column.clone(), oid)?.expr)
-            });
-            Ok::<_, SqlError>(match equal.collect::<Result<Vec<_>, SqlError>>()?.as_slice() {
-                [] => literal::boolean(false),
-                [only] => only.clone(),
-                several => QueryScalar::Or(several.to_vec()),
-            })
-        };
         let oid = column(relation, position(relation, "oid")?);
         let schema = column(relation, position(relation, "namespace")?);
-        let found = one_of(schema, &visibility.schemas)?;
-        let hidden = one_of(oid, &visibility.hidden)?;
+        let found = self.one_of(&schema, &visibility.schemas)?;
+        let hidden = self.one_of(&oid, &visibility.hidden)?;
         Ok(QueryScalar::And(vec![found, QueryScalar::Not(Box::new(hidden))]))
+    }
+
+    fn one_of(&self, column: &TypedScalar, oids: &[u32]) -> Result<QueryScalar, SqlError> {
+        let equal = oids.iter().map(|oid| {
+            let oid = literal::literal(Datum::Int(i64::from(*oid)), ScalarType::Oid);
+            Ok(binary(self.ctx, "=", column.clone(), oid)?.expr)
+        });
+        Ok(match equal.collect::<Result<Vec<_>, SqlError>>()?.as_slice() {
+            [] => literal::boolean(false),
+            [only] => only.clone(),
+            several => QueryScalar::Or(several.to_vec()),
+        })
     }
 
     /// `to_regclass('x')`: NULL where the cast would be an error. What is no constant is compared
@@ -493,7 +512,11 @@ impl ExprContext<'_> {
                 Ok::<_, SqlError>(binary(self.ctx, "=", key, wanted.clone())?.expr)
             };
             let short = QueryScalar::And(vec![self.visible(&relation)?, is("name")?]);
-            let either = QueryScalar::Or(vec![short, is("full_name")?]);
+            let full = column(&relation, position(&relation, "full_name")?);
+            let database = format!("{}.", quote_identifier(&self.ctx.database));
+            let whole = binary(self.ctx, "||", literal::text(&database), full)?;
+            let whole = binary(self.ctx, "=", whole, wanted.clone())?.expr;
+            let either = QueryScalar::Or(vec![short, is("full_name")?, whole]);
             if let QueryExpr::Filter { predicates, .. } = &mut rows {
                 predicates.push(either);
             }

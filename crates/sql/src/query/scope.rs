@@ -100,9 +100,18 @@ pub(super) enum Missing {
 
 /// The scope of the rows of one relation, under a name.
 pub fn table_scope(desc: &RelationDesc, alias: &str) -> Scope {
+    scope_in(desc, None, alias)
+}
+
+/// The scope of the rows of a table that is written to, under its own name: also with its schema.
+pub fn target_scope(desc: &RelationDesc, schema: &str, name: &str) -> Scope {
+    scope_in(desc, Some(schema.to_owned()), name)
+}
+
+fn scope_in(desc: &RelationDesc, schema: Option<String>, alias: &str) -> Scope {
     let columns = desc.columns.iter().map(|column| (column.name.clone(), column.typ.clone()));
     let table = TableName {
-        schema: None,
+        schema,
         name: alias.to_owned(),
         object: None,
         relation: None,

@@ -83,7 +83,7 @@ impl Planning<'_> {
         let query = self.in_table_order(&context, constant, &positions, &[], &target)?;
         let mut query = target.with_stored(self, query, 0)?;
         if let Some(filter) = filter {
-            let scope = query::table_scope(desc, &target.alias);
+            let scope = target.scope();
             let predicate = query::plan_condition(&context, &scope, filter, "WHERE")?;
             query = QueryExpr::Filter { input: Box::new(query), predicates: vec![predicate] };
         }
@@ -109,7 +109,7 @@ impl Planning<'_> {
         let project = positions(columns, &all, &item.name.item)?;
         let desc = RelationDesc {
             columns: project.iter().filter_map(|index| all.columns.get(*index).cloned()).collect(),
-            keys: Vec::new(),
+            ..RelationDesc::default()
         };
         let query = get(item.id, &all);
         let finishing = Finishing { project, ..Finishing::default() };

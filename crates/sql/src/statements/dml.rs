@@ -73,7 +73,7 @@ impl Planning<'_> {
         let query = self.in_table_order(&context, query, &columns, &ignored, &target)?;
         let query = target.with_stored(self, query, 0)?;
         let conflict = self.conflict(&context, insert.on.as_ref(), &target)?;
-        let scope = query::table_scope(desc, &target.alias);
+        let scope = target.scope();
         let returning =
             self.returning(&context, &scope, &desc.types(), insert.returning.as_ref())?;
         let parameters = context.parameter_types()?;
@@ -169,7 +169,7 @@ impl Planning<'_> {
         selection: Option<&Expr>,
     ) -> Result<Concerned, SqlError> {
         let desc = &target.table.desc;
-        let mut scope = query::table_scope(desc, &target.alias);
+        let mut scope = target.scope();
         let mut query = get(target.item.id, desc);
         let mut width = None;
         if let Some(tables) = beside {

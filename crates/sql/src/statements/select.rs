@@ -8,6 +8,7 @@ use super::options::Options;
 use super::{Planning, rows};
 use crate::ast::{QueryStatement, Subscribe, SubscribeOutput, SubscribeTarget};
 use crate::names;
+use crate::origins::origins;
 use crate::plan::{Notice, Plan, Planned, SelectPlan, SubscribeForm, SubscribeKey, SubscribePlan};
 use crate::query;
 
@@ -21,8 +22,10 @@ impl Planning<'_> {
         }
         let as_of = self.as_of(statement.as_of.as_ref())?;
         let context = self.context();
-        let planned = query::plan_top_query(&context, &statement.query)?;
+        let mut planned = query::plan_top_query(&context, &statement.query)?;
         let parameters = context.parameter_types()?;
+        let project = &planned.finishing.project;
+        planned.desc.origins = origins(self.planner.catalog, &planned.query, project);
         let plan = SelectPlan {
             query: planned.query,
             desc: planned.desc.clone(),

@@ -7,8 +7,8 @@ use tidemill_repr::{Datum, Row, ScalarType};
 
 use super::super::fill::{Shape, Value, oid};
 use super::super::{Builtin, Content, DATABASE_COLUMN};
-use crate::constraint::{ConstraintKind, constraint_oid};
-use crate::item::Item;
+use crate::constraint::{ConstraintKind, Generation, constraint_oid};
+use crate::item::{Definition, Item};
 use crate::snapshot::Catalog;
 
 const CONSTRAINT: &str = "oid oid, conname name, connamespace oid, contype char, \
@@ -127,7 +127,7 @@ pub const RELATIONS: &[Builtin] = &[
         name: "pg_depend",
         columns: "classid oid, objid oid, objsubid int4, refclassid oid, refobjid oid, \
          refobjsubid int4, deptype char",
-        content: Content::Empty,
+        content: Content::Items(dependencies),
     },
     Builtin {
         number: 414,
@@ -200,6 +200,54 @@ fn constraints(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
             }
         }
         rows.push(SHAPE.row(&values));
+    }
+}
+
+/// What hangs on what, as far as clients ask: a sequence on its column, an index on its constraint or its table.
+fn dependencies(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    const CLASS: i64 = 1259;
+    const CONSTRAINT: i64 = 2606;
+    let mut add = |class: i64, object: i64, on_class: i64, on: i64, column: usize, kind: &str| {
+        rows.push(Row::pack([
+            Datum::Int(class),
+            Datum::Int(object),
+            Datum::Int(0),
+            Datum::Int(on_class),
+            Datum::Int(on),
+            Datum::Int(i64::try_from(column).unwrap_or(0)),
+            Datum::Text(kind),
+        ]));
+    };
+    let own = i64::from(item.oid.0);
+    if let Some((table, column)) = item.sequence().and_then(|sequence| sequence.owned_by)
+        && let Some(on) = catalog.item(table)
+    {
+        let identity = on.table().is_some_and(|table| {
+            matches!(table.generation(column), Some(Generation::Identity { .. }))
+        });
+        add(CLASS, own, CLASS, i64::from(on.oid.0), column + 1, if identity { "i" } else { "a" });
+    }
+    if let Some(table) = item.table() {
+        for (position, constraint) in table.constraints.iter().enumerate() {
+            let named = i64::from(constraint_oid(item.id, position).0);
+            match constraint.key() {
+                Some((key, index)) => {
+                    for column in &key.columns {
+                        add(CONSTRAINT, named, CLASS, own, column + 1, "a");
+                    }
+                    if let Some(index) = catalog.item(index) {
+                        add(CLASS, i64::from(index.oid.0), CONSTRAINT, named, 0, "i");
+                    }
+                }
+                None => add(CONSTRAINT, named, CLASS, own, 0, "a"),
+            }
+        }
+    }
+    if let Definition::Index(index) = &item.definition
+        && index.unique.is_none()
+        && let Some(on) = catalog.item(index.on)
+    {
+        add(CLASS, own, CLASS, i64::from(on.oid.0), 0, "a");
     }
 }
 

@@ -196,8 +196,13 @@ fn attributes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         let table = item.table();
         let default = table.and_then(|table| table.defaults.get(position));
         let generation = table.and_then(|table| table.generation(position));
+        // PostgreSQL knows NOT NULL of tables only.
+        let typ = match table {
+            Some(_) => column.typ.clone(),
+            None => column.typ.clone().nullable(true),
+        };
         let filled = Filled {
-            default: default.is_some_and(Option::is_some)
+            default: default.is_some_and(|default| is_shown(default.as_deref()))
                 || matches!(generation, Some(Generation::Stored(_))),
             identity: match generation {
                 Some(Generation::Identity { always: true, .. }) => "a",
@@ -206,7 +211,7 @@ fn attributes(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
             },
             generated: if matches!(generation, Some(Generation::Stored(_))) { "s" } else { "" },
         };
-        rows.push(attribute(item, position, &column.name, &column.typ, &filled));
+        rows.push(attribute(item, position, &column.name, &typ, &filled));
     }
 }
 
@@ -220,7 +225,7 @@ fn index_attributes(catalog: &Catalog, item: &Item, index: &Index, rows: &mut Ve
         let unknown = ColumnType::new(ScalarType::Text);
         let (name, typ) = match column {
             Some(column) => (column.name.as_str(), &column.typ),
-            None => ("expr", &unknown),
+            None => (called_name(sql).unwrap_or("expr"), &unknown),
         };
         rows.push(attribute(item, position, name, &typ.clone().nullable(true), &none));
     }
@@ -248,7 +253,7 @@ fn attribute(item: &Item, position: usize, name: &str, typ: &ColumnType, filled:
         ("atttypmod", Value::Int(i64::from(typ.typmod))),
         ("attbyval", Value::Bool(super::types::by_value(scalar_type))),
         ("attalign", Value::Text(super::types::alignment(scalar_type))),
-        ("attstorage", Value::Text(if length < 0 { "x" } else { "p" })),
+        ("attstorage", Value::Text(super::types::storage(scalar_type))),
         ("attnotnull", Value::Bool(!typ.nullable)),
         ("atthasdef", Value::Bool(filled.default)),
         ("attidentity", Value::Text(filled.identity)),
@@ -329,7 +334,65 @@ fn databases(catalog: &Catalog) -> Vec<Row> {
     databases.collect()
 }
 
-fn defaults(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+/// Whether a default is one: NULL is as good as none.
+fn is_shown(default: Option<&str>) -> bool {
+    default.is_some_and(|default| !default.eq_ignore_ascii_case("null"))
+}
+
+/// The default as PostgreSQL shows it, if it is a constant: with its type. None if it stays as it was written.
+fn typed_default(default: &str, typ: &ScalarType) -> Option<String> {
+    let inner = default.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    let quoted = inner.is_some_and(|inner| !inner.replace("''", "").contains('\''));
+    let negative = default.starts_with('-') && default.parse::<f64>().is_ok();
+    match (quoted, negative) {
+        (true, _) => Some(format!("{default}::{}", type_shown(typ))),
+        (_, true) => {
+            let typ = if default.parse::<i32>().is_ok() { "integer" } else { "numeric" };
+            Some(format!("'{default}'::{typ}"))
+        }
+        _ => None,
+    }
+}
+
+/// A type as a cast to it is shown: one of a user with its schema, unless that is `public`.
+fn type_shown(typ: &ScalarType) -> String {
+    let named = match typ {
+        ScalarType::Array(element) => return format!("{}[]", type_shown(element)),
+        ScalarType::Bpchar => return "bpchar".to_owned(),
+        ScalarType::Enum(definition) => &definition.name,
+        ScalarType::Domain(definition) => return type_shown(&definition.base.scalar_type),
+        ScalarType::Composite(definition) => &definition.name,
+        other => return other.to_string(),
+    };
+    let name = crate::name::quote_identifier(&named.name);
+    match named.schema.as_str() {
+        "public" => name.to_string(),
+        schema => format!("{}.{name}", crate::name::quote_identifier(schema)),
+    }
+}
+
+/// The function that an expression of an index calls, by which its column is named.
+fn called_name(sql: &str) -> Option<&str> {
+    let (name, _) = sql.split_once('(')?;
+    let letter = |c: char| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit();
+    (!name.is_empty() && name.chars().all(letter)).then_some(name)
+}
+
+/// The default of a `serial`: its sequence with the schema, unless that is `public`.
+fn next_of(catalog: &Catalog, generation: Option<&Generation>) -> Option<String> {
+    let Some(Generation::Serial(sequence)) = generation else { return None };
+    let name = &catalog.item(*sequence)?.name;
+    let item = crate::name::quote_identifier(&name.item).replace('\'', "''");
+    Some(match name.schema.as_str() {
+        "public" => format!("nextval('{item}'::regclass)"),
+        schema => {
+            let schema = crate::name::quote_identifier(schema).replace('\'', "''");
+            format!("nextval('{schema}.{item}'::regclass)")
+        }
+    })
+}
+
+fn defaults(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
     static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::of(DEFAULTS));
     let Some(table) = item.table() else { return };
     for (position, default) in table.defaults.iter().enumerate() {
@@ -337,7 +400,13 @@ fn defaults(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
             Some(Generation::Stored(expr)) => Some(expr),
             _ => None,
         };
-        let Some(default) = default.as_ref().or(stored) else { continue };
+        let default = default.as_deref().filter(|default| is_shown(Some(default)));
+        let taken = next_of(catalog, table.generation(position));
+        let column = table.desc.columns.get(position);
+        let shown = taken.or_else(|| typed_default(default?, &column?.typ.scalar_type));
+        let Some(default) = shown.as_deref().or(default).or(stored.map(String::as_str)) else {
+            continue;
+        };
         // An oid of its own: clients only need it to differ within the relation.
         let own = u64::from(item.oid.0) * 2048 + position as u64;
         let own = i64::try_from(0x8000_0000 | (own & 0x7fff_ffff)).unwrap_or(0);

@@ -85,8 +85,8 @@ pub const RELATIONS: &[Builtin] = &[
         number: 209,
         schema: "mz_internal",
         name: "mz_type_names",
-        columns: "name text, oid oid",
-        content: Content::Constant(names),
+        columns: "name text, oid oid, database_name name?",
+        content: Content::ConstantAndItems(names, full_names),
     },
 ];
 
@@ -97,12 +97,40 @@ fn names() -> Vec<Row> {
         for typ in [typ.clone(), ScalarType::Array(Box::new(typ.clone()))] {
             names.insert((typ.pg_name(), typ.oid().0));
             names.insert((typ.to_string(), typ.oid().0));
+            names.insert((format!("pg_catalog.{}", typ.pg_name()), typ.oid().0));
+            names.insert((in_quotes("pg_catalog", &typ.pg_name()), typ.oid().0));
         }
     }
-    names
-        .iter()
-        .map(|(name, number)| Row::pack([Datum::Text(name), Datum::Int(i64::from(*number))]))
-        .collect()
+    let row = |(name, number): &(String, u32)| {
+        Row::pack([Datum::Text(name), Datum::Int(i64::from(*number)), Datum::Null])
+    };
+    names.iter().map(row).collect()
+}
+
+/// A name as clients put it together that quote always.
+fn in_quotes(schema: &str, name: &str) -> String {
+    format!("\"{}\".\"{}\"", schema.replace('"', "\"\""), name.replace('"', "\"\""))
+}
+
+/// The names with its schema of a type that a user made.
+fn full_names(_: &Catalog, item: &Item, rows: &mut Vec<Row>) {
+    if item.is_system() {
+        return;
+    }
+    let Some(typ) = item.type_of() else { return };
+    let (own, array) = match typ.created() {
+        Some(created) => (created.oid, Some(created.array_oid)),
+        None => (item.oid, None),
+    };
+    let database = item.name.database.as_deref().map_or(Datum::Null, Datum::Text);
+    for (number, prefix) in [(Some(own), ""), (array, "_")] {
+        let Some(number) = number else { continue };
+        let (schema, name) = (&item.name.schema, format!("{prefix}{}", item.name.item));
+        let shown = format!("{}.{}", quote_identifier(schema), quote_identifier(&name));
+        for text in [shown, in_quotes(schema, &name)] {
+            rows.push(Row::pack([Datum::Text(&text), Datum::Int(i64::from(number.0)), database]));
+        }
+    }
 }
 
 fn category(typ: &ScalarType) -> &'static str {
@@ -128,6 +156,15 @@ fn category(typ: &ScalarType) -> &'static str {
 /// `typbyval`: what fits a machine word.
 pub(super) fn by_value(typ: &ScalarType) -> bool {
     matches!(typ.type_length(), 1 | 2 | 4 | 8)
+}
+
+/// `typstorage`
+pub(super) fn storage(typ: &ScalarType) -> &'static str {
+    match typ {
+        ScalarType::Numeric => "m",
+        _ if typ.type_length() < 0 => "x",
+        _ => "p",
+    }
 }
 
 /// `typalign`
@@ -216,7 +253,7 @@ fn types(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
                     ("typrelid", Value::Int(i64::from(relation))),
                     ("typarray", Value::Int(i64::from(array))),
                     ("typalign", Value::Text(alignment(&typ))),
-                    ("typstorage", Value::Text(if typ.type_length() < 0 { "x" } else { "p" })),
+                    ("typstorage", Value::Text(storage(&typ))),
                     ("typnotnull", Value::Bool(rules.is_some_and(|rules| rules.not_null))),
                     ("typbasetype", Value::Int(i64::from(base))),
                     ("typtypmod", Value::Int(i64::from(typmod))),
@@ -336,7 +373,7 @@ fn built_in() -> Vec<Row> {
                     ("typelem", Value::Int(i64::from(element))),
                     ("typarray", Value::Int(i64::from(array))),
                     ("typalign", Value::Text(alignment(&typ))),
-                    ("typstorage", Value::Text(if typ.type_length() < 0 { "x" } else { "p" })),
+                    ("typstorage", Value::Text(storage(&typ))),
                     ("typtypmod", Value::Int(-1)),
                     ("typcollation", Value::Int(collation(&typ))),
                 ],

@@ -169,12 +169,9 @@ impl ExprContext<'_> {
             ("enum_first" | "enum_last" | "enum_range", None) => {
                 self.enum_function(&name, &arguments)
             }
-            _ => match self.session_function(&name, &arguments, span)? {
+            _ => match self.answered(&name, &arguments, span)? {
                 Some(value) => Ok(value),
-                None => match self.catalog_function(&name, &arguments)? {
-                    Some(value) => Ok(value),
-                    None => self.call_of(&name, &arguments),
-                },
+                None => self.call_of(&name, &arguments),
             },
         };
         value.map_err(|error| match function.name.0.as_slice() {
@@ -187,6 +184,19 @@ impl ExprContext<'_> {
             }
             _ => ctx.locate(error, span),
         })
+    }
+
+    /// A call that the session or the catalog answers; None if the name is that of no such function.
+    pub(in crate::query) fn answered(
+        &self,
+        name: &str,
+        arguments: &[&Expr],
+        span: Span,
+    ) -> Result<Option<TypedScalar>, SqlError> {
+        match self.session_function(name, arguments, span)? {
+            Some(value) => Ok(Some(value)),
+            None => self.catalog_function(name, arguments),
+        }
     }
 
     /// A call of a function that is computed, with arguments in order.

@@ -312,7 +312,10 @@ impl Parts {
         if resolve::table_function(&call.name, &types).is_some() {
             return self.add_rows(ctx, &call.name, arguments, shown);
         }
-        let value = call_by_name(ctx, &call.name, arguments)?;
+        let value = match planner.answered(&call.name, &call.arguments, call.span)? {
+            Some(value) => value,
+            None => call_by_name(ctx, &call.name, arguments)?,
+        };
         self.add_value(shown, value);
         Ok(())
     }

@@ -42,8 +42,7 @@ impl Planning<'_> {
             .with_hint("For example, ON CONFLICT (column_name)."));
         }
         let desc = &target.table.desc;
-        let scope =
-            query::table_scope(desc, &target.alias).join(query::table_scope(desc, "excluded"))?;
+        let scope = target.scope().join(query::table_scope(desc, "excluded"))?;
         let values = self.assignments(context, &scope, &update.assignments, target)?;
         let filter = match &update.selection {
             None => None,

@@ -43,7 +43,7 @@ impl Planning<'_> {
         let item = TableWithJoins { relation: source.clone(), joins: Vec::new() };
         let (source, names) = query::plan_from_items(&context, &[item])?;
         let width = names.width();
-        let own = query::table_scope(desc, &target.alias).with_unnamed(1);
+        let own = target.scope().with_unnamed(1);
         let joined = Joined {
             target: &target,
             both: own.clone().join(names.clone())?,
@@ -71,7 +71,7 @@ impl Planning<'_> {
             Some(items) => {
                 let mut types = names.types_from(0);
                 types.extend(desc.types());
-                let scope = names.join(query::table_scope(desc, &target.alias))?;
+                let scope = names.join(target.scope())?;
                 self.returning(&context, &scope, &types, Some(&items))?
             }
         };

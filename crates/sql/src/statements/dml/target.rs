@@ -23,6 +23,17 @@ pub(in crate::statements) struct Target<'a> {
     pub(in crate::statements) alias: String,
 }
 
+impl Target<'_> {
+    /// The scope of its rows: an alias hides the name, and the schema with it.
+    pub(in crate::statements) fn scope(&self) -> query::Scope {
+        let name = &self.item.name;
+        match self.alias == name.item {
+            true => query::target_scope(&self.table.desc, &name.schema, &name.item),
+            false => query::table_scope(&self.table.desc, &self.alias),
+        }
+    }
+}
+
 impl<'a> Planning<'a> {
     pub(super) fn table_target(
         &self,

@@ -1,0 +1,1 @@
+SELECT id, kind, at FROM {{ source('shop', 'dbt_events') }}

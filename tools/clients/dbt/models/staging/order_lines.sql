@@ -1,0 +1,1 @@
+SELECT id, customer, amount, at FROM {{ ref('orders') }} WHERE amount > 0

@@ -1,0 +1,2 @@
+{{ config(materialized='ephemeral') }}
+SELECT * FROM {{ ref('order_lines') }} WHERE amount >= 5
