@@ -3,6 +3,7 @@
 mod clusters;
 mod fill;
 mod ingestion;
+mod maintenance;
 mod mz_dependencies;
 mod mz_types;
 mod objects;
@@ -203,6 +204,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         .chain(mz_types::RELATIONS)
         .chain(mz_dependencies::RELATIONS)
         .chain(ingestion::RELATIONS)
+        .chain(maintenance::RELATIONS)
         .chain(pg_catalog::all())
         .chain(information_schema::all())
 }

@@ -18,6 +18,10 @@ pub struct Cluster {
     pub managed_size: Option<String>,
     /// Its replicas, by name.
     pub replicas: Vec<ClusterReplica>,
+    /// Where it runs only while its materialized views are computed at their times: how many
+    /// milliseconds before that it begins.
+    #[serde(default)]
+    pub on_refresh: Option<u64>,
 }
 
 /// A replica of a cluster.
@@ -118,6 +122,7 @@ pub(crate) fn first_clusters() -> Vec<Cluster> {
             system,
             managed_size: None,
             replicas: Vec::new(),
+            on_refresh: None,
         };
         cluster.manage(FIRST_SIZE, replicas, id);
         cluster

@@ -12,6 +12,7 @@ use tidemill_repr::{ObjectId, Oid, RelationDesc, ScalarType};
 use crate::constraint::{Constraint, Generation, Sequence, UniqueKey};
 use crate::function::Function;
 use crate::name::QualifiedName;
+use crate::refresh::Refresh;
 
 /// An object of the catalog.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -247,6 +248,9 @@ pub struct MaterializedView {
     /// How many milliseconds of history are kept, where that is more than usual.
     #[serde(default)]
     pub retain_history: Option<u64>,
+    /// When it is computed, if that is not with each commit. It is a base collection then.
+    #[serde(default)]
+    pub refresh: Option<Refresh>,
 }
 
 /// An arrangement of a relation by a key.
@@ -598,6 +602,19 @@ impl Item {
             Definition::Table(table) => table.retain_history,
             _ => None,
         }
+    }
+
+    /// When it is computed, if it is a materialized view that is not kept up to date.
+    pub fn refresh(&self) -> Option<&Refresh> {
+        match &self.definition {
+            Definition::MaterializedView(materialized) => materialized.refresh.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether its rows are in the ledger: a table, or a view that is computed at times.
+    pub fn is_base(&self) -> bool {
+        self.table().is_some() || self.refresh().is_some()
     }
 
     /// The cluster it runs on, if it runs.

@@ -17,6 +17,7 @@ pub mod constraint;
 pub mod function;
 pub mod item;
 pub mod name;
+pub mod refresh;
 pub mod registered;
 pub mod role;
 pub mod snapshot;

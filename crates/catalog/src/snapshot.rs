@@ -684,6 +684,9 @@ impl Catalog {
                 Definition::Table(_) => {
                     found.insert(id);
                 }
+                Definition::MaterializedView(materialized) if materialized.refresh.is_some() => {
+                    found.insert(id);
+                }
                 Definition::View(_)
                 | Definition::MaterializedView(_)
                 | Definition::Index(_)

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::wall_tick;
 use crate::durable::DurableChange;
+use crate::refresh::{self, Refreshes};
 use crate::replicas::{self, Replicas};
 use crate::sequencer::{self, CatalogCommit, Commit};
 use crate::sequences::Sequences;
@@ -69,7 +70,9 @@ impl Coordinator {
         let (requests, receiver) = mpsc::channel(REQUESTS);
         let positions: HashMap<ObjectId, Vec<u8>> = recovered.positions.into_iter().collect();
         let sequences = Sequences::recovered(&positions);
-        let shared = Shared::new(ledger, replicas, secrets, snapshot, sequences, requests);
+        let refreshes = Refreshes::recovered(&snapshot.catalog, &positions);
+        let mut shared = Shared::new(ledger, replicas, secrets, snapshot, sequences, requests);
+        shared.refreshes = refreshes;
         let shared = Arc::new(shared);
         start_builtins(&shared);
         let begun = shared.snapshot();
@@ -85,6 +88,7 @@ impl Coordinator {
             tokio::spawn(Sources::run(Arc::downgrade(&shared))),
             tokio::spawn(slots::run(Arc::downgrade(&shared))),
             tokio::spawn(replicas::run(Arc::downgrade(&shared))),
+            tokio::spawn(refresh::run(Arc::downgrade(&shared))),
         ];
         let coordinator = Coordinator { shared, next_session: AtomicI32::new(1), tasks };
         if is_new {
@@ -247,8 +251,7 @@ fn note_table(snapshot: &mut Snapshot, catalog: &Catalog, change: &CatalogChange
     match change {
         // A table that is put again was renamed: it keeps the content it has.
         CatalogChange::PutItem(item)
-            if item.table().is_some_and(|table| table.source.is_some())
-                && catalog.item(item.id).is_none() =>
+            if sequencer::waits_for_content(item) && catalog.item(item.id).is_none() =>
         {
             snapshot.hydrating.insert(item.id);
         }

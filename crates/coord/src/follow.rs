@@ -35,7 +35,8 @@ pub(crate) fn describe_followed(
 ) {
     for import in &dataflow.base_imports {
         let definition = catalog.item(import.id).map(|item| &item.definition);
-        if matches!(definition, Some(Definition::MaterializedView(_))) {
+        if matches!(definition, Some(Definition::MaterializedView(view)) if view.refresh.is_none())
+        {
             dataflow.followed.insert(import.id);
             dataflow.moved_by.extend(shared.dataflows.moved_by(import.id).iter());
             dataflow.every_tick |= shared.dataflows.follows_time(import.id);

@@ -33,6 +33,7 @@ mod live;
 pub mod lookup;
 pub mod read;
 mod recency;
+mod refresh;
 pub mod replicas;
 pub mod response;
 pub mod sequencer;

@@ -75,6 +75,18 @@ pub(crate) fn rows_for(
     found
 }
 
+/// The same for a query that nobody's session asks.
+pub(crate) fn rows_for_anybody(
+    shared: &Shared,
+    catalog: &Catalog,
+    query: &QueryExpr,
+) -> BTreeMap<ObjectId, Vec<Row>> {
+    let read = tidemill_sql::query::relations_read(&mut query.clone());
+    let bases = read.into_iter().flat_map(|id| catalog.base_collections(id));
+    let viewer = Viewer { shared, catalog, session: None };
+    bases.filter(|base| is_live(*base)).map(|base| (base, rows(viewer, base))).collect()
+}
+
 fn rows(viewer: Viewer<'_>, id: ObjectId) -> Vec<Row> {
     let ObjectId::System(number) = id else { return Vec::new() };
     match number {
@@ -93,6 +105,7 @@ fn rows(viewer: Viewer<'_>, id: ObjectId) -> Vec<Row> {
         live::WALLCLOCK_LAG => frontiers::wallclock_lag(viewer),
         live::LAG_HISTORY => viewer.shared.lag_history.rows(),
         live::MATERIALIZATION_LAG => frontiers::materialization_lag(viewer),
+        live::REFRESHES => viewer.shared.refreshes.rows(viewer.catalog),
         live::TIMEZONE_NAMES => settings::time_zones(),
         _ => match viewer.session {
             Some(session) => settings::of_session(session, viewer.catalog, number),

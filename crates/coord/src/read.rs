@@ -140,7 +140,8 @@ impl Definitions for CatalogDefinitions<'_> {
         if let Some(view) = self.own.and_then(|own| own.view(self.catalog, id)) {
             return Some(view);
         }
-        if self.is_foreign(id) {
+        let is_base = |item: &Arc<Item>| item.is_base();
+        if self.is_foreign(id) || self.catalog.item(id).is_some_and(is_base) {
             return None;
         }
         self.catalog.item(id)?.view()?.query.clone()
@@ -183,7 +184,7 @@ impl Definitions for CatalogDefinitions<'_> {
             return false;
         }
         let id = own::revealed(id);
-        self.catalog.item(id).is_some_and(|item| item.table().is_some()) || self.is_foreign(id)
+        self.catalog.item(id).is_some_and(|item| item.is_base()) || self.is_foreign(id)
     }
 
     fn arity(&self, id: ObjectId) -> usize {

@@ -671,11 +671,10 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         match change {
             CatalogChange::DropItem(id) => dropped.push(*id),
             CatalogChange::PutItem(item) => {
-                if let Some(table) = item.table() {
-                    columns.push((item.id, table.desc.clone()));
+                if let Some(desc) = item.desc().filter(|_| item.is_base()) {
+                    columns.push((item.id, desc.clone()));
                 }
-                let follows = item.table().is_some_and(|table| table.source.is_some());
-                if follows && snapshot.catalog.item(item.id).is_none() {
+                if waits_for_content(item) && snapshot.catalog.item(item.id).is_none() {
                     snapshot.hydrating.insert(item.id);
                 }
             }
@@ -687,6 +686,7 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
     }
     for id in &dropped {
         shared.sequences.forget(*id);
+        shared.refreshes.forget(*id);
         snapshot.last_change.remove(id);
         snapshot.table_errors.remove(id);
         snapshot.repaired.remove(id);
@@ -715,7 +715,8 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
     shared.publish(snapshot);
     // Before anybody hears of it, so that who waits for new replicas finds them wanted.
     let wanted = shared.replicas.follow_catalog(&next);
-    write(shared, entry, vec![answer], Vec::new());
+    let (durable, told) = oneshot::channel();
+    write(shared, entry, vec![durable], Vec::new());
     for wanted in wanted {
         begin_replica(shared, &wanted, tick);
     }
@@ -741,9 +742,32 @@ fn commit_catalog(shared: &Arc<Shared>, commit: Commit, answer: Answer) {
         shared.dataflows.keep(id);
     }
     dropped.extend(change_catalog::ended(&next, &catalog_commit.changes));
+    if catalog_commit.changes.iter().any(concerns_refresh) {
+        shared.refreshes.wake();
+    }
     // Last: a new dataflow may import from one that is dropped with the same commit.
     for id in dropped {
         shared.dataflows.drop(&shared.replicas, id);
+    }
+    // Who made an index or a replica finds it with the next statement.
+    shared.set_installed(tick);
+    tokio::spawn(async move {
+        let done = told.await.unwrap_or_else(|_| Err(crate::shared::shutting_down()));
+        let _ = answer.send(done);
+    });
+}
+
+/// Whether something new has content only later.
+pub(crate) fn waits_for_content(item: &Item) -> bool {
+    item.refresh().is_some() || item.table().is_some_and(|table| table.source.is_some())
+}
+
+/// Whether what is computed at times may be due earlier after a change.
+fn concerns_refresh(change: &CatalogChange) -> bool {
+    match change {
+        CatalogChange::PutItem(item) => item.refresh().is_some(),
+        CatalogChange::PutCluster(_) => true,
+        _ => false,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::clock::Completion;
 use crate::dataflows::Dataflows;
 use crate::holds::Holds;
 use crate::live::LagHistory;
+use crate::refresh::Refreshes;
 use crate::replicas::{Replicas, Running};
 use crate::sequencer::{Commit, RecentKeys, Request};
 use crate::sequences::Sequences;
@@ -52,8 +53,12 @@ pub struct Shared {
     pub(crate) lag_history: LagHistory,
     /// Where sequences stand.
     pub sequences: Sequences,
+    /// Materialized views that are computed at times.
+    pub(crate) refreshes: Refreshes,
     /// Unique keys that were written lately; only the sequencer asks.
     pub recent_keys: parking_lot::Mutex<RecentKeys>,
+    /// The last change of the catalog whose dataflows and replicas are there.
+    installed: watch::Sender<Tick>,
     snapshot: ArcSwap<Snapshot>,
     published: watch::Sender<Tick>,
     requests: mpsc::Sender<Request>,
@@ -87,7 +92,9 @@ impl Shared {
             activity: Activity::default(),
             lag_history: LagHistory::default(),
             sequences,
+            refreshes: Refreshes::default(),
             recent_keys: parking_lot::Mutex::default(),
+            installed: watch::Sender::new(snapshot.catalog_tick),
             snapshot: ArcSwap::from_pointee(snapshot),
             published: watch::Sender::new(tick),
             requests,
@@ -206,6 +213,25 @@ impl Shared {
             Some(error) if upto < tick => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// What a change of the catalog begins is there. Only the sequencer says this.
+    pub(crate) fn set_installed(&self, catalog_tick: Tick) {
+        self.installed.send_replace(catalog_tick);
+    }
+
+    /// Waits until what a change of the catalog begins is there: the change itself is seen, and
+    /// durable, a moment before.
+    ///
+    /// # Errors
+    /// The server shuts down.
+    pub(crate) async fn wait_installed(&self, catalog_tick: Tick) -> Result<(), SqlError> {
+        if *self.installed.borrow() >= catalog_tick {
+            return Ok(());
+        }
+        let mut installed = self.installed.subscribe();
+        let waited = installed.wait_for(|upto| *upto >= catalog_tick).await;
+        waited.map(|_| ()).map_err(|_| shutting_down())
     }
 
     /// Follows the last tick given.

@@ -20,6 +20,7 @@ pub(crate) mod transaction;
 pub(crate) mod truncate;
 pub(crate) mod write;
 
+pub(crate) use ddl::new_dataflows;
 pub(crate) use dml::Deferred;
 
 use std::sync::Arc;

@@ -154,6 +154,28 @@ pub enum OptionValue {
     Secret(ObjectName),
     /// `(a.b, c)`
     List(Vec<ObjectName>),
+    /// When a materialized view is computed.
+    Refresh(RefreshOption),
+    /// `ON REFRESH [(..)]`: when a cluster runs.
+    OnRefresh(Vec<NamedOption>),
+}
+
+/// When a materialized view is computed: the value of an option `REFRESH`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RefreshOption {
+    /// `ON COMMIT`
+    OnCommit,
+    /// `AT CREATION`
+    AtCreation,
+    /// `AT time`
+    At(Box<Expr>),
+    /// `EVERY 'interval' [ALIGNED TO time]`
+    Every {
+        /// The time span between two of them.
+        interval: String,
+        /// One time at which it is.
+        aligned_to: Option<Box<Expr>>,
+    },
 }
 
 /// `CREATE {DATABASE | SCHEMA} [IF NOT EXISTS] name`
@@ -326,6 +348,8 @@ pub struct CreateTable {
     pub likes: Vec<LikeTable>,
     /// The query whose rows are put in.
     pub query: Option<CreateTableAs>,
+    /// `RETAIN HISTORY`
+    pub with: Vec<NamedOption>,
 }
 
 /// `CREATE TABLE [IF NOT EXISTS] name FROM SOURCE source (REFERENCE t) [WITH (..)]`

@@ -20,6 +20,7 @@ mod explain;
 mod function;
 mod index;
 mod options;
+mod refresh;
 mod role;
 mod secret;
 mod select;

@@ -61,6 +61,9 @@ pub const REPLICA_STATUS_HISTORY: u64 = 821;
 /// `mz_internal.mz_session_settings`
 pub const SESSION_SETTINGS: u64 = 838;
 
+/// `mz_internal.mz_materialized_view_refreshes`
+pub const REFRESHES: u64 = 1100;
+
 /// Those that are about the session that reads them, and cannot be maintained.
 const OF_SESSION: &[u64] = &[
     SETTINGS,
@@ -161,6 +164,13 @@ pub(super) const RELATIONS: &[Builtin] = &[
         "mz_internal",
         "mz_sessions",
         "id uuid, connection_id uint4, role_id text, client_ip text?, connected_at timestamptz",
+    ),
+    live(
+        REFRESHES,
+        "mz_internal",
+        "mz_materialized_view_refreshes",
+        "materialized_view_id text, last_completed_refresh mz_timestamp?, \
+         next_refresh mz_timestamp?",
     ),
     live(
         SESSION_HISTORY,

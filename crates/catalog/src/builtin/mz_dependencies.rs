@@ -153,7 +153,9 @@ fn schedules(catalog: &Catalog) -> Vec<Row> {
     catalog
         .clusters()
         .map(|cluster| {
-            Row::pack([Datum::Text(&cluster.id_text()), Datum::Text("manual"), Datum::Null])
+            let kind = if cluster.on_refresh.is_some() { "on-refresh" } else { "manual" };
+            let estimate = cluster.on_refresh.map_or(Datum::Null, super::maintenance::span);
+            Row::pack([Datum::Text(&cluster.id_text()), Datum::Text(kind), estimate])
         })
         .collect()
 }

@@ -47,7 +47,9 @@ fn all(viewer: Viewer<'_>) -> BTreeMap<ObjectId, Frontier> {
                 };
                 let upper = reader.upper();
                 let as_of = reader.as_of();
-                let write = if upper > needed.max(as_of) {
+                let write = if snapshot.hydrating.contains(&item.id) {
+                    None
+                } else if upper > needed.max(as_of) {
                     // Nothing has changed since: it is as far as everything.
                     Some(Tick(readable.0.saturating_add(1)).max(upper))
                 } else {
@@ -55,7 +57,7 @@ fn all(viewer: Viewer<'_>) -> BTreeMap<ObjectId, Frontier> {
                 };
                 Frontier { read: since.max(reader.since()), write }
             }
-            None if item.table().is_some() => {
+            None if item.is_base() => {
                 let waits = snapshot.hydrating.contains(&item.id);
                 let write = (!waits).then(|| Tick(readable.0.saturating_add(1)));
                 Frontier { read: since, write }

@@ -23,6 +23,7 @@ use crate::read::{self, Way};
 use crate::response::{Notice, Response};
 use crate::session::{Session, Transaction};
 use crate::settings::Settings;
+use crate::shared::Shared;
 use crate::slots;
 
 /// Commits changes of the catalog at once, or leaves them to the transaction block.
@@ -77,7 +78,7 @@ pub(crate) async fn commit_with(
     }
     let before = session.catalog(&execution.snapshot);
     let after = before.apply(&changes)?;
-    let dataflows = new_dataflows(session, &after, &changes)?;
+    let dataflows = new_dataflows(&session.shared, &after, &changes)?;
     if let Transaction::Open(open) = &mut session.transaction {
         open.writes.add_catalog(&execution.snapshot, changes, dataflows)?;
         add_rows(&mut open.writes, rows);
@@ -90,15 +91,16 @@ pub(crate) async fn commit_with(
     Ok(())
 }
 
-fn new_dataflows(
-    session: &Session,
+/// The dataflows that begin with these changes.
+pub(crate) fn new_dataflows(
+    shared: &Shared,
     catalog: &Catalog,
     changes: &[CatalogChange],
 ) -> Result<Vec<DataflowDescription>, SqlError> {
     let mut dataflows = Vec::new();
     for id in super::change_catalog::begun(catalog, changes) {
-        if !session.shared.dataflows.is_running(id) {
-            dataflows.push(read::maintained_dataflow(&session.shared, catalog, id)?);
+        if !shared.dataflows.is_running(id) {
+            dataflows.push(read::maintained_dataflow(shared, catalog, id)?);
         }
     }
     Ok(dataflows)

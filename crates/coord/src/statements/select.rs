@@ -350,6 +350,7 @@ impl Session {
         let snapshot = self.shared.snapshot();
         let tick = readable.max(snapshot.catalog_tick);
         self.shared.wait_readable(tick).await?;
+        self.shared.wait_installed(snapshot.catalog_tick).await?;
         Ok((tick, snapshot))
     }
 

@@ -10,9 +10,10 @@ use super::{
     CopySource, CreateConnection, CreateIndex, CreateNamespace, CreateSecret, CreateSource,
     CreateTable, CreateTableFromSource, CreateView, CreateViewsFromSource, Declare, DropObjects,
     Execute, Explain, ExplainStage, Explainee, Fetch, FetchCount, NamedOption, ObjectKind,
-    OnCommit, OptionValue, Prepare, QueryStatement, SequenceOption, SequenceStatement, SetScope,
-    SetTransaction, SetValue, SetVariable, Show, ShowFilter, ShowKind, SourceConnection,
-    SourceTableName, SourceTables, Statement, Subscribe, SubscribeOutput, SubscribeTarget,
+    OnCommit, OptionValue, Prepare, QueryStatement, RefreshOption, SequenceOption,
+    SequenceStatement, SetScope, SetTransaction, SetValue, SetVariable, Show, ShowFilter, ShowKind,
+    SourceConnection, SourceTableName, SourceTables, Statement, Subscribe, SubscribeOutput,
+    SubscribeTarget,
 };
 use crate::parse::{restore, unmark, with_exclusions};
 
@@ -115,6 +116,23 @@ impl Display for NamedOption {
             OptionValue::Name(name) => write!(f, " = {name}"),
             OptionValue::Secret(name) => write!(f, " = SECRET {name}"),
             OptionValue::List(names) => write!(f, " ({})", list(names)),
+            OptionValue::Refresh(refresh) => write!(f, " = {refresh}"),
+            OptionValue::OnRefresh(options) if options.is_empty() => f.write_str(" = ON REFRESH"),
+            OptionValue::OnRefresh(options) => write!(f, " = ON REFRESH ({})", list(options)),
+        }
+    }
+}
+
+impl Display for RefreshOption {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            RefreshOption::OnCommit => f.write_str("ON COMMIT"),
+            RefreshOption::AtCreation => f.write_str("AT CREATION"),
+            RefreshOption::At(time) => write!(f, "AT {time}"),
+            RefreshOption::Every { interval, aligned_to } => {
+                write!(f, "EVERY {}", quote_literal(interval))?;
+                aligned_to.as_ref().map_or(Ok(()), |time| write!(f, " ALIGNED TO {time}"))
+            }
         }
     }
 }
@@ -305,7 +323,8 @@ impl Display for CreateTable {
             Some(OnCommit::PreserveRows) => " ON COMMIT PRESERVE ROWS",
             Some(OnCommit::DeleteRows) => " ON COMMIT DELETE ROWS",
             Some(OnCommit::Drop) => " ON COMMIT DROP",
-        })
+        })?;
+        with_options(f, &self.with)
     }
 }
 

@@ -161,15 +161,21 @@ impl StatementParser<'_> {
             on_commit: None,
             likes: Vec::new(),
             query: None,
+            with: Vec::new(),
         };
         if self.table_as(&mut created)? {
             return Ok(Statement::CreateTable(created));
         }
         self.table_elements(&mut created)?;
         created.on_commit = self.on_commit()?;
+        // PostgreSQL's storage parameters are none of ours: an option of another name is refused.
+        created.with = self.with_options()?;
+        if created.on_commit.is_none() {
+            created.on_commit = self.on_commit()?;
+        }
         if let Some(word) = self.peek_word_at(0) {
             let what = format!("{} of CREATE TABLE", word.to_uppercase());
-            if ["as", "with", "without", "inherits", "partition", "on", "using", "tablespace"]
+            if ["as", "without", "inherits", "partition", "on", "using", "tablespace"]
                 .contains(&word)
             {
                 return self.unsupported(what);

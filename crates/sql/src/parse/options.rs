@@ -5,7 +5,7 @@ use sqlparser::tokenizer::Token;
 
 use super::StatementParser;
 use super::failure::Failure;
-use crate::ast::{NamedOption, OptionValue};
+use crate::ast::{NamedOption, OptionValue, RefreshOption};
 
 /// Names of more than one word; longer ones first.
 const LONG_NAMES: &[&[&str]] = &[
@@ -48,31 +48,52 @@ impl StatementParser<'_> {
     }
 
     pub(super) fn named_option(&mut self) -> Result<NamedOption, Failure> {
-        let name = self.option_name()?;
-        if let Some(schedule) = name.strip_prefix("REFRESH") {
-            return self.refresh(schedule.trim());
+        if self.word("refresh") {
+            return self.refresh();
         }
+        let name = self.option_name()?;
         let equals = self.token(&Token::Eq);
-        let _ = !equals && name == "RETAIN HISTORY" && self.word("for");
+        if name == "SCHEDULE" && self.words(&["on", "refresh"]) {
+            let options =
+                if self.peek_token(&Token::LParen) { self.option_list()? } else { Vec::new() };
+            return Ok(NamedOption { name, value: OptionValue::OnRefresh(options) });
+        }
+        let _ = name == "RETAIN HISTORY" && self.word("for");
         let value = self.option_value(equals)?;
         Ok(NamedOption { name, value })
     }
 
-    /// `REFRESH [=] ON COMMIT`: how often a view follows; `words` stand before the equals sign.
-    fn refresh(&mut self, words: &str) -> Result<NamedOption, Failure> {
+    /// `REFRESH [=] {ON COMMIT | AT {CREATION | time} | EVERY 'interval' [ALIGNED TO time]}`, behind
+    /// its first word.
+    fn refresh(&mut self) -> Result<NamedOption, Failure> {
         let _ = self.token(&Token::Eq);
-        if words.is_empty() && self.peek_word("on") || words == "ON" {
-            let _ = self.word("on");
-            self.expect_word("commit")?;
-        } else if !matches!(&self.parser.peek_token_ref().token,
-            Token::SingleQuotedString(text) if words.is_empty() && text == "ON COMMIT")
-        {
-            return self.unsupported("REFRESH other than ON COMMIT");
-        } else {
+        let refresh = if self.words(&["on", "commit"]) {
+            RefreshOption::OnCommit
+        } else if self.words(&["at", "creation"]) {
+            RefreshOption::AtCreation
+        } else if self.word("at") {
+            RefreshOption::At(Box::new(self.parser.parse_expr()?))
+        } else if self.word("every") {
+            let Token::SingleQuotedString(interval) = self.parser.peek_token_ref().token.clone()
+            else {
+                return Err(self.unexpected());
+            };
             self.parser.advance_token();
-        }
-        let value = OptionValue::Text("ON COMMIT".to_owned());
-        Ok(NamedOption { name: "REFRESH".to_owned(), value })
+            let aligned_to = match self.words(&["aligned", "to"]) {
+                true => Some(Box::new(self.parser.parse_expr()?)),
+                false => None,
+            };
+            RefreshOption::Every { interval, aligned_to }
+        } else if matches!(&self.parser.peek_token_ref().token,
+            Token::SingleQuotedString(text) if text.eq_ignore_ascii_case("on commit"))
+        {
+            // As tools write it.
+            self.parser.advance_token();
+            RefreshOption::OnCommit
+        } else {
+            return Err(self.unexpected());
+        };
+        Ok(NamedOption { name: "REFRESH".to_owned(), value: OptionValue::Refresh(refresh) })
     }
 
     pub(super) fn option_name(&mut self) -> Result<String, Failure> {

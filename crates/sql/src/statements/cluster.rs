@@ -24,6 +24,8 @@ struct ClusterOptions {
     size: Option<&'static str>,
     factor: Option<usize>,
     managed: Option<bool>,
+    /// When it runs: None in it is always.
+    on_refresh: Option<Option<u64>>,
     notices: Vec<Notice>,
 }
 
@@ -44,10 +46,9 @@ fn cluster_options(
         })?);
     }
     found.managed = options.boolean("MANAGED")?;
-    if let Some(schedule) = options.text("SCHEDULE")?
-        && !schedule.eq_ignore_ascii_case("manual")
-    {
-        return Err(SqlError::unsupported(format_args!("SCHEDULE of {statement}")));
+    found.on_refresh = schedule(&mut options)?;
+    if found.on_refresh.flatten().is_some() && found.factor.is_some() {
+        return Err(scheduled_factor());
     }
     for name in [
         "DISK",
@@ -64,6 +65,37 @@ fn cluster_options(
     }
     options.finish()?;
     Ok(found)
+}
+
+/// `SCHEDULE = {MANUAL | ON REFRESH [(HYDRATION TIME ESTIMATE = '..')]}`
+fn schedule(options: &mut Options<'_>) -> Result<Option<Option<u64>>, SqlError> {
+    const NAME: &str = "SCHEDULE";
+    const ESTIMATE: &str = "HYDRATION TIME ESTIMATE";
+    match options.take(NAME) {
+        None => Ok(None),
+        Some(OptionValue::OnRefresh(given)) => {
+            let mut given = Options::new(NAME, given)?;
+            let estimate = match given.text(ESTIMATE)? {
+                Some(text) => milliseconds(&text)
+                    .ok_or_else(|| given.wrong(ESTIMATE, "a time span, such as '10 minutes'"))?,
+                None => 0,
+            };
+            given.finish()?;
+            Ok(Some(Some(estimate)))
+        }
+        Some(OptionValue::Name(word)) if word.to_string().eq_ignore_ascii_case("manual") => {
+            Ok(Some(None))
+        }
+        Some(OptionValue::Text(word)) if word.eq_ignore_ascii_case("manual") => Ok(Some(None)),
+        Some(_) => Err(options.wrong(NAME, "MANUAL or ON REFRESH")),
+    }
+}
+
+fn scheduled_factor() -> SqlError {
+    SqlError::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        "REPLICATION FACTOR cannot be given together with any SCHEDULE other than MANUAL",
+    )
 }
 
 fn unknown_size(size: &str) -> SqlError {
@@ -162,6 +194,7 @@ impl Planning<'_> {
             system: false,
             managed_size: None,
             replicas: Vec::new(),
+            on_refresh: None,
         };
         let mut notices = Vec::new();
         if let Some(replicas) = replicas {
@@ -172,12 +205,16 @@ impl Planning<'_> {
         } else {
             let found = cluster_options(STATEMENT, options)?;
             if found.managed == Some(false) {
-                if found.size.is_some() || found.factor.is_some() {
+                let scheduled = found.on_refresh.flatten().is_some();
+                if found.size.is_some() || found.factor.is_some() || scheduled {
                     return Err(unmanaged_option());
                 }
             } else {
                 let size = found.size.ok_or_else(|| size_missing("managed clusters"))?;
-                cluster.manage(size, found.factor.unwrap_or(1), next + 1);
+                cluster.on_refresh = found.on_refresh.flatten();
+                // What is computed at times gets its replica when the time comes.
+                let first = usize::from(cluster.on_refresh.is_none());
+                cluster.manage(size, found.factor.unwrap_or(first), next + 1);
             }
             notices = found.notices;
         }
@@ -238,13 +275,21 @@ impl Planning<'_> {
                     }
                 },
             };
+            if let Some(on_refresh) = found.on_refresh {
+                cluster.on_refresh = on_refresh;
+            }
+            if cluster.on_refresh.is_some() && found.factor.is_some() {
+                return Err(scheduled_factor());
+            }
             let factor = found.factor.unwrap_or(cluster.replicas.len());
             cluster.manage(&size, factor, self.planner.catalog.next_number());
         } else {
-            if found.size.is_some() || found.factor.is_some() {
+            let scheduled = found.on_refresh.flatten().is_some();
+            if found.size.is_some() || found.factor.is_some() || scheduled {
                 return Err(unmanaged_option());
             }
             cluster.managed_size = None;
+            cluster.on_refresh = None;
         }
         Ok(change(vec![CatalogChange::PutCluster(cluster)], STATEMENT, found.notices))
     }
@@ -295,8 +340,12 @@ impl Planning<'_> {
                     let Some(size) = cluster.managed_size.clone() else {
                         return Err(unmanaged_option());
                     };
+                    if cluster.on_refresh.is_some() {
+                        return Err(scheduled_factor());
+                    }
                     cluster.manage(&size, 1, self.planner.catalog.next_number());
                 }
+                ("SCHEDULE", OptionValue::None) => cluster.on_refresh = None,
                 ("SIZE", OptionValue::None) => return Err(size_missing("managed clusters")),
                 (_, OptionValue::None) => {
                     let one = std::slice::from_ref(option);
@@ -469,14 +518,21 @@ impl Planning<'_> {
         let name = names::ident(&cluster.name);
         let text = |size: &str| OptionValue::Text(size.to_owned());
         let option = |name: &str, value| NamedOption { name: name.to_owned(), value };
-        match &cluster.managed_size {
-            Some(size) => {
+        match (&cluster.managed_size, cluster.on_refresh) {
+            (Some(size), Some(estimate)) => {
+                let estimate = OptionValue::Text(format!("{estimate} milliseconds"));
+                let estimate = option("HYDRATION TIME ESTIMATE", estimate);
+                let schedule = OptionValue::OnRefresh(vec![estimate]);
+                let options = vec![option("SIZE", text(size)), option("SCHEDULE", schedule)];
+                ClusterStatement::Create { name, options, replicas: None }.to_string()
+            }
+            (Some(size), None) => {
                 let factor = OptionValue::Number(cluster.replicas.len().to_string());
                 let options =
                     vec![option("REPLICATION FACTOR", factor), option("SIZE", text(size))];
                 ClusterStatement::Create { name, options, replicas: None }.to_string()
             }
-            None => {
+            (None, _) => {
                 let replicas = cluster.replicas.iter().map(|replica| ReplicaDefinition {
                     name: names::ident(&replica.name),
                     options: vec![option("SIZE", text(&replica.size))],

@@ -1,9 +1,10 @@
 //! Expressions that are evaluated while planning: values of secrets, ticks.
 
 use sqlparser::ast::Expr;
-use tidemill_expr::ScalarExpr;
+use tidemill_expr::{FunctionRef, ScalarExpr};
 use tidemill_plan::QueryScalar;
-use tidemill_repr::{ColumnType, Datum, Row, ScalarType, SqlError, SqlState, Tick};
+use tidemill_repr::text::{TextSettings, parse_into};
+use tidemill_repr::{ColumnType, Datum, Row, RowBuilder, ScalarType, SqlError, SqlState, Tick};
 
 use super::Planning;
 use crate::ast::AsOf;
@@ -11,14 +12,31 @@ use crate::plan::AsOfTick;
 use crate::query::{self, Scope};
 
 /// Milliseconds from the Unix epoch to 2000-01-01.
-const EPOCH_MILLIS: i64 = 946_684_800_000;
+pub(super) const EPOCH_MILLIS: i64 = 946_684_800_000;
 
 impl Planning<'_> {
     /// The value of a constant expression and its type.
     pub(super) fn constant(&self, expr: &Expr) -> Result<(Row, ColumnType), SqlError> {
+        self.constant_at(expr, None)
+    }
+
+    /// The same, with a tick in the place of `mz_now()`.
+    pub(super) fn constant_at(
+        &self,
+        expr: &Expr,
+        now: Option<Tick>,
+    ) -> Result<(Row, ColumnType), SqlError> {
         let context = self.context();
         let planned = query::plan_scalar(&context, &Scope::default(), expr)?;
-        let scalar = without_columns(planned.expr)?;
+        let mut scalar = without_columns(planned.expr)?;
+        let is_now = FunctionRef::by_id("mz_now");
+        scalar.visit_mut(&mut |part| {
+            if let (ScalarExpr::Call { function, typ, .. }, Some(now)) = (&*part, now)
+                && Some(*function) == is_now
+            {
+                *part = ScalarExpr::Literal(Ok(Row::pack([Datum::UInt(now.0)])), typ.clone());
+            }
+        });
         let row = scalar.eval_constant().map_err(SqlError::from)?;
         Ok((row, planned.typ))
     }
@@ -32,6 +50,16 @@ impl Planning<'_> {
     /// A tick: milliseconds since 1970 as a number or text, or a time.
     pub(super) fn tick(&self, expr: &Expr, clause: &str) -> Result<Tick, SqlError> {
         let (row, typ) = self.constant(expr)?;
+        self.tick_of(&row, &typ, clause)
+    }
+
+    /// The tick that a value means.
+    pub(super) fn tick_of(
+        &self,
+        row: &Row,
+        typ: &ColumnType,
+        clause: &str,
+    ) -> Result<Tick, SqlError> {
         let invalid = || {
             SqlError::new(
                 SqlState::INVALID_PARAMETER_VALUE,
@@ -44,10 +72,17 @@ impl Planning<'_> {
             Datum::Timestamp(micros) | Datum::TimestampTz(micros) => {
                 micros.div_euclid(1000).checked_add(EPOCH_MILLIS).ok_or_else(invalid)?
             }
-            Datum::Text(text) => text.trim().parse().map_err(|_| invalid())?,
+            Datum::UInt(millis) => return Ok(Tick(millis)),
+            Datum::Text(text) => {
+                let settings = TextSettings::from_argument(self.planner.session.time_zone);
+                let typ = ColumnType::new(ScalarType::MzTimestamp);
+                let mut builder = RowBuilder::new();
+                parse_into(&typ, text, &settings, &mut builder).map_err(|_| invalid())?;
+                return self.tick_of(&builder.finish(), &typ, clause);
+            }
             Datum::Numeric(_) => {
                 let mut text = String::new();
-                let settings = tidemill_repr::text::TextSettings::default();
+                let settings = TextSettings::default();
                 tidemill_repr::text::format_into(&datum, &typ.scalar_type, &settings, &mut text);
                 text.parse().map_err(|_| invalid())?
             }

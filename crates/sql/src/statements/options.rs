@@ -24,6 +24,15 @@ pub(super) fn milliseconds(text: &str) -> Option<u64> {
         .then(|| u64::try_from(millis).unwrap_or(0))
 }
 
+/// A time span in milliseconds as [`milliseconds`] reads it.
+pub(super) fn span_text(millis: u64) -> String {
+    let units = [(86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1000, "second")];
+    let whole = units.iter().find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit));
+    let (unit, name) = whole.copied().unwrap_or((1, "millisecond"));
+    let count = millis / unit;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
 impl<'a> Options<'a> {
     /// The options of a statement.
     ///

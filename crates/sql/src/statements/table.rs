@@ -14,6 +14,7 @@ pub(super) use self::like::expr_of;
 use self::build::{NewCheck, NewKey, NewTable};
 use self::constraints::refuse_characteristics;
 use self::generation::NewGeneration;
+use super::options::Options;
 use super::{Planning, command, nothing};
 use crate::ast::{CreateNamespace, CreateTable};
 use crate::names;
@@ -47,7 +48,13 @@ impl Planning<'_> {
         if let Some(created) = &statement.query {
             return self.create_table_as(name, created);
         }
+        let mut with = Options::new(tag, &statement.with)?;
         let mut table = NewTable::new(name);
+        table.retain_history = with.history()?;
+        with.finish()?;
+        if table.retain_history.is_some() && super::is_temporary_schema(&table.name.schema) {
+            return Err(SqlError::unsupported("RETAIN HISTORY of a temporary table"));
+        }
         let mut likes = statement.likes.iter().peekable();
         for (position, column) in statement.columns.iter().enumerate() {
             while let Some(like) = likes.next_if(|like| like.position <= position) {

@@ -31,6 +31,15 @@ impl Planning<'_> {
         if !assertions.is_empty() && !statement.materialized {
             return Err(SqlError::unsupported("ASSERT NOT NULL of CREATE VIEW"));
         }
+        let (refreshes, others): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(super::refresh::is_refresh);
+        if !refreshes.is_empty() && !statement.materialized {
+            return Err(SqlError::unsupported("REFRESH of CREATE VIEW"));
+        }
+        let (refresh, refreshes) = self.refresh(&refreshes)?.unzip();
+        if refresh.is_some() && statement.replacement_for.is_some() {
+            return Err(SqlError::unsupported("REFRESH of a replacement"));
+        }
         let mut with = Options::new(tag, &others)?;
         let retain_history = if statement.materialized {
             with.history()?
@@ -38,11 +47,6 @@ impl Planning<'_> {
             with.refuse("RETAIN HISTORY")?;
             None
         };
-        if let Some(refresh) = with.text("REFRESH")?
-            && (!statement.materialized || refresh != "ON COMMIT")
-        {
-            return Err(SqlError::unsupported(format_args!("REFRESH {refresh} of {tag}")));
-        }
         with.finish()?;
         // A view over objects of the session is one, too.
         let over = names::qualify(&self.planner, &mut statement.query.clone())?;
@@ -101,7 +105,11 @@ impl Planning<'_> {
             cluster: statement.materialized.then(|| names::ident(&cluster)),
             replacement_for: replaced.map(|item| names::object_name(&item.name)),
             query: canonical,
-            with: assertions.into_iter().chain(kept_options(&others)).collect(),
+            with: assertions
+                .into_iter()
+                .chain(refreshes.into_iter().flatten())
+                .chain(kept_options(&others))
+                .collect(),
             ..statement.clone()
         }
         .to_string();
@@ -111,6 +119,7 @@ impl Planning<'_> {
                 cluster,
                 replacement_for: replaced.map(|item| item.id),
                 retain_history,
+                refresh,
             })
         } else {
             Definition::View(view)
@@ -145,6 +154,11 @@ impl Planning<'_> {
         {
             let message = format!("\"{}\" is a replacement itself", item.name.item);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+        }
+        if item.refresh().is_some() {
+            return Err(SqlError::unsupported(
+                "a replacement for a materialized view with REFRESH",
+            ));
         }
         let catalog = self.planner.catalog;
         let mut reads: Vec<ObjectId> = depends_on.to_vec();

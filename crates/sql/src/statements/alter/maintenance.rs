@@ -60,12 +60,19 @@ impl Planning<'_> {
                 return Err(SqlError::unsupported(what));
             }
         }
-        if let Ok(mut statement) = single(&item.create_sql)
-            && let Statement::CreateView(create) = &mut statement
-        {
-            create.with.retain(|option| option.name != "RETAIN HISTORY");
-            create.with.extend(given);
-            item.create_sql = statement.to_string();
+        if let Ok(mut statement) = single(&item.create_sql) {
+            let with = match &mut statement {
+                Statement::CreateView(create) => Some(&mut create.with),
+                Statement::CreateTable(create) => Some(&mut create.with),
+                Statement::CreateTableFromSource(create) => Some(&mut create.with),
+                Statement::CreateIndex(create) => Some(&mut create.with),
+                _ => None,
+            };
+            if let Some(with) = with {
+                with.retain(|option| option.name != "RETAIN HISTORY");
+                with.extend(given);
+                item.create_sql = statement.to_string();
+            }
         }
         let changes = vec![put(item)];
         Ok(command(Plan::ChangeCatalog(ChangeCatalogPlan { changes, tag, wait: None })))

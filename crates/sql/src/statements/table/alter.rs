@@ -157,6 +157,7 @@ fn new_item(item: &Item) -> NewItem {
 impl<'a> Alteration<'a> {
     fn new(planning: Planning<'a>, item: &'a Item, old: &'a Table) -> Result<Self, SqlError> {
         let mut new = NewTable::new(item.name.clone());
+        new.retain_history = item.retain_history();
         new.desc = old.desc.clone();
         new.desc.keys = Vec::new();
         new.defaults = old.defaults.clone();

@@ -15,6 +15,7 @@ use super::generation::{self, NewGeneration};
 use crate::names;
 use crate::plan::{CreateTablePlan, NewItem};
 use crate::statements::Planning;
+use crate::statements::options::span_text;
 use crate::types;
 
 /// The first of the numbers by which the parts of a plan name each other.
@@ -31,6 +32,7 @@ pub(super) struct NewTable {
     pub keys: Vec<NewKey>,
     pub checks: Vec<NewCheck>,
     pub depends_on: Vec<ObjectId>,
+    pub retain_history: Option<u64>,
 }
 
 /// A PRIMARY KEY or UNIQUE.
@@ -77,6 +79,7 @@ impl NewTable {
             keys: Vec::new(),
             checks: Vec::new(),
             depends_on: Vec::new(),
+            retain_history: None,
         }
     }
 }
@@ -141,7 +144,7 @@ impl Planning<'_> {
             generation,
             constraints,
             source: None,
-            retain_history: None,
+            retain_history: table.retain_history,
         };
         for column in &definition.desc.columns {
             let types = self.planner.catalog.named_types(&column.typ.scalar_type);
@@ -356,7 +359,10 @@ fn table_sql(name: &QualifiedName, table: &Table, parts: &[NewItem]) -> String {
         let definition = tidemill_catalog::constraint::definition_sql(&table.desc, constraint);
         shown.push(format!("CONSTRAINT {} {definition}", quote_identifier(&constraint.name)));
     }
-    format!("CREATE TABLE {name} ({})", shown.join(", "))
+    let history = table.retain_history.map_or_else(String::new, |millis| {
+        format!(" WITH (RETAIN HISTORY = FOR '{}')", span_text(millis))
+    });
+    format!("CREATE TABLE {name} ({}){history}", shown.join(", "))
 }
 
 /// A column as CREATE TABLE writes it.

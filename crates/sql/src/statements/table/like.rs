@@ -193,6 +193,7 @@ impl Planning<'_> {
             on_commit: None,
             likes: Vec::new(),
             query: Some(created),
+            with: Vec::new(),
         }))
     }
 }
