@@ -149,6 +149,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    let ready = CancellationToken::new();
+    let (early, http_listener) = twice(http_listener).context("cannot listen for HTTP")?;
+    let starting = tokio::spawn(http::serve_while_starting(early, ready.clone()));
     let opened = tokio::select! {
         opened = Coordinator::open(Options { data_dir: data_dir.clone(), workers }) => opened,
         _ = terminate.recv() => return Ok(()),
@@ -159,6 +162,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         anyhow::anyhow!("cannot open the data directory {}: {error}{hint}", data_dir.display())
     })?;
     let coordinator = Arc::new(coordinator);
+    ready.cancel();
+    // A probe that holds its connection is left behind.
+    let _ = tokio::time::timeout(GRACE, starting).await;
 
     let metrics = Arc::new(Metrics::new()?);
     let shutdown = CancellationToken::new();
@@ -235,6 +241,13 @@ async fn listen(address: SocketAddr, argument: &str, trusts: bool) -> anyhow::Re
     TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} ({argument})"))
+}
+
+/// The same listener for two that take turns.
+fn twice(listener: TcpListener) -> std::io::Result<(TcpListener, TcpListener)> {
+    let first = listener.into_std()?;
+    let second = first.try_clone()?;
+    Ok((TcpListener::from_std(first)?, TcpListener::from_std(second)?))
 }
 
 /// Half the cores; one where there are at most two.

@@ -1,6 +1,7 @@
 //! Built-in relations: each is one definition with its columns and where its rows come from.
 
 mod clusters;
+mod documented;
 mod fill;
 mod ingestion;
 mod maintenance;
@@ -205,6 +206,7 @@ pub fn all() -> impl Iterator<Item = &'static Builtin> {
         .chain(mz_dependencies::RELATIONS)
         .chain(ingestion::RELATIONS)
         .chain(maintenance::RELATIONS)
+        .chain(documented::RELATIONS)
         .chain(pg_catalog::all())
         .chain(information_schema::all())
 }

@@ -138,11 +138,13 @@ pub enum Privilege {
     CreateCluster,
     /// `CREATENETWORKPOLICY`
     CreateNetworkPolicy,
+    /// `EXECUTE`
+    Execute,
 }
 
 impl Privilege {
     /// All, in the order that they are written in.
-    pub const ALL: [Privilege; 10] = [
+    pub const ALL: [Privilege; 11] = [
         Privilege::Insert,
         Privilege::Select,
         Privilege::Update,
@@ -153,6 +155,7 @@ impl Privilege {
         Privilege::CreateDb,
         Privilege::CreateCluster,
         Privilege::CreateNetworkPolicy,
+        Privilege::Execute,
     ];
 
     /// Its letter in an access list.
@@ -168,6 +171,7 @@ impl Privilege {
             Privilege::CreateDb => 'B',
             Privilege::CreateCluster => 'N',
             Privilege::CreateNetworkPolicy => 'P',
+            Privilege::Execute => 'X',
         }
     }
 
@@ -184,6 +188,7 @@ impl Privilege {
             Privilege::CreateDb => "CREATEDB",
             Privilege::CreateCluster => "CREATECLUSTER",
             Privilege::CreateNetworkPolicy => "CREATENETWORKPOLICY",
+            Privilege::Execute => "EXECUTE",
         }
     }
 
@@ -276,7 +281,7 @@ pub enum SecurableKind {
     Connection,
     /// Indexes, which have an owner and no privileges.
     Index,
-    /// Functions, which have an owner, and which all may call.
+    /// Functions, which all may call until that is revoked.
     Function,
     /// Databases.
     Database,
@@ -325,7 +330,8 @@ impl SecurableKind {
             SecurableKind::Type | SecurableKind::Secret | SecurableKind::Connection => {
                 Privileges::of(&[P::Usage])
             }
-            SecurableKind::Index | SecurableKind::Function => Privileges::default(),
+            SecurableKind::Index => Privileges::default(),
+            SecurableKind::Function => Privileges::of(&[P::Execute]),
             SecurableKind::Database | SecurableKind::Schema | SecurableKind::Cluster => {
                 Privileges::of(&[P::Usage, P::Create])
             }

@@ -6,6 +6,7 @@
 //! everybody may see.
 
 mod frontiers;
+mod replicas;
 mod sessions;
 mod settings;
 
@@ -97,7 +98,8 @@ fn rows(viewer: Viewer<'_>, id: ObjectId) -> Vec<Row> {
         live::SESSION_HISTORY => sessions::session_history(viewer),
         live::ACTIVITY_LOG => sessions::activity_log(viewer),
         live::SUBSCRIPTIONS => sessions::subscriptions(viewer),
-        live::REPLICA_STATUS_HISTORY => viewer.shared.lag_history.replicas(viewer),
+        live::REPLICA_STATUSES => viewer.shared.lag_history.replicas.statuses(viewer),
+        live::REPLICA_STATUS_HISTORY => viewer.shared.lag_history.replicas.changes(viewer),
         live::REPLICA_METRICS => sessions::replica_metrics(viewer),
         live::HYDRATION_STATUSES => frontiers::hydration(viewer, true),
         live::COMPUTE_HYDRATION_STATUSES => frontiers::hydration(viewer, false),
@@ -126,7 +128,7 @@ impl Sampler {
         let snapshot = shared.snapshot();
         let anybody = Viewer { shared, catalog: &snapshot.catalog, session: None };
         shared.lag_history.note(anybody);
-        shared.lag_history.replicas(anybody);
+        shared.lag_history.replicas.note(anybody);
         let mut changes = Vec::new();
         let live = builtin::all().filter(|relation| matches!(relation.content, Content::Live));
         for id in live.map(builtin::Builtin::id) {

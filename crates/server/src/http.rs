@@ -41,6 +41,19 @@ pub(crate) struct Web {
     secret: Arc<[u8; 32]>,
 }
 
+/// Says that the server lives and is not ready, until `ready`: what the ledger holds is read then.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve_while_starting(
+    listener: TcpListener,
+    ready: CancellationToken,
+) -> std::io::Result<()> {
+    let starting = async || (StatusCode::SERVICE_UNAVAILABLE, "starting\n");
+    let router = Router::new().route("/api/livez", get(async || "live\n")).fallback(starting);
+    axum::serve(listener, router).with_graceful_shutdown(ready.cancelled_owned()).await
+}
+
 /// Serves HTTP until `shutdown`. Begin when the server is ready for SQL.
 ///
 /// # Errors

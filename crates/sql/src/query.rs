@@ -205,6 +205,8 @@ pub struct QueryContext<'a> {
     pub parameters: RefCell<Vec<Option<ScalarType>>>,
     /// The functions that may be called, where a text was bound to them already.
     pub only_functions: Option<Vec<ObjectId>>,
+    /// Whether the text was allowed when it came into the catalog: functions may be called.
+    pub trusted: bool,
     /// The functions that were called, but for those that only others call.
     pub used_functions: RefCell<BTreeSet<ObjectId>>,
     /// Whether a query asks for locks on rows.
@@ -236,6 +238,7 @@ impl<'a> QueryContext<'a> {
             set_config: RefCell::new(Vec::new()),
             parameters: RefCell::new(Vec::new()),
             only_functions: None,
+            trusted: false,
             used_functions: RefCell::new(BTreeSet::new()),
             locks: Cell::new(false),
             root_ctes: None,

@@ -47,6 +47,7 @@ pub fn rebuild(
             let mut context = planner.maintained_context(&parsed.whole);
             context.all_databases = item.is_system();
             context.only_functions = Some(item.depends_on.clone());
+            context.trusted = true;
             let (mut query, mut desc) = query::plan_view_query(&context, &statement.query)?;
             if let Definition::MaterializedView(materialized) = &item.definition {
                 let named = &materialized.view.desc;
@@ -70,6 +71,7 @@ pub fn rebuild(
             };
             let mut context = planner.maintained_context(&parsed.whole);
             context.only_functions = Some(item.depends_on.clone());
+            context.trusted = true;
             let scope = query::table_scope(desc, &on.name.item);
             let key = create
                 .key

@@ -33,6 +33,7 @@ mod truncate;
 mod view;
 
 pub(crate) use assert::asserted_again;
+pub(crate) use authorize::denied::privilege as privilege_denied;
 pub use constant::over_columns;
 pub use dml::put_rows;
 

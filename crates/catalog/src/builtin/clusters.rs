@@ -14,29 +14,25 @@ pub(super) const RELATIONS: &[Builtin] = &[
         schema: "mz_catalog",
         name: "mz_clusters",
         columns: "id text, name text, owner_id text, privileges text[], managed bool, size text?, \
-                  replication_factor int8?",
+                  replication_factor int8?, disk bool?, availability_zones text[]?, \
+                  introspection_debugging bool?, introspection_interval interval?",
         content: Content::Catalog(clusters),
     },
     Builtin {
         number: 130,
         schema: "mz_catalog",
         name: "mz_cluster_replicas",
-        columns: "id text, name text, cluster_id text, size text, owner_id text",
+        columns: "id text, name text, cluster_id text, size text, availability_zone text?, \
+                  owner_id text, disk bool?",
         content: Content::Catalog(replicas),
     },
     Builtin {
         number: 131,
         schema: "mz_catalog",
         name: "mz_cluster_replica_sizes",
-        columns: "size text, processes int8, workers int8, credits_per_hour numeric",
+        columns: "size text, processes uint8, workers uint8, cpu_nano_cores uint8, \
+                  memory_bytes uint8?, disk_bytes uint8?, credits_per_hour numeric",
         content: Content::Constant(sizes),
-    },
-    Builtin {
-        number: 260,
-        schema: "mz_internal",
-        name: "mz_cluster_replica_statuses",
-        columns: "replica_id text, process_id int8, status text, reason text?",
-        content: Content::Catalog(statuses),
     },
 ];
 
@@ -51,6 +47,12 @@ fn clusters(catalog: &Catalog) -> Vec<Row> {
             Datum::Bool(size.is_some()),
             size.map_or(Datum::Null, Datum::Text),
             size.map_or(Datum::Null, |_| Datum::Int(replicas)),
+            // A replica is threads of the server: it has no disk or place of its own, and
+            // nothing is logged of it.
+            Datum::Bool(false),
+            Datum::Null,
+            Datum::Bool(false),
+            Datum::Null,
         ];
         Row::pack(first.into_iter().chain(acl.iter()).chain(last))
     };
@@ -77,15 +79,10 @@ fn replicas(catalog: &Catalog) -> Vec<Row> {
             Datum::Text(&replica.name),
             Datum::Text(&cluster.id_text()),
             Datum::Text(&replica.size),
+            Datum::Null,
             Datum::Text(&catalog.role_id(&cluster.owner)),
+            Datum::Bool(false),
         ])
-    })
-}
-
-/// A replica is a part of this process: where it is, it is there.
-fn statuses(catalog: &Catalog) -> Vec<Row> {
-    each_replica(catalog, |_, _, id| {
-        Row::pack([Datum::Text(id), Datum::Int(0), Datum::Text("online"), Datum::Null])
     })
 }
 
@@ -95,9 +92,18 @@ fn sizes() -> Vec<Row> {
         .filter_map(|(size, hundredths, workers)| {
             let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
             let credits = tidemill_repr::numeric::Numeric::parse(&text).ok()?;
-            let workers = i64::try_from(*workers).unwrap_or(i64::MAX);
-            let texts = [Datum::Text(size), Datum::Int(1), Datum::Int(workers)];
-            Some(Row::pack(texts.into_iter().chain([Datum::Numeric(credits)])))
+            let workers = u64::try_from(*workers).unwrap_or(u64::MAX);
+            Some(Row::pack([
+                Datum::Text(size),
+                Datum::UInt(1),
+                Datum::UInt(workers),
+                // A worker is a thread.
+                Datum::UInt(workers.saturating_mul(1_000_000_000)),
+                // Memory and disk are the process's.
+                Datum::Null,
+                Datum::Null,
+                Datum::Numeric(credits),
+            ]))
         })
         .collect()
 }

@@ -56,6 +56,8 @@ pub const MY_SYSTEM_PRIVILEGES: u64 = 836;
 /// `mz_internal.mz_show_my_default_privileges`
 pub const MY_DEFAULT_PRIVILEGES: u64 = 837;
 
+/// `mz_internal.mz_cluster_replica_statuses`
+pub const REPLICA_STATUSES: u64 = 260;
 /// `mz_internal.mz_cluster_replica_status_history`
 pub const REPLICA_STATUS_HISTORY: u64 = 821;
 /// `mz_internal.mz_session_settings`
@@ -236,6 +238,12 @@ pub(super) const RELATIONS: &[Builtin] = &[
         "mz_cluster_replica_metrics",
         "replica_id text, process_id uint8, cpu_nano_cores uint8?, memory_bytes uint8?, \
          disk_bytes uint8?",
+    ),
+    live(
+        REPLICA_STATUSES,
+        "mz_internal",
+        "mz_cluster_replica_statuses",
+        "replica_id text, process_id uint8, status text, reason text?, updated_at timestamptz",
     ),
     live(
         REPLICA_STATUS_HISTORY,

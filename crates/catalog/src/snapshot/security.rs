@@ -333,6 +333,9 @@ impl Catalog {
                 add(PUBLIC, Privileges::of(&[Privilege::Select]));
             }
             Securable::Item(_) if kind == SecurableKind::Type => add(PUBLIC, usage),
+            Securable::Item(_) if kind == SecurableKind::Function => {
+                add(PUBLIC, kind.privileges());
+            }
             Securable::Schema(_, name)
                 if name == "public" || SYSTEM_SCHEMAS.contains(&name.as_str()) =>
             {

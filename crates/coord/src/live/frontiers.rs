@@ -7,6 +7,7 @@ use tidemill_catalog::{Definition, Item};
 use tidemill_repr::{Datum, Interval, ObjectId, Row, Tick};
 
 use super::Viewer;
+use super::replicas::ReplicaHistory;
 use crate::clock::{wall_tick, wall_timestamp};
 
 /// How often lags are remembered, in microseconds, and how many at most.
@@ -139,14 +140,14 @@ pub(super) fn wallclock_lag(viewer: Viewer<'_>) -> Vec<Row> {
 #[derive(Default)]
 pub(crate) struct LagHistory {
     noted: Mutex<Noted>,
+    /// How replicas were.
+    pub(crate) replicas: ReplicaHistory,
 }
 
 #[derive(Default)]
 struct Noted {
     at: i64,
     lags: VecDeque<(i64, ObjectId, Option<u64>)>,
-    /// Since when replicas are known, by their identities.
-    replicas: BTreeMap<String, i64>,
 }
 
 impl LagHistory {
@@ -161,33 +162,6 @@ impl LagHistory {
         noted.lags.extend(lags(viewer).map(|(id, lag)| (now, id, lag)));
         let outdated = noted.lags.len().saturating_sub(KEPT);
         noted.lags.drain(..outdated);
-    }
-
-    /// `mz_cluster_replica_status_history`: a replica is a part of this process, and online from
-    /// its creation, or the start of the server, on.
-    pub(crate) fn replicas(&self, viewer: Viewer<'_>) -> Vec<Row> {
-        let now = wall_timestamp();
-        let mut there = BTreeMap::new();
-        let mut noted = self.noted.lock();
-        for cluster in viewer.catalog.clusters() {
-            let scope = if cluster.system { 's' } else { 'u' };
-            for replica in &cluster.replicas {
-                let id = format!("{scope}{}", replica.id);
-                let since = noted.replicas.get(&id).copied().unwrap_or(now);
-                there.insert(id, since);
-            }
-        }
-        noted.replicas = there;
-        let row = |(id, since): (&String, &i64)| {
-            Row::pack([
-                Datum::Text(id),
-                Datum::UInt(0),
-                Datum::Text("online"),
-                Datum::Null,
-                Datum::TimestampTz(*since),
-            ])
-        };
-        noted.replicas.iter().map(row).collect()
     }
 
     /// `mz_wallclock_global_lag_recent_history`

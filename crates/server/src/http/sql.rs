@@ -91,12 +91,17 @@ impl Web {
             let message = format!("database \"{}\" does not exist", options.database);
             return Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, message));
         }
-        let permit = self.permits.clone().try_acquire_owned().map_err(|_| {
-            SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
-        })?;
+        if coordinator.is_full(&options.user) {
+            return Err(too_many());
+        }
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| too_many())?;
         let counted = Counted { _permit: permit, _connection: self.metrics.connection() };
         Ok((self.coordinator.session(options), counted))
     }
+}
+
+fn too_many() -> SqlError {
+    SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
 }
 
 /// Holds a session's place.

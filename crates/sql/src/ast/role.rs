@@ -7,6 +7,7 @@ use tidemill_catalog::name::{quote_identifier, quote_literal};
 use tidemill_catalog::role::{Privilege, SecurableKind};
 
 use super::display::list;
+use super::function::FunctionName;
 use super::{ObjectKind, SetValue, ShowFilter};
 
 /// A role as a statement names it.
@@ -48,6 +49,8 @@ pub enum RoleOption {
 pub enum GrantTarget {
     /// Objects by name.
     Names(SecurableKind, Vec<ObjectName>),
+    /// `FUNCTION f(integer), g`
+    Functions(Vec<FunctionName>),
     /// `SYSTEM`
     System,
     /// `ALL TABLES IN SCHEMA a, b`
@@ -184,6 +187,7 @@ impl Display for GrantTarget {
             GrantTarget::Names(kind, names) => {
                 write!(f, "{} {}", kind.word().to_uppercase(), list(names))
             }
+            GrantTarget::Functions(names) => write!(f, "FUNCTION {}", list(names)),
             GrantTarget::System => f.write_str("SYSTEM"),
             GrantTarget::InSchemas(kind, names) => {
                 write!(f, "ALL {} IN SCHEMA {}", plural(*kind), list(names))

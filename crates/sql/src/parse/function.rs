@@ -58,7 +58,7 @@ impl StatementParser<'_> {
         Ok(Some(Statement::Function(Box::new(statement))))
     }
 
-    fn function_name(&mut self) -> Result<FunctionName, Failure> {
+    pub(super) fn function_name(&mut self) -> Result<FunctionName, Failure> {
         let name = self.object_name()?;
         if !self.peek_token(&Token::LParen) {
             return Ok(FunctionName { name, arguments: None });

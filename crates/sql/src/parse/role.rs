@@ -220,15 +220,7 @@ impl StatementParser<'_> {
                 let word = self.peek_word_at(at);
                 if matches!(
                     word,
-                    Some(
-                        "truncate"
-                            | "references"
-                            | "trigger"
-                            | "execute"
-                            | "connect"
-                            | "temporary"
-                            | "temp"
-                    )
+                    Some("truncate" | "references" | "trigger" | "connect" | "temporary" | "temp")
                 ) {
                     let word = word.map(str::to_uppercase).unwrap_or_default();
                     return self.unsupported(format_args!("the privilege {word}"));
@@ -294,6 +286,8 @@ impl StatementParser<'_> {
             ("database", "databases", SecurableKind::Database),
             ("schema", "schemas", SecurableKind::Schema),
             ("cluster", "clusters", SecurableKind::Cluster),
+            ("function", "functions", SecurableKind::Function),
+            ("routine", "routines", SecurableKind::Function),
         ];
         if self.words(if plural { &["materialized", "views"] } else { &["materialized", "view"] }) {
             return Some(SecurableKind::Table);
@@ -328,6 +322,9 @@ impl StatementParser<'_> {
             return Ok(GrantTarget::All(kind));
         }
         let kind = self.securable_kind(false).unwrap_or(SecurableKind::Table);
+        if kind == SecurableKind::Function {
+            return Ok(GrantTarget::Functions(self.comma_separated(Self::function_name)?));
+        }
         Ok(GrantTarget::Names(kind, self.comma_separated(Self::object_name)?))
     }
 

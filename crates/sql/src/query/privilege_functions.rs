@@ -9,6 +9,7 @@ use tidemill_repr::{ColumnType, Datum, Oid, ScalarType, SqlError, SqlState};
 
 use super::cast::coerce_explicit;
 use super::expr::{ExprContext, binary};
+use super::user_function::oid_by_text;
 use super::{TypedScalar, literal};
 
 /// What an argument is when the query is planned.
@@ -35,6 +36,7 @@ fn kind_of(name: &str) -> Option<SecurableKind> {
         "has_connection_privilege" => SecurableKind::Connection,
         "has_secret_privilege" => SecurableKind::Secret,
         "has_system_privilege" => SecurableKind::System,
+        "has_function_privilege" => SecurableKind::Function,
         _ => return None,
     })
 }
@@ -127,6 +129,22 @@ impl ExprContext<'_> {
             None => Some(Securable::System),
             Some(object) => match self.argument(object)? {
                 Argument::Null => return Ok(Some(literal::null(ScalarType::Bool))),
+                Argument::Text(name) if kind == SecurableKind::Function => {
+                    match oid_by_text(self.ctx, &name, &ScalarType::Regprocedure) {
+                        Ok(oid) => by_oid(catalog, kind, oid),
+                        // All may call what is built in: that is answered elsewhere.
+                        Err(error) if error.code == SqlState::FEATURE_NOT_SUPPORTED => {
+                            return Ok(None);
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Argument::Number(oid)
+                    if kind == SecurableKind::Function
+                        && catalog.item_by_oid(Oid(oid)).is_none() =>
+                {
+                    return Ok(None);
+                }
                 Argument::Text(name) => Some(self.named(catalog, kind, &name)?),
                 Argument::Number(oid) => by_oid(catalog, kind, Oid(oid)),
                 Argument::Unknown(value) => {
@@ -195,6 +213,7 @@ impl ExprContext<'_> {
         } else {
             ("oid", coerce_explicit(self.ctx, object, &ColumnType::new(ScalarType::Oid))?)
         };
+        let built_in = (key.0 == "oid").then(|| key.1.clone());
         let mut roles = catalog.effective_roles(user);
         roles.insert(PUBLIC);
         let words: Vec<&str> = asked.iter().flatten().map(|privilege| privilege.word()).collect();
@@ -206,7 +225,15 @@ impl ExprContext<'_> {
         let relation = ["mz_internal", "mz_show_all_privileges"];
         let found = self.exists_row(relation, key, &keys)?;
         let expr = QueryScalar::Coalesce(vec![found.expr, literal::boolean(false)]);
-        Ok(TypedScalar { expr, typ: ColumnType::new(ScalarType::Bool) })
+        let found = TypedScalar { expr, typ: ColumnType::new(ScalarType::Bool) };
+        let Some(oid) = built_in.filter(|_| kind == SecurableKind::Function) else {
+            return Ok(found);
+        };
+        let first = Datum::Int(i64::from(Catalog::oid_for(0).0));
+        let first = literal::literal(first, ScalarType::Oid);
+        let built_in = binary(self.ctx, "<", oid, first)?;
+        let expr = QueryScalar::Or(vec![built_in.expr, found.expr]);
+        Ok(TypedScalar { expr, typ: found.typ })
     }
 
     fn has_role(&self, catalog: &Catalog, arguments: &[&Expr]) -> Result<TypedScalar, SqlError> {

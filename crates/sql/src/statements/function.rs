@@ -187,7 +187,8 @@ impl<'a> Planning<'a> {
         Err(super::authorize::denied::not_owner(catalog, &on))
     }
 
-    fn named_function(&self, function: &FunctionName) -> Result<&'a Item, SqlError> {
+    /// The function of this name, and of these arguments if they are given.
+    pub(super) fn named_function(&self, function: &FunctionName) -> Result<&'a Item, SqlError> {
         let parts = names::parts(&function.name)?;
         let session = self.planner.session;
         if let [schema, _] | [_, schema, _] = parts.as_slice()

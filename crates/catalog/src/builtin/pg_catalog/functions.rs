@@ -14,6 +14,7 @@ use crate::function::Function;
 use crate::item::Item;
 use crate::name::quote_identifier;
 use crate::registered::built_in_name;
+use crate::role::Securable;
 use crate::snapshot::Catalog;
 
 const FUNCTION: &str = "oid oid, proname name, pronamespace oid, proowner oid, prolang oid, \
@@ -534,6 +535,7 @@ fn user_function(catalog: &Catalog, item: &Item, rows: &mut Vec<Row>) {
         ),
         ("prosrc", Value::Text(function.source.as_deref().unwrap_or_default())),
         ("prosqlbody", Value::Optional(body.as_deref())),
+        ("proacl", Value::Texts(roles::postgres_acl(catalog, &Securable::Item(item.id)))),
         (DATABASE_COLUMN, Value::Optional(item.name.database.as_deref())),
     ]));
 }

@@ -142,6 +142,7 @@ fn default_acl(catalog: &Catalog) -> Vec<Row> {
         let kind = match default.kind {
             SecurableKind::Table => "r",
             SecurableKind::Type => "T",
+            SecurableKind::Function => "f",
             SecurableKind::Schema => "n",
             // PostgreSQL has no letter for the others.
             _ => "",

@@ -101,6 +101,7 @@ fn within<'c>(
         root_ctes: None,
         part: false,
         only_functions,
+        trusted: ctx.trusted,
         used_functions: RefCell::new(BTreeSet::new()),
         depth: Cell::new(ctx.depth.get()),
         next_local: Cell::new(ctx.next_local.get()),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{BinaryOperator, Expr, FunctionArg, FunctionArgExpr, Spanned};
 use sqlparser::tokenizer::Span;
+use tidemill_catalog::role::{Privilege, Securable};
 use tidemill_catalog::{Function, Item, ParameterType};
 use tidemill_expr::function::TypePattern;
 use tidemill_expr::resolve;
@@ -189,6 +190,18 @@ pub(in crate::query) fn resolve_call(
         return Err(SqlError::internal("a function that is none"));
     };
     ctx.used_functions.borrow_mut().insert(item.id);
+    let on = Securable::Item(item.id);
+    if let Some(catalog) = ctx.relations.catalog().filter(|_| !ctx.trusted)
+        && catalog.item(item.id).is_some()
+        && !catalog.has_privilege(&ctx.user, &on, Privilege::Execute)
+    {
+        return Err(crate::statements::privilege_denied(
+            catalog,
+            &ctx.user,
+            &on,
+            Privilege::Execute,
+        ));
+    }
     with_arguments(ctx, Arc::clone(item), places, arguments, &wanted)
 }
 

@@ -32,7 +32,7 @@ pub(in crate::statements) fn shown(catalog: &Catalog, on: &Securable) -> String 
 }
 
 /// A role lacks a privilege.
-pub(in crate::statements) fn privilege(
+pub(crate) fn privilege(
     catalog: &Catalog,
     role: &str,
     on: &Securable,

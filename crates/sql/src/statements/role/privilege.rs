@@ -57,6 +57,10 @@ impl Planning<'_> {
 
     fn securables(&self, target: &GrantTarget) -> Result<Vec<Securable>, SqlError> {
         match target {
+            GrantTarget::Functions(names) => names
+                .iter()
+                .map(|name| Ok(Securable::Item(self.named_function(name)?.id)))
+                .collect(),
             GrantTarget::System => Ok(vec![Securable::System]),
             GrantTarget::Names(kind, names) => {
                 names.iter().map(|name| self.securable(*kind, name)).collect()
@@ -202,6 +206,17 @@ impl Planning<'_> {
     ) -> Result<Planned, SqlError> {
         let catalog = self.planner.catalog;
         let privileges = allowed(alter.kind, &alter.privileges)?;
+        let everybody =
+            |grantee: &RoleName| matches!(self.role_named(grantee), Ok(name) if name == PUBLIC);
+        if alter.kind == SecurableKind::Function
+            && !alter.grant
+            && alter.grantees.iter().any(everybody)
+        {
+            return Err(SqlError::unsupported(
+                "taking EXECUTE on functions that are not made yet from PUBLIC",
+            )
+            .with_hint("Use REVOKE EXECUTE ON FUNCTION .. FROM PUBLIC for each function."));
+        }
         let roles = match &alter.roles {
             DefaultRoles::Current => vec![self.user().to_owned()],
             DefaultRoles::All => vec![PUBLIC.to_owned()],
