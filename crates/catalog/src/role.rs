@@ -113,6 +113,22 @@ pub struct Membership {
     pub member: String,
     /// Who granted it.
     pub grantor: String,
+    /// Whether the member may make others members.
+    #[serde(default)]
+    pub admin: bool,
+    /// Whether the member has the privileges without SET ROLE; None: as the member says.
+    #[serde(default)]
+    pub inherit: Option<bool>,
+    /// Whether the member cannot become the role by SET ROLE.
+    #[serde(default)]
+    pub no_set: bool,
+}
+
+impl Membership {
+    /// A membership with nothing said of it.
+    pub fn new(role: String, member: String, grantor: String) -> Membership {
+        Membership { role, member, grantor, admin: false, inherit: None, no_set: false }
+    }
 }
 
 /// One thing that a role may be allowed to do with an object.
@@ -466,21 +482,20 @@ pub fn revoke(acl: &mut Vec<AclItem>, grantee: &str, privileges: Privileges) {
     acl.retain(|item| !item.privileges.is_empty());
 }
 
-/// The roles of a name and those it is a member of, over any number of steps; with `inherited`
-/// only over roles that inherit.
+/// The roles of a name and those it is a member of, over any number of steps that can be gone.
 pub(crate) fn closure<'a>(
     start: &'a str,
-    inherited: bool,
     memberships: impl Iterator<Item = &'a Membership> + Clone,
-    inherits: impl Fn(&str) -> bool,
+    goes: impl Fn(&Membership) -> bool,
 ) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::new();
     let mut todo = vec![start];
     while let Some(role) = todo.pop() {
-        if !found.insert(role) || (inherited && !inherits(role)) {
+        if !found.insert(role) {
             continue;
         }
         let of_role = memberships.clone().filter(|membership| membership.member == role);
+        let of_role = of_role.filter(|membership| goes(membership));
         todo.extend(of_role.map(|membership| membership.role.as_str()));
     }
     found

@@ -309,7 +309,7 @@ impl Session {
             ));
         }
         let (allowed, what) = if sets_role {
-            (catalog.is_member(self.session_user(), role), format!("role \"{role}\""))
+            (catalog.may_become(self.session_user(), role), format!("role \"{role}\""))
         } else {
             let first = self.settings.first_user();
             (first == role || catalog.is_superuser(first), "session authorization".to_owned())

@@ -104,6 +104,13 @@ impl Catalog {
                     .collect();
             }
             CatalogChange::PutMember(membership) => {
+                let same = |known: &Membership| {
+                    known.role == membership.role && known.member == membership.member
+                };
+                let known = self.security.memberships.iter().find(|known| same(known)).cloned();
+                if let Some(known) = known {
+                    self.security.memberships.remove(&known);
+                }
                 self.security.memberships.insert(membership.clone());
             }
             CatalogChange::DropMember { role, member } => {
@@ -258,15 +265,37 @@ impl Catalog {
 
     /// A role and those whose privileges it has.
     pub fn effective_roles<'a>(&'a self, role: &'a str) -> BTreeSet<&'a str> {
-        role::closure(role, true, self.memberships(), |name| {
-            self.role(name).is_some_and(|role| role.inherit)
-        })
+        role::closure(role, self.memberships(), |membership| self.inherits(membership))
+    }
+
+    /// Whether the member of a membership has the privileges of the role without SET ROLE.
+    pub fn inherits(&self, membership: &Membership) -> bool {
+        let by_role = || self.role(&membership.member).is_some_and(|role| role.inherit);
+        membership.inherit.unwrap_or_else(by_role)
+    }
+
+    /// Whether a role can become another by SET ROLE.
+    pub fn may_become(&self, member: &str, role: &str) -> bool {
+        self.is_superuser(member)
+            || role::closure(member, self.memberships(), |membership| !membership.no_set)
+                .contains(role)
+    }
+
+    /// Whether a role may say who is a member of another.
+    pub fn administers(&self, user: &str, role: &str) -> bool {
+        let roles = self.effective_roles(user);
+        self.is_superuser(user)
+            || self.memberships().any(|membership| {
+                membership.admin
+                    && membership.role == role
+                    && roles.contains(membership.member.as_str())
+            })
     }
 
     /// Whether a role is another, or a member of it over any number of steps.
     pub fn is_member(&self, member: &str, role: &str) -> bool {
         self.is_superuser(member)
-            || role::closure(member, false, self.memberships(), |_| true).contains(role)
+            || role::closure(member, self.memberships(), |_| true).contains(role)
     }
 
     /// What something is, for privileges.

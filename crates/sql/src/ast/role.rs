@@ -61,6 +61,27 @@ pub enum GrantTarget {
     All(SecurableKind),
 }
 
+/// What is said of a membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberOption {
+    /// `ADMIN`: the member may make others members.
+    Admin,
+    /// `INHERIT`: the member has the privileges without SET ROLE.
+    Inherit,
+    /// `SET`: the member can become the role.
+    Set,
+}
+
+impl Display for MemberOption {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MemberOption::Admin => "ADMIN",
+            MemberOption::Inherit => "INHERIT",
+            MemberOption::Set => "SET",
+        })
+    }
+}
+
 /// Whose objects default privileges are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DefaultRoles {
@@ -120,8 +141,8 @@ pub enum RoleStatement {
     AlterSetting(RoleName, Option<Ident>, Option<Vec<SetValue>>),
     /// `DROP {ROLE | USER} [IF EXISTS] ..`
     Drop(bool, Vec<Ident>),
-    /// `GRANT a, b TO c, d` (true), `REVOKE a, b FROM c, d`
-    Member(bool, Vec<Ident>, Vec<RoleName>),
+    /// `GRANT a, b TO c, d [WITH ..]` (true), `REVOKE [.. OPTION FOR] a, b FROM c, d`
+    Member(bool, Vec<Ident>, Vec<RoleName>, Vec<(MemberOption, bool)>),
     /// `GRANT .. ON .. TO` (true), `REVOKE .. ON .. FROM`; no privileges: all.
     Grant(bool, Vec<Privilege>, GrantTarget, Vec<RoleName>),
     /// `ALTER DEFAULT PRIVILEGES`
@@ -266,9 +287,18 @@ impl Display for RoleStatement {
             RoleStatement::Drop(if_exists, names) => {
                 write!(f, "DROP ROLE {}{}", exists(if_exists), list(names))
             }
-            RoleStatement::Member(grant, roles, members) => {
+            RoleStatement::Member(grant, roles, members, options) => {
                 let (verb, to) = verb(*grant);
-                write!(f, "{verb} {} {to} {}", list(roles), list(members))
+                let lost = options.first().filter(|_| !grant);
+                let lost = lost.map_or_else(String::new, |(lost, _)| format!(" {lost} OPTION FOR"));
+                write!(f, "{verb}{lost} {} {to} {}", list(roles), list(members))?;
+                if !*grant || options.is_empty() {
+                    return Ok(());
+                }
+                let said = |(option, on): &(MemberOption, bool)| {
+                    format!("{option} {}", if *on { "TRUE" } else { "FALSE" })
+                };
+                write!(f, " WITH {}", options.iter().map(said).collect::<Vec<_>>().join(", "))
             }
             RoleStatement::Grant(grant, privileges, target, grantees) => {
                 let (verb, to) = verb(*grant);

@@ -7,8 +7,8 @@ use tidemill_catalog::role::{Privilege, SecurableKind};
 use super::StatementParser;
 use super::failure::Failure;
 use crate::ast::role::{
-    AlterDefaultPrivileges, DefaultRoles, GrantTarget, PolicyRule, RoleName, RoleOption,
-    RoleStatement, ShowSecurity,
+    AlterDefaultPrivileges, DefaultRoles, GrantTarget, MemberOption, PolicyRule, RoleName,
+    RoleOption, RoleStatement, ShowSecurity,
 };
 use crate::ast::{SetValue, ShowFilter, Statement};
 
@@ -247,15 +247,21 @@ impl StatementParser<'_> {
         if !grant && self.peek_words(&["grant", "option", "for"]) {
             return self.unsupported("REVOKE GRANT OPTION FOR");
         }
-        if !grant && self.peek_words(&["admin", "option", "for"]) {
-            return self.unsupported("REVOKE ADMIN OPTION FOR");
+        let mut options = Vec::new();
+        if !grant && self.peek_word_at(1) == Some("option") && self.peek_word_at(2) == Some("for") {
+            options.push((self.member_option()?, false));
+            self.take(2);
         }
         let to = if grant { "to" } else { "from" };
         let statement = match self.privileges()? {
             None => {
                 let roles = self.comma_separated(Self::identifier)?;
                 self.expect_word(to)?;
-                RoleStatement::Member(grant, roles, self.role_names()?)
+                let members = self.role_names()?;
+                if grant && self.word("with") {
+                    options = self.comma_separated(Self::member_option_value)?;
+                }
+                RoleStatement::Member(grant, roles, members, options)
             }
             Some(privileges) => {
                 self.expect_word("on")?;
@@ -264,14 +270,32 @@ impl StatementParser<'_> {
                 RoleStatement::Grant(grant, privileges, target, self.role_names()?)
             }
         };
-        if self.peek_words(&["with", "grant"]) || self.peek_words(&["with", "admin"]) {
-            return self.unsupported("WITH GRANT OPTION and WITH ADMIN OPTION");
+        if self.peek_words(&["with", "grant"]) {
+            return self.unsupported("WITH GRANT OPTION");
         }
-        if !grant && self.peek_word("cascade") {
-            return self.unsupported("REVOKE .. CASCADE");
-        }
-        let _ = !grant && self.word("restrict");
+        // Nobody grants what was granted to him: nothing can depend on it.
+        let _ = !grant && (self.word("restrict") || self.word("cascade"));
         Ok(statement)
+    }
+
+    fn member_option(&mut self) -> Result<MemberOption, Failure> {
+        let option = match self.peek_word_at(0) {
+            Some("admin") => MemberOption::Admin,
+            Some("inherit") => MemberOption::Inherit,
+            Some("set") => MemberOption::Set,
+            _ => return Err(self.unexpected()),
+        };
+        self.parser.advance_token();
+        Ok(option)
+    }
+
+    fn member_option_value(&mut self) -> Result<(MemberOption, bool), Failure> {
+        let option = self.member_option()?;
+        if self.word("option") || self.word("true") {
+            return Ok((option, true));
+        }
+        self.expect_word("false")?;
+        Ok((option, false))
     }
 
     fn securable_kind(&mut self, plural: bool) -> Option<SecurableKind> {

@@ -243,13 +243,11 @@ impl ExprContext<'_> {
             _ => return Err(SqlError::unsupported("pg_has_role with these arguments")),
         };
         let asked = arguments.last().map(|asked| self.argument(asked)).transpose()?;
-        let member = match asked {
-            Some(Argument::Text(word)) if word.eq_ignore_ascii_case("usage") => false,
-            Some(Argument::Text(word))
-                if word.eq_ignore_ascii_case("member") || word.eq_ignore_ascii_case("set") =>
-            {
-                true
-            }
+        let asked_as = |word: &str| {
+            ["usage", "member", "set"].into_iter().find(|known| word.eq_ignore_ascii_case(known))
+        };
+        let how = match asked {
+            Some(Argument::Text(word)) if asked_as(&word).is_some() => asked_as(&word),
             Some(Argument::Text(word)) => {
                 return Err(SqlError::new(
                     SqlState::INVALID_PARAMETER_VALUE,
@@ -259,12 +257,10 @@ impl ExprContext<'_> {
             _ => return Err(SqlError::unsupported("a privilege that is no constant")),
         };
         let Some(user) = user else { return Ok(literal::null(ScalarType::Bool)) };
-        let has = |role: &str| {
-            if member {
-                catalog.is_member(&user, role)
-            } else {
-                catalog.is_superuser(&user) || catalog.effective_roles(&user).contains(role)
-            }
+        let has = |role: &str| match how {
+            Some("member") => catalog.is_member(&user, role),
+            Some("set") => catalog.may_become(&user, role),
+            _ => catalog.is_superuser(&user) || catalog.effective_roles(&user).contains(role),
         };
         match self.argument(role)? {
             Argument::Null => Ok(literal::null(ScalarType::Bool)),

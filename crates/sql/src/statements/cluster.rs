@@ -505,9 +505,9 @@ impl Planning<'_> {
             named.extend(on.iter().map(|item| item.id));
             plan.changes.push(CatalogChange::DropCluster { name });
         }
-        plan.items = with_dependants(catalog, &named, true, &mut Vec::new())?;
+        plan.items = with_dependants(self.naming(), &named, true, &mut Vec::new())?;
         let items = plan.items.iter().filter_map(|id| catalog.item(*id)).map(|item| &**item);
-        notices.extend(cascade_notice(items.collect()));
+        notices.extend(cascade_notice(self.naming(), items.collect()));
         let mut planned = command(Plan::Drop(plan));
         planned.notices = notices;
         Ok(planned)

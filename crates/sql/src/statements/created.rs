@@ -13,6 +13,7 @@ use tidemill_repr::{
     TypeName,
 };
 
+use super::drop::Shown;
 use super::table::duplicate_column;
 use super::{Planning, command};
 use crate::ast::{CreateDomain, CreateType, DomainDemand, TypeBody, TypeOption};
@@ -351,16 +352,16 @@ pub(super) fn require_domain(item: &Item) -> Result<(), SqlError> {
 }
 
 /// How an object needs another, for the DETAIL of an error: of a type each column that is of it.
-pub(super) fn uses(item: &Item, needed: &Item) -> Vec<String> {
+pub(super) fn uses(shown: Shown<'_>, item: &Item, needed: &Item) -> Vec<String> {
     let needs =
-        |what: String| format!("{what} depends on {} {}", needed.kind(), needed.described_name());
+        |what: String| format!("{what} depends on {} {}", needed.kind(), shown.name(needed));
     let columns: Vec<String> = match (&needed.definition, &item.definition) {
         (Definition::Type(_), Definition::Type(created)) => match &created.typ {
             ScalarType::Composite(definition) => definition
                 .fields
                 .iter()
                 .filter(|(_, typ)| names_oid(&typ.scalar_type, needed.oid))
-                .map(|(name, _)| format!("column {name} of composite type {}", item.name.item))
+                .map(|(name, _)| format!("column {name} of composite type {}", shown.name(item)))
                 .collect(),
             _ => Vec::new(),
         },
@@ -369,12 +370,12 @@ pub(super) fn uses(item: &Item, needed: &Item) -> Vec<String> {
             .columns
             .iter()
             .filter(|column| names_oid(&column.typ.scalar_type, needed.oid))
-            .map(|column| format!("column {} of table {}", column.name, item.name.item))
+            .map(|column| format!("column {} of table {}", column.name, shown.name(item)))
             .collect(),
         _ => Vec::new(),
     };
     if columns.is_empty() {
-        return vec![needs(format!("{} {}", item.kind(), item.described_name()))];
+        return vec![needs(format!("{} {}", item.kind(), shown.name(item)))];
     }
     columns.into_iter().map(needs).collect()
 }

@@ -1,5 +1,7 @@
 //! DROP.
 
+mod shown;
+
 use std::collections::BTreeSet;
 
 use tidemill_catalog::snapshot::SYSTEM_SCHEMAS;
@@ -8,6 +10,9 @@ use tidemill_catalog::{
 };
 use tidemill_repr::{ObjectId, SqlError, SqlState};
 
+pub(super) use self::shown::Shown;
+
+use self::shown::belongs_to_another;
 use super::{Planning, command};
 use crate::ast::{DropObjects, ObjectKind};
 use crate::names;
@@ -84,7 +89,7 @@ impl Planning<'_> {
         tag: &'static str,
         mut notices: Vec<Notice>,
     ) -> Result<Planned, SqlError> {
-        let items = with_dependants(self.planner.catalog, named, cascade, &mut notices)?;
+        let items = with_dependants(self.naming(), named, cascade, &mut notices)?;
         let mut planned = command(Plan::Drop(DropPlan { items, tag, ..DropPlan::default() }));
         planned.notices = notices;
         Ok(planned)
@@ -182,14 +187,22 @@ impl Planning<'_> {
             }
             let inside: Vec<ObjectId> =
                 catalog.items_in_schema(Some(database), schema).map(|item| item.id).collect();
-            refuse_content(statement, catalog, "schema", schema, &inside)?;
+            refuse_content(statement, self.naming(), "schema", schema, &inside)?;
             named.extend(inside);
             plan.schemas.push((database.to_owned(), schema.clone()));
         }
-        plan.items = with_dependants(catalog, &named, true, &mut notices)?;
+        plan.items = with_dependants(self.naming(), &named, true, &mut Vec::new())?;
+        let gone = plan.items.iter().filter_map(|id| catalog.item(*id));
+        let told = gone.filter(|item| !belongs_to_another(item)).map(|item| &**item);
+        notices.extend(cascade_notice(self.naming(), told.collect()));
         let mut planned = command(Plan::Drop(plan));
         planned.notices = notices;
         Ok(planned)
+    }
+
+    /// How messages name objects.
+    pub(super) fn naming(&self) -> Shown<'_> {
+        Shown(self.planner)
     }
 
     fn drop_databases(&self, statement: &DropObjects) -> Result<Planned, SqlError> {
@@ -223,12 +236,12 @@ impl Planning<'_> {
             }
             // As in PostgreSQL a database goes with what is in it, unless RESTRICT is said.
             if statement.cascade == Some(false) {
-                refuse_content(statement, catalog, "database", database, &inside)?;
+                refuse_content(statement, self.naming(), "database", database, &inside)?;
             }
             named.extend(inside);
             plan.databases.push(database.clone());
         }
-        plan.items = with_dependants(catalog, &named, true, &mut notices)?;
+        plan.items = with_dependants(self.naming(), &named, true, &mut notices)?;
         let mut planned = command(Plan::Drop(plan));
         planned.notices = notices;
         Ok(planned)
@@ -284,7 +297,7 @@ fn missing(
 
 fn refuse_content(
     statement: &DropObjects,
-    catalog: &Catalog,
+    shown: Shown<'_>,
     kind: &str,
     name: &str,
     inside: &[ObjectId],
@@ -292,10 +305,24 @@ fn refuse_content(
     if statement.cascade == Some(true) || inside.is_empty() {
         return Ok(());
     }
+    let catalog = shown.0.catalog;
+    let outside: BTreeSet<ObjectId> = inside
+        .iter()
+        .flat_map(|id| catalog.dependants(*id))
+        .filter(|id| !inside.contains(id))
+        .collect();
     let lines: Vec<String> = inside
         .iter()
         .filter_map(|id| catalog.item(*id))
-        .map(|item| format!("{} {} depends on {kind} {name}", item.kind(), item.described_name()))
+        .filter(|item| !belongs_to_another(item))
+        .flat_map(|item| {
+            let line = format!("{} {} depends on {kind} {name}", item.kind(), shown.name(item));
+            let outside = outside.iter().filter_map(|id| catalog.item(*id));
+            let users = outside.filter(|user| user.depends_on.contains(&item.id));
+            std::iter::once(line)
+                .chain(users.flat_map(|user| super::created::uses(shown, user, item)))
+                .collect::<Vec<_>>()
+        })
         .collect();
     Err(dependants_exist(format!("cannot drop {kind} {name}"), &lines)
         .with_hint("Use DROP ... CASCADE to drop the dependent objects too."))
@@ -304,11 +331,12 @@ fn refuse_content(
 /// The objects and all that depends on them, dependants first. Indexes and the tables made
 /// together with a source go with what they belong to; for others CASCADE is needed.
 pub(super) fn with_dependants(
-    catalog: &Catalog,
+    shown: Shown<'_>,
     named: &[ObjectId],
     cascade: bool,
     notices: &mut Vec<Notice>,
 ) -> Result<Vec<ObjectId>, SqlError> {
+    let catalog = shown.0.catalog;
     let named = &with_made(catalog, named);
     let roots: BTreeSet<ObjectId> = named.iter().copied().collect();
     let subsources: BTreeSet<ObjectId> =
@@ -320,14 +348,18 @@ pub(super) fn with_dependants(
     let mut cascaded = Vec::new();
     for root in named {
         let Some(owner) = catalog.item(*root) else { continue };
-        for id in catalog.dependants(*root).into_iter().chain([*root]) {
+        let dependants = catalog.dependants(*root);
+        let gone: BTreeSet<ObjectId> = dependants.iter().copied().chain([*root]).collect();
+        for id in dependants.into_iter().chain([*root]) {
             let Some(item) = catalog.item(id) else { continue };
             let belongs = matches!(item.kind(), ItemKind::Index | ItemKind::Sequence)
                 || roots.contains(&id)
                 || subsources.contains(&id);
             if !belongs && !cascade {
-                first.get_or_insert((owner.kind(), owner.described_name()));
-                refused.extend(super::created::uses(item, owner));
+                first.get_or_insert((owner.kind(), shown.name(owner)));
+                let through = item.depends_on.iter().find(|needed| gone.contains(needed));
+                let needed = through.and_then(|id| catalog.item(*id)).unwrap_or(owner);
+                refused.extend(super::created::uses(shown, item, needed));
             }
             if seen.insert(id) {
                 if !belongs {
@@ -342,14 +374,14 @@ pub(super) fn with_dependants(
         return Err(dependants_exist(format!("cannot drop {kind} {name}"), &refused)
             .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
     }
-    notices.extend(cascade_notice(cascaded));
+    notices.extend(cascade_notice(shown, cascaded));
     Ok(sorted(catalog, order))
 }
 
 /// What goes with what is dropped, as PostgreSQL tells it.
-pub(super) fn cascade_notice(mut items: Vec<&Item>) -> Option<Notice> {
+pub(super) fn cascade_notice(shown: Shown<'_>, mut items: Vec<&Item>) -> Option<Notice> {
     items.sort_by_key(|item| item.id);
-    let line = |item: &&Item| format!("drop cascades to {} {}", item.kind(), item.described_name());
+    let line = |item: &&Item| format!("drop cascades to {} {}", item.kind(), shown.name(item));
     match items.as_slice() {
         [] => None,
         [only] => Some(Notice::new(SqlState("00000"), line(only))),

@@ -16,7 +16,9 @@ use tidemill_repr::{SqlError, SqlState};
 
 use super::authorize::denied;
 use super::{Planning, command, nothing};
-use crate::ast::role::{PolicyRule, RoleName, RoleOption, RoleStatement, ShowSecurity};
+use crate::ast::role::{
+    MemberOption, PolicyRule, RoleName, RoleOption, RoleStatement, ShowSecurity,
+};
 use crate::ast::{SetValue, ShowFilter};
 use crate::plan::{ChangeCatalogPlan, Notice, Plan, Planned};
 
@@ -40,9 +42,9 @@ impl<'a> Planning<'a> {
                 let names: Vec<&str> = names.iter().map(|name| name.value.as_str()).collect();
                 self.drop_roles(*if_exists, &names)
             }
-            RoleStatement::Member(grant, roles, members) => {
+            RoleStatement::Member(grant, roles, members, options) => {
                 let roles: Vec<&str> = roles.iter().map(|role| role.value.as_str()).collect();
-                self.change_members(*grant, &roles, members)
+                self.change_members(*grant, &roles, members, options)
             }
             RoleStatement::Grant(grant, privileges, target, grantees) => {
                 self.grant(*grant, privileges, target, grantees)
@@ -164,7 +166,7 @@ impl<'a> Planning<'a> {
         let mut system = catalog.acl(&Securable::System);
         let before = system.clone();
         let member = |role: String, member: String| {
-            CatalogChange::PutMember(Membership { role, member, grantor: self.user().to_owned() })
+            CatalogChange::PutMember(Membership::new(role, member, self.user().to_owned()))
         };
         for option in options {
             match option {
@@ -343,10 +345,13 @@ impl<'a> Planning<'a> {
         grant: bool,
         roles: &[&str],
         members: &[RoleName],
+        options: &[(MemberOption, bool)],
     ) -> Result<Planned, SqlError> {
         let catalog = self.planner.catalog;
         let tag = if grant { "GRANT ROLE" } else { "REVOKE ROLE" };
-        self.require_system(Privilege::CreateRole, "change who is a member of a role")?;
+        if !roles.iter().all(|role| catalog.administers(self.user(), role)) {
+            self.require_system(Privilege::CreateRole, "change who is a member of a role")?;
+        }
         let mut changes = Vec::new();
         let mut notices = Vec::new();
         for role in roles {
@@ -356,17 +361,30 @@ impl<'a> Planning<'a> {
                 let member = self.single_role(member)?;
                 let known = catalog
                     .memberships()
-                    .any(|known| known.role == *role && known.member == member);
+                    .find(|known| known.role == *role && known.member == member);
                 if !grant {
-                    if !known {
+                    if known.is_none() {
                         let message =
                             format!("role \"{member}\" is not a member of role \"{role}\"");
                         let mut notice = Notice::new(SqlState::WARNING, message);
                         notice.severity = "WARNING";
                         notices.push(notice);
                     }
-                    changes.push(CatalogChange::DropMember { role: (*role).to_owned(), member });
-                } else if known {
+                    match known.filter(|_| !options.is_empty()) {
+                        Some(known) => {
+                            let changed = with_options(known.clone(), options);
+                            changes.push(CatalogChange::PutMember(changed));
+                        }
+                        None if options.is_empty() => {
+                            let role = (*role).to_owned();
+                            changes.push(CatalogChange::DropMember { role, member });
+                        }
+                        None => {}
+                    }
+                } else if let Some(known) = known.filter(|_| !options.is_empty()) {
+                    let changed = with_options(known.clone(), options);
+                    changes.push(CatalogChange::PutMember(changed));
+                } else if known.is_some() {
                     let message =
                         format!("role \"{member}\" is already a member of role \"{role}\"");
                     notices.push(Notice::new(SqlState("00000"), message));
@@ -379,11 +397,9 @@ impl<'a> Planning<'a> {
                             format!("role \"{role}\" is a member of role \"{member}\""),
                         ));
                     }
-                    changes.push(CatalogChange::PutMember(Membership {
-                        role: (*role).to_owned(),
-                        member,
-                        grantor: role::SYSTEM.to_owned(),
-                    }));
+                    let grantor = role::SYSTEM.to_owned();
+                    let membership = Membership::new((*role).to_owned(), member, grantor);
+                    changes.push(CatalogChange::PutMember(with_options(membership, options)));
                 }
             }
         }
@@ -598,4 +614,16 @@ fn verifier(text: &str) -> Result<Verifier, SqlError> {
         return Ok(Verifier(text.to_owned()));
     }
     Ok(Verifier(postgres_protocol::password::scram_sha_256(text.as_bytes())))
+}
+
+/// A membership of which this is said.
+fn with_options(mut membership: Membership, options: &[(MemberOption, bool)]) -> Membership {
+    for (option, on) in options {
+        match option {
+            MemberOption::Admin => membership.admin = *on,
+            MemberOption::Inherit => membership.inherit = Some(*on),
+            MemberOption::Set => membership.no_set = !on,
+        }
+    }
+    membership
 }

@@ -115,9 +115,9 @@ fn auth_members(catalog: &Catalog) -> Vec<Row> {
             ("roleid", Value::Int(roles::oid(&membership.role))),
             ("member", Value::Int(roles::oid(&membership.member))),
             ("grantor", Value::Int(roles::oid(&membership.grantor))),
-            ("admin_option", Value::Bool(admin)),
-            ("inherit_option", Value::Bool(true)),
-            ("set_option", Value::Bool(true)),
+            ("admin_option", Value::Bool(admin || membership.admin)),
+            ("inherit_option", Value::Bool(catalog.inherits(membership))),
+            ("set_option", Value::Bool(!membership.no_set)),
         ])
     });
     rows.collect()

@@ -66,7 +66,7 @@ impl Planning<'_> {
     }
 
     fn require_member(&self, role: &str) -> Result<(), SqlError> {
-        if self.planner.catalog.is_member(self.user(), role) {
+        if self.planner.catalog.may_become(self.user(), role) {
             return Ok(());
         }
         Err(SqlError::new(
@@ -196,7 +196,7 @@ impl Planning<'_> {
         }
         let mut notices = Vec::new();
         plan.items =
-            crate::statements::drop::with_dependants(catalog, &named, cascade, &mut notices)?;
+            crate::statements::drop::with_dependants(self.naming(), &named, cascade, &mut notices)?;
         plan.changes = changes;
         let mut planned = command(Plan::Drop(plan));
         planned.notices = notices;

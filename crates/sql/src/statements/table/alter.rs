@@ -448,7 +448,7 @@ impl<'a> Alteration<'a> {
             .filter(|item| item.view().is_some())
             .map(|item| &**item)
             .collect();
-        self.notices.extend(cascade_notice(views));
+        self.notices.extend(cascade_notice(self.planning.naming(), views));
     }
 
     fn old_part(&self, name: &QualifiedName) -> Option<ObjectId> {
