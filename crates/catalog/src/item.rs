@@ -148,6 +148,18 @@ pub struct SourceTable {
     /// How often a RESYNC was asked for.
     #[serde(default)]
     pub resyncs: u32,
+    /// The table whose place it is to take as soon as it has its content.
+    #[serde(default)]
+    pub succeeds: Option<Succession>,
+}
+
+/// How a table comes from one with other columns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succession {
+    /// The other table.
+    pub table: ObjectId,
+    /// For each column of this one: which of the other's it is. None: the other has not got it.
+    pub columns: Vec<Option<usize>>,
 }
 
 /// A table upstream, as its catalog describes it.
@@ -216,6 +228,10 @@ pub struct UpstreamColumn {
     /// The enum; None if it was not asked for when the table was made.
     #[serde(default)]
     pub enum_type: Option<UpstreamEnum>,
+    /// The oid of the elements' type, under all domains, if this is an array of a type that is the
+    /// upstream's own: of an enum (then `is_enum` and `enum_type` are of the elements) or a domain.
+    #[serde(default)]
+    pub element_oid: Option<u32>,
     /// `pg_attribute.attnotnull`
     pub not_null: bool,
 }

@@ -26,6 +26,7 @@ use crate::session::{Session, SessionOptions};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::sources::Sources;
+use crate::statements::followed;
 use crate::{slots, status};
 
 /// How the server runs.
@@ -87,6 +88,7 @@ impl Coordinator {
             tokio::spawn(status::run(Arc::downgrade(&shared))),
             tokio::spawn(Sources::run(Arc::downgrade(&shared))),
             tokio::spawn(slots::run(Arc::downgrade(&shared))),
+            tokio::spawn(followed::forget_unfinished(Arc::downgrade(&shared))),
             tokio::spawn(replicas::run(Arc::downgrade(&shared))),
             tokio::spawn(refresh::run(Arc::downgrade(&shared))),
         ];

@@ -26,7 +26,11 @@ pub async fn add(
         let found = catalog.item(table).and_then(|item| item.desc()?.columns.get(column));
         let typ =
             found.ok_or_else(|| SqlError::internal("a column of a source table"))?.typ.clone();
-        let ScalarType::Enum(here) = &typ.scalar_type else {
+        let element = match &typ.scalar_type {
+            ScalarType::Array(element) => element,
+            other => other,
+        };
+        let ScalarType::Enum(here) = element else {
             return Err(SqlError::internal("an enum that is none here"));
         };
         let Some((label, neighbour)) = missing_label(here, labels) else { return Ok(typ) };

@@ -519,6 +519,7 @@ fn table_config(item: &Item, source: &SourceTable, snapshot: TableSnapshot) -> T
         columns,
         snapshot,
         resyncs: source.resyncs,
+        from: source.succeeds.as_ref().map(|from| (from.table, from.columns.clone())),
     }
 }
 

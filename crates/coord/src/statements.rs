@@ -8,6 +8,7 @@ pub(crate) mod cursor;
 pub(crate) mod ddl;
 pub(crate) mod dml;
 pub(crate) mod explain;
+pub(crate) mod followed;
 pub(crate) mod own;
 pub(crate) mod replan;
 mod resync;
@@ -159,6 +160,7 @@ fn write_tag(plan: &Plan) -> Option<&'static str> {
         Plan::Drop(drop) => drop.tag,
         Plan::Rename(rename) => rename.tag,
         Plan::AlterTable(alter) => alter.tag,
+        Plan::AlterFollowed(_) => "ALTER TABLE",
         Plan::ChangeCatalog(change) => change.tag,
         _ => return None,
     })
@@ -257,6 +259,7 @@ async fn dispatch(
         Plan::Drop(drop) => ddl::drop(session, execution, drop).await,
         Plan::Rename(rename) => ddl::rename(session, execution, rename).await,
         Plan::AlterTable(alter) => alter_table::alter_table(session, execution, alter).await,
+        Plan::AlterFollowed(alter) => followed::alter(session, execution, alter).await,
         Plan::ChangeCatalog(plan) => ddl::change(session, execution, plan).await,
         Plan::Nothing { tag } => Ok(Response::Tag((*tag).to_owned())),
     }

@@ -35,6 +35,7 @@ pub fn to_catalog(table: &UpstreamTable) -> catalog::UpstreamTable {
                     name: found.name.clone(),
                     labels: found.labels.clone(),
                 }),
+                element_oid: column.element_oid.map(|oid| oid.0),
                 not_null: column.not_null,
             })
             .collect(),
@@ -79,6 +80,7 @@ pub fn to_ingest(table: &catalog::UpstreamTable) -> UpstreamTable {
                         name: found.name.clone(),
                         labels: found.labels.clone(),
                     }),
+                    element_oid: column.element_oid.map(Oid),
                     base_type_oid: Oid(column.type_oid),
                     base_typmod: column.typmod,
                     not_null: column.not_null,

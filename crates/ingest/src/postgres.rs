@@ -22,10 +22,14 @@
 //! one tick. A table that is read once more (RESYNC) goes the same way, and only the differences
 //! to what it holds are committed.
 //!
+//! A table that is to have more columns of the upstream's than another one has takes its first
+//! content from that one, if it is sure what old rows have in them ([`adopted`]).
+//!
 //! What the stream does not tell is looked up in the upstream's catalog now and then ([`watch`]).
 
 pub mod source;
 
+mod adopted;
 mod catching;
 pub mod connection;
 pub mod describe;

@@ -479,6 +479,13 @@ pub enum AlterAction {
     Resync,
     /// What changes columns and constraints.
     Relation(Vec<AlterTableOperation>),
+    /// The same with options: `.. WITH (TEXT COLUMNS (c))`, of a table that follows a source.
+    Followed {
+        /// The actions.
+        actions: Vec<AlterTableOperation>,
+        /// The options.
+        with: Vec<NamedOption>,
+    },
     /// What is only done to sources.
     Source(AlterSource),
     /// What is only done to connections.

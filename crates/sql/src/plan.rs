@@ -16,7 +16,7 @@ pub use crate::ast::OnCommit;
 use crate::ast::{ExplainStage, FetchCount, SetScope, SetValue};
 use crate::parse::ParsedStatement;
 
-pub use alter::{AlterTablePlan, AlteredContent, AlteredItem, renumber};
+pub use alter::{AlterFollowedPlan, AlterTablePlan, AlteredContent, AlteredItem, renumber};
 pub use copy::{CopyFormat, CopyFromPlan, CopyHeader, CopyOptions, CopyPlan};
 pub use subscribe::{SubscribeForm, SubscribeKey, SubscribePlan};
 pub use write::{
@@ -197,6 +197,8 @@ pub enum Plan {
     Rename(RenamePlan),
     /// Changes columns and constraints.
     AlterTable(Box<AlterTablePlan>),
+    /// Gives a table that follows a source other columns of the upstream's.
+    AlterFollowed(Box<AlterFollowedPlan>),
     /// Changes the catalog, and nothing that runs but what follows from it.
     ChangeCatalog(ChangeCatalogPlan),
     /// Does nothing: `IF [NOT] EXISTS` had its way. The tag is what the client is told.

@@ -4,6 +4,7 @@
 //! statement asked for ([`CreateSourcePlan`], [`CreateTableFromSourcePlan`]). All that can be
 //! found wrong without asking the upstream again is found here.
 
+mod altered;
 mod enums;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::plan::{
     AddSubsourcesPlan, CreateSourcePlan, CreateTableFromSourcePlan, NewItem, TablesWanted,
 };
 
+pub use altered::{altered, create_table_sql};
 pub use enums::{missing_label, new_types, with_types};
 
 /// What is upstream, as far as tables are made from it.
@@ -426,14 +428,7 @@ fn new_table(
             continue;
         }
         let text = choice.text.contains(&column.attnum);
-        let typ = match &column.enum_type {
-            Some(found) if !text => {
-                let full = format!("{}.{}", shown(upstream), quote_identifier(&column.name));
-                let typ = enums::enum_type(catalog, &name, &full, found, &mut depends_on)?;
-                ColumnType::new(typ).nullable(!column.not_null)
-            }
-            _ => column_type(upstream, column, text)?,
-        };
+        let typ = carried_type(catalog, &name, (upstream, column), text, &mut depends_on)?;
         desc.columns.push(Column { name: column.name.clone(), typ });
         columns.push(column.attnum);
     }
@@ -454,6 +449,7 @@ fn new_table(
         text_columns: choice.text.to_vec(),
         subsource,
         resyncs: 0,
+        succeeds: None,
     };
     let definition = Definition::Table(Table { source: Some(source_table), ..Table::new(desc) });
     Ok(NewItem { name, create_sql, depends_on, definition, replaces: None })
@@ -603,6 +599,25 @@ fn check_key(table: &Table, found: &UpstreamTable, columns: &[i16]) -> Result<()
         format!("table {} does not have the primary key any more that it had", shown(found)),
     )
     .with_hint("Give it its primary key back upstream, or drop the table here."))
+}
+
+/// The type of a column here, with the enum that it needs.
+fn carried_type(
+    catalog: &Catalog,
+    name: &QualifiedName,
+    (table, column): (&UpstreamTable, &UpstreamColumn),
+    text: bool,
+    depends_on: &mut Vec<ObjectId>,
+) -> Result<ColumnType, SqlError> {
+    let Some(found) = column.enum_type.as_ref().filter(|_| !text) else {
+        return column_type(table, column, text);
+    };
+    let full = format!("{}.{}", shown(table), quote_identifier(&column.name));
+    let mut typ = enums::enum_type(catalog, name, &full, found, depends_on)?;
+    if column.element_oid.is_some() {
+        typ = ScalarType::Array(Box::new(typ));
+    }
+    Ok(ColumnType::new(typ).nullable(!column.not_null))
 }
 
 /// The type of a column here.

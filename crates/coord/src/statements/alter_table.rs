@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use tidemill_catalog::{Catalog, CatalogChange, Item};
+use tidemill_catalog::{Catalog, CatalogChange, Commented, Item, Securable};
 use tidemill_expr::EvalContext;
 use tidemill_repr::{Datum, ErrorObject, ObjectId, Row, RowRef, SqlError, SqlState};
 use tidemill_sql::plan::{AlterTablePlan, AlteredContent, RowCheck, renumber};
@@ -60,7 +60,7 @@ pub(crate) async fn alter_table(
 }
 
 /// What goes, then what comes or is otherwise, planned again one after the other.
-fn changes(
+pub(super) fn changes(
     session: &Session,
     catalog: &Catalog,
     plan: &AlterTablePlan,
@@ -93,8 +93,48 @@ fn changes(
             item = Item::clone(planned);
         }
         changes.push(CatalogChange::PutItem(Box::new(item)));
+        if let Some(old) = altered.old.filter(|old| *old != id) {
+            let goes_along = what_goes_along(catalog, &next, old, id);
+            next = next.apply(&goes_along)?;
+            changes.extend(goes_along);
+        }
     }
     Ok(changes)
+}
+
+/// What an object that gets another identity takes along: privileges and comments.
+fn what_goes_along(
+    before: &Catalog,
+    after: &Catalog,
+    old: ObjectId,
+    new: ObjectId,
+) -> Vec<CatalogChange> {
+    let mut changes = Vec::new();
+    let (from, to) = (Securable::Item(old), Securable::Item(new));
+    if before.has_own_acl(&from) || after.has_own_acl(&to) {
+        changes.push(CatalogChange::SetPrivileges { on: to, acl: before.acl(&from) });
+    }
+    let desc = after.item(new).and_then(|item| item.desc());
+    let has_constraint = |name: &String| {
+        let table = after.item(new).and_then(|item| item.table());
+        table.is_some_and(|table| table.constraints.iter().any(|one| one.name == *name))
+    };
+    for (on, text) in before.comments() {
+        let on = match on {
+            Commented::Item(id) if *id == old => Commented::Item(new),
+            Commented::Constraint(id, name) if *id == old && has_constraint(name) => {
+                Commented::Constraint(new, name.clone())
+            }
+            Commented::Column(id, name)
+                if *id == old && desc.is_some_and(|desc| desc.position(name).is_some()) =>
+            {
+                Commented::Column(new, name.clone())
+            }
+            _ => continue,
+        };
+        changes.push(CatalogChange::Comment { on, text: Some(text.clone()) });
+    }
+    changes
 }
 
 /// Reads the content in its new form, and checks it. Without a table to go to nothing is kept.

@@ -256,7 +256,7 @@ pub(crate) async fn refresh_references(
 }
 
 /// Makes the enums that the tables need and that are not there yet.
-fn put_types(
+pub(super) fn put_types(
     session: &Session,
     catalog: &Catalog,
     tables: &mut [NewItem],

@@ -21,6 +21,8 @@ const FORM: &[u8] = b"@";
 pub(crate) struct Catching {
     /// Whether a snapshot task reads it.
     pub(crate) reading: bool,
+    /// Whether it is not read upstream, but copied from another table here.
+    pub(crate) copying: bool,
     /// The position of the snapshot.
     pub(crate) snapshot: Option<Lsn>,
     /// The parts that hold the snapshot, when it is read.
@@ -44,6 +46,12 @@ pub(crate) struct CaughtUp {
 }
 
 impl Catching {
+    /// For a table whose content of this position is copied from another table here.
+    pub(crate) fn of_copy(position: Lsn) -> Catching {
+        let snapshot = Some(position);
+        Catching { reading: true, copying: true, snapshot, ..Catching::default() }
+    }
+
     /// Keeps a message of a transaction with this commit.
     pub(crate) fn keep(
         &mut self,

@@ -19,6 +19,11 @@ use crate::ssh::{Duplex, SshTunnel};
 /// How long connecting may take, name look-up and TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How values are written as text in sessions that read them so.
+pub(crate) const TEXT_FORMS: &str =
+    "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; \
+     SET TimeZone = 'UTC'; SET extra_float_digits = 3; SET bytea_output = 'hex';";
+
 /// What a source does about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {

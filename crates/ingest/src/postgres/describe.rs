@@ -81,8 +81,11 @@ pub struct UpstreamColumn {
     pub type_name: String,
     /// What kind of type the base type is.
     pub type_kind: TypeKind,
-    /// The base type, if it is an enum.
+    /// The base type, if it is an enum; its elements' type, if it is an array of an enum.
     pub enum_type: Option<UpstreamEnum>,
+    /// The type of its elements, under all domains, if it is an array of an enum or of a domain
+    /// (`type_kind` is then that of the elements).
+    pub element_oid: Option<Oid>,
     /// The type under all domains; the declared one if it is no domain.
     pub base_type_oid: Oid,
     /// The modifier that holds for the base type.
@@ -489,6 +492,7 @@ async fn read_columns(
             type_name: row.get(5),
             type_kind: TypeKind::Other,
             enum_type: None,
+            element_oid: None,
             base_type_oid: Oid(row.get(3)),
             base_typmod: row.get(4),
             not_null: row.get(6),
@@ -507,16 +511,21 @@ struct PgType {
     labels: Vec<String>,
     base: u32,
     typmod: i32,
+    /// The type of the elements, if it is an array.
+    element: u32,
+    /// The type of arrays of it.
+    array: u32,
 }
 
-/// These types, and those that domains among them stand on.
+/// These types, and those that domains and arrays among them stand on.
 async fn read_types(
     client: &Client,
     mut wanted: Vec<u32>,
 ) -> Result<HashMap<u32, PgType>, SqlError> {
     let sql = "SELECT oid, typtype::text, typbasetype, typtypmod, typname::text, \
                       array(SELECT enumlabel::text FROM pg_enum e WHERE e.enumtypid = t.oid \
-                            ORDER BY enumsortorder) \
+                            ORDER BY enumsortorder), \
+                      CASE WHEN typlen = -1 AND typcategory = 'A' THEN typelem ELSE 0 END, typarray \
                FROM pg_type t WHERE oid = ANY ($1)";
     let mut types = HashMap::new();
     while !wanted.is_empty() {
@@ -531,9 +540,12 @@ async fn read_types(
                 labels: row.get(5),
                 base: row.get(2),
                 typmod: row.get(3),
+                element: row.get(6),
+                array: row.get(7),
             };
-            if typ.base != 0 && typ.kind == "d" && !types.contains_key(&typ.base) {
-                wanted.push(typ.base);
+            let stands_on = if typ.kind == "d" { typ.base } else { typ.element };
+            if stands_on != 0 && !types.contains_key(&stands_on) {
+                wanted.push(stands_on);
             }
             types.insert(row.get(0), typ);
         }
@@ -541,27 +553,47 @@ async fn read_types(
     Ok(types)
 }
 
-fn resolve_domain(column: &mut UpstreamColumn, types: &HashMap<u32, PgType>) {
-    while let Some(typ) = types.get(&column.base_type_oid.0) {
+/// The type under all domains, with the modifier that holds for it.
+fn under_domains(
+    mut oid: u32,
+    mut typmod: i32,
+    types: &HashMap<u32, PgType>,
+) -> (u32, i32, Option<&PgType>) {
+    while let Some(typ) = types.get(&oid) {
         if typ.kind != "d" {
-            column.type_kind = match typ.kind.as_str() {
-                "b" => TypeKind::Base,
-                "c" => TypeKind::Composite,
-                "e" => TypeKind::Enum,
-                "m" => TypeKind::Multirange,
-                "r" => TypeKind::Range,
-                _ => TypeKind::Other,
-            };
-            if column.type_kind == TypeKind::Enum {
-                let (name, labels) = (typ.name.clone(), typ.labels.clone());
-                column.enum_type = Some(UpstreamEnum { name, labels });
-            }
-            return;
+            return (oid, typmod, Some(typ));
         }
-        column.base_type_oid = Oid(typ.base);
-        if column.base_typmod == -1 {
-            column.base_typmod = typ.typmod;
+        oid = typ.base;
+        typmod = if typmod == -1 { typ.typmod } else { typmod };
+    }
+    (oid, typmod, None)
+}
+
+fn resolve_domain(column: &mut UpstreamColumn, types: &HashMap<u32, PgType>) {
+    let (oid, typmod, found) = under_domains(column.base_type_oid.0, column.base_typmod, types);
+    (column.base_type_oid, column.base_typmod) = (Oid(oid), typmod);
+    let Some(mut typ) = found else { return };
+    if typ.element != 0 && oid >= FIRST_USER_OID {
+        let (element, typmod, found) = under_domains(typ.element, typmod, types);
+        let Some(found) = found else { return };
+        column.element_oid = Some(Oid(element));
+        // An array of a domain is one of the domain's base here.
+        if found.array != 0 && found.element == 0 {
+            (column.base_type_oid, column.base_typmod) = (Oid(found.array), typmod);
         }
+        typ = found;
+    }
+    column.type_kind = match typ.kind.as_str() {
+        "b" => TypeKind::Base,
+        "c" => TypeKind::Composite,
+        "e" => TypeKind::Enum,
+        "m" => TypeKind::Multirange,
+        "r" => TypeKind::Range,
+        _ => TypeKind::Other,
+    };
+    if column.type_kind == TypeKind::Enum {
+        let (name, labels) = (typ.name.clone(), typ.labels.clone());
+        column.enum_type = Some(UpstreamEnum { name, labels });
     }
 }
 

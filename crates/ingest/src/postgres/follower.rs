@@ -12,6 +12,7 @@ use tidemill_repr::{ColumnType, Lsn, ObjectId, Oid, SqlError, SqlState};
 
 use crate::sink::{IngestCommit, IngestSink, SourceStatistics, SourceStatus, TableStatistics};
 
+use super::adopted::{Beside, Copying};
 use super::catching::{Catching, CaughtUp};
 use super::connection::{Next, PostgresConnection, SourceError};
 use super::difference::{Target, difference};
@@ -37,6 +38,8 @@ struct Followed {
     bound: bool,
     /// How many of its snapshots met a label that was not known when they began.
     snapshots_failed: u32,
+    /// What is known of columns that are not carried.
+    beside: Option<Beside>,
     statistics: TableStatistics,
     told: TableStatistics,
 }
@@ -167,6 +170,7 @@ impl Follower {
             read_again: false,
             bound: false,
             snapshots_failed: 0,
+            beside: None,
             statistics,
             told,
         };
@@ -216,6 +220,72 @@ impl Follower {
         table.work.binding = None;
     }
 
+    /// Begins with the tables whose first content may come from others here: those for which that
+    /// is exact. The rest is read upstream.
+    pub(crate) async fn begin_copies(&mut self) -> Result<Vec<Copying>, SourceError> {
+        if self.in_transaction() {
+            return Ok(Vec::new());
+        }
+        let waits = |table: &Followed| {
+            let waits = table.catching.as_ref().is_some_and(|catching| !catching.reading);
+            waits && table.state == State::Waiting
+        };
+        let tables = self.tables.iter().filter(|(_, table)| waits(table));
+        let wanted: Vec<TableConfig> = tables
+            .map(|(_, table)| table.work.config.clone())
+            .filter(|config| config.from.is_some())
+            .collect();
+        let mut begun = Vec::new();
+        for config in wanted {
+            let copying = self.copying(&config).await?;
+            let Some(table) = self.tables.get_mut(&config.id) else { continue };
+            table.work.config.from = None;
+            if let Some(copying) = copying {
+                table.catching = Some(Catching::of_copy(self.position));
+                self.sink.status(config.id, SourceStatus::Snapshotting);
+                begun.push(copying);
+            }
+        }
+        Ok(begun)
+    }
+
+    /// How a table's first content comes from another one that follows, if that is exact.
+    async fn copying(&mut self, config: &TableConfig) -> Result<Option<Copying>, SourceError> {
+        let Some((from, columns)) = &config.from else { return Ok(None) };
+        let live = |table: &&Followed| table.state == State::Live && table.catching.is_none();
+        let beside = self.tables.get(from).filter(live).map(|table| table.beside.clone());
+        let Some(beside) = beside else { return Ok(None) };
+        let Ok(Some(values)) =
+            super::adopted::values(&mut self.watch, config, columns, beside.as_ref()).await
+        else {
+            return Ok(None);
+        };
+        let rows = self.sink.content(*from).await?;
+        let sink = Arc::clone(&self.sink);
+        Ok(Some(Copying::new(sink, config, rows, values)))
+    }
+
+    /// A table was copied from another one, or could not be.
+    pub(crate) fn copied(
+        &mut self,
+        id: ObjectId,
+        copied: Result<(Vec<String>, u64, u64), SqlError>,
+    ) {
+        let found = self.catching(id).filter(|catching| catching.copying);
+        match (found, copied) {
+            (Some(catching), Ok((parts, rows, bytes))) => {
+                catching.bytes = bytes;
+                self.snapshot_done(id, parts, rows);
+            }
+            (None, Ok((parts, ..))) => self.sink.discard_parts(parts),
+            (Some(catching), Err(error)) => {
+                tracing::warn!(%error, "a table could not be copied");
+                *catching = Catching::default();
+            }
+            (None, Err(_)) => {}
+        }
+    }
+
     pub(crate) fn has_live_tables(&self) -> bool {
         self.tables.values().any(|table| table.state == State::Live)
     }
@@ -226,11 +296,17 @@ impl Follower {
 
     /// The tables whose snapshot is wanted; from now on they count as being read.
     pub(crate) fn begin_snapshot(&mut self) -> Vec<TableConfig> {
+        if !self.has_live_tables() {
+            for table in self.tables.values_mut() {
+                table.work.config.from = None;
+            }
+        }
         // A transaction that is open now was committed upstream before the snapshot will be taken.
         let mut wanted = Vec::new();
         for (id, table) in &mut self.tables {
             let Some(catching) = &mut table.catching else { continue };
-            if !catching.reading && catching.parts.is_none() {
+            let copied = table.work.config.from.is_some();
+            if !copied && !catching.reading && catching.parts.is_none() {
                 *catching = Catching::default();
                 catching.reading = true;
                 self.sink.status(*id, SourceStatus::Snapshotting);
@@ -242,7 +318,7 @@ impl Follower {
 
     pub(crate) fn snapshot_taken(&mut self, position: Lsn) {
         for catching in self.tables.values_mut().filter_map(|table| table.catching.as_mut()) {
-            if catching.reading && catching.snapshot.is_none() {
+            if catching.reading && !catching.copying && catching.snapshot.is_none() {
                 catching.snapshot = Some(position);
             }
         }
@@ -288,7 +364,7 @@ impl Follower {
     /// The snapshot task ended: tables that it left unread are wanted again.
     pub(crate) fn snapshot_ended(&mut self) {
         for catching in self.tables.values_mut().filter_map(|table| table.catching.as_mut()) {
-            if catching.reading && catching.parts.is_none() {
+            if catching.reading && !catching.copying && catching.parts.is_none() {
                 *catching = Catching::default();
             }
         }
@@ -473,6 +549,10 @@ impl Follower {
                 return Ok(());
             }
         };
+        for (id, table) in &mut self.tables {
+            let storage = self.watch.storage(*id).filter(|_| table.state == State::Live);
+            Beside::look(&mut table.beside, storage);
+        }
         let ids: Vec<ObjectId> = self.tables.keys().copied().collect();
         let refused = self.learn_labels(&ids).await.unwrap_or_default();
         let mut commit = self.new_commit(self.committed);
@@ -535,6 +615,11 @@ impl Follower {
                 let base = &mut Base::Ledger;
                 let bound = std::mem::replace(&mut table.bound, true);
                 table.work.change(&self.sink, transaction, base, form, change).await?;
+                if let (Some(beside), Some(binding)) = (&mut table.beside, &table.work.binding)
+                    && !beside.note(binding, message)
+                {
+                    table.beside = None;
+                }
                 // Types that became wider may have come with other values.
                 let binding = table.work.binding.as_ref().filter(|_| !bound);
                 let widened = binding.is_some_and(TableBinding::is_widened);
@@ -607,10 +692,24 @@ impl Follower {
             return Ok(());
         }
         let mut commit = self.new_commit(self.position);
-        for id in self.ready() {
-            self.release(id, &mut commit).await?;
+        let ready = self.ready();
+        for id in &ready {
+            self.release(*id, &mut commit).await?;
         }
-        if commit.is_empty() { Ok(()) } else { self.hand_over(commit).await }
+        if commit.is_empty() {
+            return Ok(());
+        }
+        // What comes from here on in columns that are not there yet is noted.
+        let oid = |id: &ObjectId| Some((*id, self.tables.get(id)?.work.config.upstream.oid));
+        let released: Vec<(ObjectId, Oid)> = ready.iter().filter_map(oid).collect();
+        if self.watch.look_at_storages(&released).await.is_ok() {
+            for id in &ready {
+                if let Some(table) = self.tables.get_mut(id).filter(|t| t.state == State::Live) {
+                    Beside::look(&mut table.beside, self.watch.storage(*id));
+                }
+            }
+        }
+        self.hand_over(commit).await
     }
 
     async fn release(
@@ -661,6 +760,8 @@ impl Follower {
         }
         table.work = work;
         table.work.binding = None;
+        table.work.config.from = None;
+        table.beside = None;
         table.bound = false;
         table.snapshots_failed = 0;
         table.catching = None;

@@ -8,14 +8,26 @@ use super::follower::Follower;
 use super::source::TableConfig;
 use super::table::{table_error, upstream_column};
 
-/// The columns of a table that are enums here: which, the enum, and the type upstream.
+fn enum_of(typ: &ScalarType) -> Option<&EnumType> {
+    match typ {
+        ScalarType::Enum(found) => Some(found),
+        _ => None,
+    }
+}
+
+/// The columns of a table that are enums here, or arrays of enums: which, the enum, and the type upstream.
 fn enums(config: &TableConfig) -> Vec<(usize, &EnumType, u32)> {
     let columns = config.columns.iter().enumerate();
     columns
         .filter_map(|(index, column)| match &column.typ.scalar_type {
-            ScalarType::Enum(here) if !column.as_text => {
+            typ if !column.as_text => {
+                let here = match typ {
+                    ScalarType::Array(element) => enum_of(element)?,
+                    typ => enum_of(typ)?,
+                };
                 let upstream = upstream_column(config, column.attnum).ok()?;
-                Some((index, &**here, upstream.base_type_oid.0))
+                let oid = upstream.element_oid.unwrap_or(upstream.base_type_oid);
+                Some((index, here, oid.0))
             }
             _ => None,
         })

@@ -17,7 +17,7 @@ use tokio_postgres::Client;
 
 use crate::sink::{BulkWriter, IngestSink};
 
-use super::connection::{PostgresConnection, sql_error};
+use super::connection::{PostgresConnection, TEXT_FORMS, sql_error};
 use super::describe::always_quote;
 use super::replication::{ReplicationSession, SlotLife};
 use super::slot_wait::SlotWait;
@@ -44,6 +44,8 @@ pub(crate) enum SnapshotEvent {
     TableDone { table: ObjectId, parts: Vec<String>, rows: u64 },
     /// A table cannot be read.
     TableFailed { table: ObjectId, error: SqlError },
+    /// A table was copied from another one here, or it was not.
+    Copied { table: ObjectId, copied: Result<(Vec<String>, u64, u64), SqlError> },
     /// Nothing more comes. Tables that were neither done nor failed are to be tried again.
     Ended(Result<(), SqlError>),
 }
@@ -105,9 +107,7 @@ async fn read_all(connection: &PostgresConnection, shared: &Arc<Shared>) -> Resu
 async fn open_session(connection: &PostgresConnection, snapshot: &str) -> Result<Client, SqlError> {
     let client = connection.connect().await?;
     let sql = format!(
-        "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; \
-         SET TimeZone = 'UTC'; SET extra_float_digits = 3; SET bytea_output = 'hex'; \
-         SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+        "{TEXT_FORMS} SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
          BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
          SET TRANSACTION SNAPSHOT '{}'",
         snapshot.replace('\'', "''")

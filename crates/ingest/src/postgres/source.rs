@@ -59,6 +59,9 @@ pub struct TableConfig {
     pub snapshot: TableSnapshot,
     /// How often a RESYNC of the table was asked for.
     pub resyncs: u32,
+    /// A table of the same source and the same upstream table from which the first content may
+    /// come, and for each column here which one of that table's it is.
+    pub from: Option<(ObjectId, Vec<Option<usize>>)>,
 }
 
 /// A column carried.
@@ -177,6 +180,8 @@ struct Task {
     event_sender: mpsc::UnboundedSender<SnapshotEvent>,
     /// The snapshot that is being read.
     snapshot: Option<JoinSet<()>>,
+    /// Tables that are copied from others here.
+    copies: JoinSet<()>,
     snapshot_failures: u32,
     snapshot_not_before: Instant,
     /// Whether the snapshot was said to wait.
@@ -216,6 +221,7 @@ impl Task {
             events,
             event_sender,
             snapshot: None,
+            copies: JoinSet::new(),
             snapshot_failures: 0,
             snapshot_not_before: Instant::now(),
             waits: false,
@@ -392,6 +398,15 @@ impl Task {
         true
     }
 
+    /// Begins to copy tables whose content can come from others here.
+    async fn begin_copies(&mut self) -> Result<(), SourceError> {
+        while self.copies.try_join_next().is_some() {}
+        for copy in self.follower.begin_copies().await? {
+            self.copies.spawn(copy.run(self.event_sender.clone()));
+        }
+        Ok(())
+    }
+
     /// Waits for the snapshot while there is no stream. Says whether the handle is gone.
     async fn first_snapshot(&mut self) -> Result<bool, SourceError> {
         self.sink.status(self.config.source, SourceStatus::Snapshotting);
@@ -457,6 +472,7 @@ impl Task {
             SnapshotEvent::TableFailed { table, error } => {
                 self.follower.snapshot_failed(table, error).await?;
             }
+            SnapshotEvent::Copied { table, copied } => self.follower.copied(table, copied),
             SnapshotEvent::Ended(result) => {
                 self.snapshot = None;
                 self.follower.snapshot_ended();
@@ -503,6 +519,7 @@ impl Task {
                     if binary && !self.follower.takes_binary() {
                         return Ok(SessionEnd::Again);
                     }
+                    self.begin_copies().await?;
                     self.begin_snapshot();
                     if self.follower.is_awaited() {
                         self.follower.commit_position(Duration::ZERO).await?;
@@ -521,6 +538,7 @@ impl Task {
                     }
                 }
                 _ = ticks.tick() => {
+                    self.begin_copies().await?;
                     self.begin_snapshot();
                     self.follower.tell_statistics();
                     self.follower.commit_position(Duration::from_secs(3)).await?;

@@ -35,6 +35,8 @@ enum BinaryForm {
     Other(ColumnType),
     /// The same bytes as the text form (`json`, enums, strings).
     Text,
+    /// That of the column's type here, an array, but for the oid of the elements' type.
+    Elements,
     /// Not known: such a column must be asked for as text.
     Unknown,
 }
@@ -43,9 +45,14 @@ impl ColumnDecoder {
     pub(crate) fn new(upstream: &UpstreamColumn, typ: &ColumnType, as_text: bool) -> ColumnDecoder {
         const TEXT_LIKE: [u32; 6] = [19, 25, 114, 142, 1042, 1043];
         let source = if TEXT_LIKE.contains(&upstream.base_type_oid.0)
-            || upstream.type_kind == TypeKind::Enum
+            || upstream.type_kind == TypeKind::Enum && upstream.element_oid.is_none()
         {
             BinaryForm::Text
+        } else if upstream.element_oid.is_some() {
+            match typ.scalar_type {
+                ScalarType::Array(_) => BinaryForm::Elements,
+                _ => BinaryForm::Unknown,
+            }
         } else if upstream.base_type_oid == typ.scalar_type.oid() {
             BinaryForm::Native
         } else {
@@ -92,7 +99,14 @@ impl ColumnDecoder {
 
     /// Whether a value is a label that the column's enum does not have.
     fn is_unknown_label(&self, value: &TupleValue<'_>) -> bool {
-        let ScalarType::Enum(definition) = &self.typ.scalar_type else { return false };
+        let ScalarType::Enum(definition) = &self.typ.scalar_type else {
+            let mut scratch = RowBuilder::new();
+            return match value {
+                TupleValue::Text(bytes) => self.text(bytes, &mut scratch).is_err(),
+                TupleValue::Binary(bytes) => self.binary(bytes, &mut scratch).is_err(),
+                _ => false,
+            };
+        };
         match value {
             TupleValue::Text(bytes) | TupleValue::Binary(bytes) => {
                 std::str::from_utf8(bytes).is_ok_and(|label| definition.order_of(label).is_none())
@@ -159,6 +173,16 @@ impl ColumnDecoder {
                 self.check_range(row, start)
             }
             BinaryForm::Text => self.text(bytes, row),
+            BinaryForm::Elements => {
+                let mut known = bytes.to_vec();
+                // Dimensions and flags come before the oid.
+                if let (Some(oid), ScalarType::Array(element)) =
+                    (known.get_mut(8..12), &self.typ.scalar_type)
+                {
+                    oid.copy_from_slice(&element.oid().0.to_be_bytes());
+                }
+                binary::decode_into(&self.typ, &known, row).map_err(|error| self.not_carried(error))
+            }
             BinaryForm::Other(native) => {
                 let mut value = RowBuilder::new();
                 binary::decode_into(native, bytes, &mut value)
@@ -216,6 +240,10 @@ pub(crate) struct TableBinding {
     columns: Vec<(ColumnDecoder, usize)>,
     /// How many columns tuples have.
     width: usize,
+    /// Columns that are not carried: their numbers, and their places in tuples.
+    beside: Vec<(i16, usize)>,
+    /// Whether the stream's form has each column of the catalog, and no other.
+    is_current: bool,
     old_rows: OldRows,
     row: RowBuilder,
     old_row: RowBuilder,
@@ -340,13 +368,22 @@ impl TableBinding {
             columns.push((decoder, place));
         }
         let old_rows = old_rows(table, relation, &numbers)?;
+        let carried = |attnum: i16| table.columns.iter().any(|column| column.attnum == attnum);
+        let places = numbers.iter().copied().zip(0..);
         Ok(TableBinding {
             columns,
             width: relation.columns.len(),
+            beside: places.filter(|(attnum, _)| !carried(*attnum)).collect(),
+            is_current: numbers.iter().copied().eq(catalog.iter().map(|one| one.attnum)),
             old_rows,
             row: RowBuilder::new(),
             old_row: RowBuilder::new(),
         })
+    }
+
+    /// The columns that are not carried, by number and place; None if that is not sure.
+    pub(crate) fn beside(&self) -> Option<&[(i16, usize)]> {
+        self.is_current.then_some(&self.beside)
     }
 
     /// Whether a column has a wider type than the column here, which may have come with a rewrite
@@ -360,8 +397,10 @@ impl TableBinding {
         let (Message::Insert { new, .. } | Message::Update { new, .. }) = message else {
             return false;
         };
-        let is_enum = |(decoder, _): &&(ColumnDecoder, usize)| {
-            matches!(decoder.typ.scalar_type, ScalarType::Enum(_))
+        let is_enum = |(decoder, _): &&(ColumnDecoder, usize)| match &decoder.typ.scalar_type {
+            ScalarType::Enum(_) => true,
+            ScalarType::Array(element) => matches!(**element, ScalarType::Enum(_)),
+            _ => false,
         };
         self.columns.iter().filter(is_enum).any(|(decoder, place)| {
             new.iter().nth(*place).is_some_and(|value| decoder.is_unknown_label(&value))

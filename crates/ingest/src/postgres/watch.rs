@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use tidemill_repr::{ObjectId, Oid, SqlError, SqlState};
 use tokio_postgres::Client;
 
-use super::connection::{PostgresConnection, check_server};
+use super::connection::{PostgresConnection, TEXT_FORMS, check_server, sql_error};
 use super::describe::{PARTITION_SQL, membership_sql, partitions_sql, query, quote_identifier};
 use super::source::TableConfig;
 use super::table::{Attribute, table_error};
@@ -21,6 +21,26 @@ pub(crate) struct Watch {
     session: Option<(Client, u32)>,
     /// The partitions that roots were seen with.
     partitions: HashMap<ObjectId, BTreeSet<String>>,
+    /// The storage of tables, as it was seen last.
+    storages: HashMap<ObjectId, Storage>,
+}
+
+/// Where a table's rows lie, and how many columns it ever had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Storage {
+    /// Another one: all rows were written anew.
+    pub(crate) file: u32,
+    pub(crate) columns: i16,
+}
+
+/// What rows that were written before a column was added have in it.
+#[derive(Clone, Debug)]
+pub(crate) struct AddedColumn {
+    /// The file of the table.
+    pub(crate) file: u32,
+    pub(crate) attribute: Attribute,
+    /// None: NULL.
+    pub(crate) missing: Option<String>,
 }
 
 /// What a look found.
@@ -49,11 +69,18 @@ struct TableNow {
     partitions: BTreeSet<String>,
     attached: BTreeSet<String>,
     odd_partition: Option<String>,
+    storage: Option<Storage>,
 }
 
 impl Watch {
     pub(crate) fn new(connection: PostgresConnection, publication: String) -> Watch {
-        Watch { connection, publication, session: None, partitions: HashMap::new() }
+        Watch {
+            connection,
+            publication,
+            session: None,
+            partitions: HashMap::new(),
+            storages: HashMap::new(),
+        }
     }
 
     /// Looks by another way from now on.
@@ -66,6 +93,7 @@ impl Watch {
         if self.session.as_ref().is_none_or(|(client, _)| client.is_closed()) {
             let client = self.connection.connect().await?;
             let version = check_server(&client).await?;
+            client.batch_execute(TEXT_FORMS).await.map_err(|error| sql_error(&error))?;
             self.session = Some((client, version));
         }
         let (client, version) =
@@ -123,6 +151,9 @@ impl Watch {
             if let Err(error) = check(table, now, &publication) {
                 problems.push((table.id, Problem::Error(error)));
             } else if let Some(now) = now {
+                if let Some(storage) = now.storage {
+                    self.storages.insert(table.id, storage);
+                }
                 let gone = !known.is_subset(&now.partitions);
                 if gone || now.attached.difference(known).next().is_some() {
                     problems.push((table.id, Problem::ReadAgain));
@@ -136,6 +167,56 @@ impl Watch {
     /// Forgets which partitions a table had.
     pub(crate) fn forget(&mut self, table: ObjectId) {
         self.partitions.remove(&table);
+        self.storages.remove(&table);
+    }
+
+    /// Looks at the storage of these tables.
+    pub(crate) async fn look_at_storages(
+        &mut self,
+        tables: &[(ObjectId, Oid)],
+    ) -> Result<(), SqlError> {
+        let oids: Vec<u32> = tables.iter().map(|(_, oid)| oid.0).collect();
+        let (client, _) = self.session().await?;
+        let sql = "SELECT oid, pg_relation_filenode(oid), relnatts FROM pg_class \
+                   WHERE oid = ANY ($1)";
+        let rows = query(client, sql, &[&oids]).await?;
+        for (id, oid) in tables {
+            let row = rows.iter().find(|row| row.get::<_, u32>(0) == oid.0);
+            let file = row.and_then(|row| Some((row.get::<_, Option<u32>>(1)?, row.get(2))));
+            match file {
+                Some((file, columns)) => {
+                    self.storages.insert(*id, Storage { file, columns });
+                }
+                None => {
+                    self.storages.remove(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A table's storage, as it was seen last.
+    pub(crate) fn storage(&self, table: ObjectId) -> Option<Storage> {
+        self.storages.get(&table).copied()
+    }
+
+    /// Looks at a column that was added to a table.
+    pub(crate) async fn added_column(
+        &mut self,
+        table: Oid,
+        attnum: i16,
+    ) -> Result<Option<AddedColumn>, SqlError> {
+        let (client, _) = self.session().await?;
+        let sql = "SELECT pg_relation_filenode(c.oid), a.attname::text, a.atttypid, a.atttypmod, \
+                          (a.attmissingval::text::text[])[1] \
+                   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+                   WHERE c.oid = $1 AND a.attnum = $2 AND NOT a.attisdropped";
+        let rows = query(client, sql, &[&table.0, &attnum]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let Some(file) = row.get::<_, Option<u32>>(0) else { return Ok(None) };
+        let attribute =
+            Attribute { attnum, name: row.get(1), type_oid: row.get(2), typmod: row.get(3) };
+        Ok(Some(AddedColumn { file, attribute, missing: row.get(4) }))
     }
 }
 
@@ -160,7 +241,7 @@ async fn read(
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull), \
            (SELECT array_agg(i.indkey::text) FROM pg_index i \
             WHERE i.indrelid = c.oid AND i.indisunique AND i.indpred IS NULL), \
-           {partitions}, {attached}, {odd} \
+           {partitions}, {attached}, {odd}, pg_relation_filenode(c.oid), c.relnatts \
          FROM pg_class c CROSS JOIN pg_publication pub \
          LEFT JOIN LATERAL (SELECT t.relid FROM pg_get_publication_tables(pub.pubname::text) t) \
            AS published ON published.relid = c.oid \
@@ -200,6 +281,9 @@ async fn read(
         partitions: set(row, 5),
         attached: set(row, 6),
         odd_partition: row.get(7),
+        storage: row
+            .get::<_, Option<u32>>(8)
+            .map(|file| Storage { file, columns: row.get(9) }),
     };
     Ok(rows.iter().map(|row| (row.get(0), now(row))).collect())
 }

@@ -244,7 +244,7 @@ pub async fn table(
         typ: column.column_type().unwrap(),
         as_text: false,
     });
-    TableConfig { id, columns: columns.collect(), upstream, snapshot, resyncs: 0 }
+    TableConfig { id, columns: columns.collect(), upstream, snapshot, resyncs: 0, from: None }
 }
 
 /// Follows with another slot, and reads the table once more.

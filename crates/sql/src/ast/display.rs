@@ -168,6 +168,9 @@ impl fmt::Debug for AlterAction {
             AlterAction::ApplyReplacement(name) => write!(f, "APPLY REPLACEMENT {name}"),
             AlterAction::Resync => f.write_str("Resync"),
             AlterAction::Relation(actions) => f.debug_tuple("Relation").field(actions).finish(),
+            AlterAction::Followed { actions, with } => {
+                f.debug_tuple("Followed").field(actions).field(with).finish()
+            }
             AlterAction::Source(action) => f.debug_tuple("Source").field(action).finish(),
             AlterAction::Connection(action) => f.debug_tuple("Connection").field(action).finish(),
             AlterAction::Swap(name) => f.debug_tuple("Swap").field(name).finish(),
@@ -455,6 +458,9 @@ impl Display for Alter {
             AlterAction::ApplyReplacement(name) => write!(f, "APPLY REPLACEMENT {name}"),
             AlterAction::Resync => f.write_str("RESYNC"),
             AlterAction::Relation(actions) => f.write_str(&list(actions)),
+            AlterAction::Followed { actions, with } => {
+                write!(f, "{} WITH ({})", list(actions), list(with))
+            }
             AlterAction::Source(action) => action.fmt(f),
             AlterAction::Connection(action) => action.fmt(f),
             AlterAction::Swap(name) => write!(f, "SWAP WITH {name}"),

@@ -1,6 +1,6 @@
 //! The actions of ALTER TABLE and RENAME COLUMN.
 
-use sqlparser::ast::AlterTableOperation;
+use sqlparser::ast::{AlterTableOperation, ColumnDef, DataType};
 use sqlparser::tokenizer::Token;
 
 use super::StatementParser;
@@ -25,8 +25,12 @@ impl StatementParser<'_> {
         if self.word("rename") {
             return self.rename_part().map(Some);
         }
-        let operations = self.comma_separated(Self::table_action)?;
-        Ok(Some(AlterAction::Relation(operations)))
+        let actions = self.comma_separated(Self::table_action)?;
+        if kind == ObjectKind::Table && self.word("with") {
+            let with = self.option_list()?;
+            return Ok(Some(AlterAction::Followed { actions, with }));
+        }
+        Ok(Some(AlterAction::Relation(actions)))
     }
 
     /// What follows `RENAME`, where it is a part that gets another name.
@@ -55,7 +59,39 @@ impl StatementParser<'_> {
         if let Some((column, words)) = self.other_column_action() {
             return self.unsupported(format_args!("ALTER COLUMN {column} {words}"));
         }
+        if let Some(action) = self.column_of_upstream()? {
+            return Ok(action);
+        }
         Ok(self.parser.parse_alter_table_operation()?)
+    }
+
+    /// `ADD [COLUMN] [IF NOT EXISTS] c` without a type: the upstream's column has one.
+    fn column_of_upstream(&mut self) -> Result<Option<AlterTableOperation>, Failure> {
+        let mut at = 1;
+        let column_keyword = self.peek_word("add") && self.peek_word_at(at) == Some("column");
+        at += usize::from(column_keyword);
+        let if_not_exists = ["if", "not", "exists"]
+            .iter()
+            .enumerate()
+            .all(|(n, word)| self.peek_word_at(at + n) == Some(word));
+        at += if if_not_exists { 3 } else { 0 };
+        let is_name = matches!(&self.parser.peek_nth_token_ref(at).token, Token::Word(_));
+        let next = &self.parser.peek_nth_token_ref(at + 1).token;
+        let ends = matches!(next, Token::EOF | Token::Comma | Token::SemiColon)
+            || self.peek_word_at(at + 1) == Some("with");
+        if !self.peek_word("add") || !is_name || !ends {
+            return Ok(None);
+        }
+        for _ in 0..at {
+            self.parser.advance_token();
+        }
+        let name = self.identifier()?;
+        Ok(Some(AlterTableOperation::AddColumn {
+            column_keyword,
+            if_not_exists,
+            column_def: ColumnDef { name, data_type: DataType::Unspecified, options: Vec::new() },
+            column_position: None,
+        }))
     }
 
     /// `ALTER [COLUMN] c {DROP IDENTITY | DROP EXPRESSION | SET STATISTICS ..}`

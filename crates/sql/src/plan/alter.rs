@@ -26,6 +26,24 @@ pub struct AlterTablePlan {
     pub tag: &'static str,
 }
 
+/// ALTER TABLE of a table that follows a source.
+#[derive(Clone, Debug)]
+pub struct AlterFollowedPlan {
+    /// The table.
+    pub table: ObjectId,
+    /// The columns here that stay, in order.
+    pub kept: Vec<usize>,
+    /// Those that go, and whether what depends on them goes, too.
+    pub drop: Vec<(usize, bool)>,
+    /// Columns of the upstream's that come.
+    pub add: Vec<String>,
+    /// Those of them that are carried as text.
+    pub text: Vec<String>,
+    /// The table that was made to succeed this one, if there is one already, and how it takes
+    /// its place: under the first of the plan's numbers.
+    pub succession: Option<(ObjectId, AlterTablePlan)>,
+}
+
 /// An object as it will be. Plans in it are missing.
 #[derive(Clone, Debug)]
 pub struct AlteredItem {

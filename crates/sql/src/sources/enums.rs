@@ -57,7 +57,7 @@ pub fn new_types(tables: &[NewItem]) -> Vec<NewItem> {
             if types.iter().any(|known| known.name == name) {
                 continue;
             }
-            let typ = column.typ.scalar_type.clone();
+            let typ = ScalarType::Enum(Arc::clone(wanted));
             let created = UserType { typ, rules: DomainRules::default() };
             types.push(NewItem {
                 create_sql: created::create_sql(&name, &created),
@@ -74,6 +74,7 @@ pub fn new_types(tables: &[NewItem]) -> Vec<NewItem> {
 fn placeholder(typ: &ScalarType) -> Option<&Arc<EnumType>> {
     match typ {
         ScalarType::Enum(found) if found.name.oid == Oid(0) => Some(found),
+        ScalarType::Array(element) => placeholder(element),
         _ => None,
     }
 }
@@ -104,7 +105,11 @@ pub fn with_types(table: &mut NewItem, made: &[(ObjectId, ScalarType)]) -> Resul
             )
             .with_hint("Use TEXT COLUMNS for one of them, or make the tables in other schemas."));
         };
-        column.typ.scalar_type = ScalarType::Enum(Arc::clone(typ));
+        let typ = ScalarType::Enum(Arc::clone(typ));
+        column.typ.scalar_type = match column.typ.scalar_type {
+            ScalarType::Array(_) => ScalarType::Array(Box::new(typ)),
+            _ => typ,
+        };
         if !depends_on.contains(&id) {
             depends_on.push(id);
         }

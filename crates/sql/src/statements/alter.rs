@@ -64,7 +64,10 @@ impl Planning<'_> {
                 self.rename_type(item, &name.value, statement.kind == ObjectKind::Domain)
             }
             AlterAction::Rename(name) => self.rename(item, &name.value, tag),
-            AlterAction::Relation(actions) => self.alter_relation(item, actions, tag),
+            AlterAction::Relation(actions) => self.alter_relation(item, actions, &[], tag),
+            AlterAction::Followed { actions, with } => {
+                self.alter_relation(item, actions, with, tag)
+            }
             AlterAction::Source(action) => self.alter_source(item, action),
             AlterAction::Connection(action) => self.alter_connection(item, action),
             AlterAction::Cluster(name) => self.set_object_cluster(item, &name.value, tag),

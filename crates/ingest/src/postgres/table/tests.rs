@@ -52,6 +52,7 @@ fn table(names: &[&str], carried: i16) -> TableConfig {
         columns,
         snapshot: TableSnapshot::Done,
         resyncs: 0,
+        from: None,
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod actions;
 mod dependants;
+mod followed;
 mod retell;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use self::dependants::Successors;
 use super::build::{KeyColumns, NewCheck, NewKey, NewTable};
 use super::generation::NewGeneration;
 use super::like::expr_of;
+use crate::ast::NamedOption;
 use crate::plan::{AlterTablePlan, AlteredContent, NewItem, Notice, Plan, Planned, renumber};
 use crate::session::Planner;
 use crate::statements::dml::Target;
@@ -72,6 +74,7 @@ impl<'a> Planning<'a> {
         &self,
         item: &'a Item,
         actions: &[AlterTableOperation],
+        with: &[NamedOption],
         tag: &'static str,
     ) -> Result<Planned, SqlError> {
         if matches!(item.id, ObjectId::Transient(_)) {
@@ -82,12 +85,13 @@ impl<'a> Planning<'a> {
             return self.alter_view(item, actions, tag);
         };
         if table.source.is_some() {
+            return self.alter_followed(item, table, (actions, with));
+        }
+        if !with.is_empty() {
             return Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,
-                format!("the columns of table \"{}\" cannot be altered", item.name.item),
-            )
-            .with_detail("The table follows a source: its columns are those of the table upstream.")
-            .with_hint("Alter the table upstream, then drop this one and create it again."));
+                format!("table \"{}\" follows no source: there is nothing to give WITH for", item.name.item),
+            ));
         }
         let mut alteration = Alteration::new(*self, item, table)?;
         // As in PostgreSQL: first what goes, then types, new columns, constraints, and the rest.

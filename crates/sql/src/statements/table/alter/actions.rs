@@ -124,6 +124,10 @@ impl Alteration<'_> {
 
     fn add_column(&mut self, column: &ColumnDef, if_not_exists: bool) -> Result<(), SqlError> {
         let name = &column.name.value;
+        if column.data_type == DataType::Unspecified {
+            return Err(syntax("syntax error at end of input".to_owned())
+                .with_hint("Give the column a type."));
+        }
         if self.new.desc.position(name).is_some() {
             let error = self.exists(name);
             if !if_not_exists {
