@@ -30,7 +30,8 @@ pub use function::{Function, Parameter, ParameterMode, ParameterType, Returns};
 pub use item::{
     AwsPrivatelinkOptions, Connection, Definition, DomainRules, Index, Item, ItemKind,
     MaterializedView, PostgresConnectionOptions, Secret, Source, SourceReference, SourceTable,
-    SshKey, SshTunnelOptions, Succession, Table, UpstreamColumn, UpstreamEnum, UpstreamTable, UserType, View,
+    SshKey, SshTunnelOptions, Succession, Table, UpstreamColumn, UpstreamEnum, UpstreamTable,
+    UserType, View,
 };
 pub use name::QualifiedName;
 pub use role::{Privilege, Role, Securable};

@@ -82,8 +82,10 @@ impl StatusBoard {
                     report.starting.get_or_insert(now);
                 }
                 SourceStatus::Running => {
-                    let started = report.starting.take();
-                    report.latency = started.map(|started| now.saturating_sub(started).max(0));
+                    // A table that was followed while it was read again did not begin anew.
+                    if let Some(started) = report.starting.take() {
+                        report.latency = Some(now.saturating_sub(started).max(0));
+                    }
                 }
                 _ => {}
             }
@@ -175,7 +177,7 @@ impl StatusBoard {
                 let first = first_content(catalog, &reports, *id);
                 let counts = Counts {
                     received: (statistics.messages_received, statistics.bytes_received),
-                    updates: (statistics.messages_received, statistics.transactions_committed),
+                    updates: first.updates,
                     latency,
                     first,
                     offsets: Some((statistics.offset_known.0, statistics.offset_committed.0)),
@@ -184,12 +186,13 @@ impl StatusBoard {
             } else if let Some(statistics) = &report.table {
                 let counts = Counts {
                     received: (statistics.messages_received, statistics.bytes_received),
-                    updates: (statistics.updates_committed, statistics.updates_committed),
+                    updates: (statistics.updates_staged, statistics.updates_committed),
                     latency,
                     first: FirstContent {
                         known: statistics.snapshot_records_known,
                         staged: Some(statistics.snapshot_records_staged),
                         committed: statistics.snapshot_committed,
+                        updates: (0, 0),
                     },
                     offsets: None,
                 };
@@ -205,6 +208,8 @@ struct FirstContent {
     known: Option<u64>,
     staged: Option<u64>,
     committed: bool,
+    /// Updates staged and committed by all tables of a source.
+    updates: (u64, u64),
 }
 
 /// That of a source is that of its tables.
@@ -213,7 +218,7 @@ fn first_content(
     reports: &BTreeMap<ObjectId, Report>,
     source: ObjectId,
 ) -> FirstContent {
-    let mut all = FirstContent { known: None, staged: None, committed: true };
+    let mut all = FirstContent { known: None, staged: None, committed: true, updates: (0, 0) };
     let add = |sum: &mut Option<u64>, count: u64| *sum = Some(sum.unwrap_or(0) + count);
     for item in catalog.items() {
         let follows = item.table().and_then(|table| table.source.as_ref());
@@ -228,6 +233,8 @@ fn first_content(
             add(&mut all.known, known);
         }
         add(&mut all.staged, table.snapshot_records_staged);
+        all.updates.0 += table.updates_staged;
+        all.updates.1 += table.updates_committed;
         all.committed &= table.snapshot_committed;
     }
     all

@@ -139,7 +139,7 @@ pub enum SourceStatus {
 pub struct SourceStatistics {
     /// Changes received: rows inserted, updated, deleted; tables truncated.
     pub messages_received: u64,
-    /// Bytes of these.
+    /// Bytes of these, and of snapshots.
     pub bytes_received: u64,
     /// Upstream transactions committed here.
     pub transactions_committed: u64,
@@ -156,6 +156,9 @@ pub struct TableStatistics {
     pub messages_received: u64,
     /// Bytes received, of the snapshot and the stream.
     pub bytes_received: u64,
+    /// Updates handed over, and those that are gathered to be: of an open transaction, of the
+    /// first content.
+    pub updates_staged: u64,
     /// Updates handed over.
     pub updates_committed: u64,
     /// Rows the snapshot will have, as far as the upstream knows. None before it starts.

@@ -28,6 +28,8 @@ pub(crate) struct Catching {
     /// The parts that hold the snapshot, when it is read.
     pub(crate) parts: Option<Vec<String>>,
     pub(crate) rows: u64,
+    /// How many bytes of the snapshot came so far.
+    pub(crate) bytes: u64,
     /// Messages of the stream, by the position of their commit.
     kept: Spool,
     /// How much of them belongs to transactions that were received whole.
@@ -43,6 +45,8 @@ pub(crate) struct CaughtUp {
     pub(crate) work: TableWork,
     pub(crate) parts: Vec<String>,
     pub(crate) rows: RowBatch,
+    /// How many changes came after the snapshot.
+    pub(crate) updates: u64,
 }
 
 impl Catching {
@@ -122,6 +126,7 @@ impl Catching {
             }
         }
         let mut rows = RowBatch::new();
+        let mut updates = 0;
         for changes in transaction.finish().await?.into_iter().filter(|c| c.table == id) {
             match changes.outcome {
                 Ok(batch) => rows = batch,
@@ -131,7 +136,8 @@ impl Catching {
                 }
             }
             parts.extend(changes.parts);
+            updates = changes.updates;
         }
-        Ok(Ok(CaughtUp { work, parts, rows }))
+        Ok(Ok(CaughtUp { work, parts, rows, updates }))
     }
 }

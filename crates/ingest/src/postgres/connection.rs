@@ -1,6 +1,7 @@
 //! How to reach an upstream, and what its refusals mean.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,7 @@ use crate::ssh::{Duplex, SshTunnel};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How values are written as text in sessions that read them so.
-pub(crate) const TEXT_FORMS: &str =
-    "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; \
+pub(crate) const TEXT_FORMS: &str = "SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, MDY'; SET IntervalStyle = 'postgres'; \
      SET TimeZone = 'UTC'; SET extra_float_digits = 3; SET bytea_output = 'hex';";
 
 /// What a source does about an error.
@@ -57,6 +57,29 @@ impl From<SqlError> for SourceError {
         SourceError { error, next: Next::Retry }
     }
 }
+
+/// A line to a server.
+pub(crate) struct Line {
+    pub(crate) stream: Box<dyn Duplex>,
+    /// What SCRAM binds itself to, so that nobody stands in the middle: the server's certificate.
+    pub(crate) binding: Option<Vec<u8>>,
+}
+
+impl Line {
+    fn plain(stream: impl Duplex + 'static) -> Line {
+        Line { stream: Box::new(stream), binding: None }
+    }
+}
+
+/// A session that has started, and what drives it.
+type Started<S, T> =
+    Result<(tokio_postgres::Client, tokio_postgres::Connection<S, T>), tokio_postgres::Error>;
+
+/// A line on which nothing is said is probed, so that one whose other end is gone does not stay.
+const KEEPALIVE: socket2::TcpKeepalive = socket2::TcpKeepalive::new()
+    .with_time(Duration::from_secs(20))
+    .with_interval(Duration::from_secs(5))
+    .with_retries(4);
 
 /// How TLS is used (libpq's `sslmode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +163,7 @@ impl PostgresConnection {
     }
 
     /// Opens the line, with TLS as asked; nothing is said to the server yet.
-    pub(crate) async fn open(&self) -> Result<Box<dyn Duplex>, SqlError> {
+    pub(crate) async fn open(&self) -> Result<Line, SqlError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, self.open_unlimited()).await {
             Ok(opened) => opened,
             Err(_) => Err(self
@@ -149,11 +172,11 @@ impl PostgresConnection {
         }
     }
 
-    async fn open_unlimited(&self) -> Result<Box<dyn Duplex>, SqlError> {
+    async fn open_unlimited(&self) -> Result<Line, SqlError> {
         if self.host.starts_with('/') {
             let path = format!("{}/.s.PGSQL.{}", self.host, self.port);
             let stream = UnixStream::connect(path).await.map_err(|error| self.io_error(&error))?;
-            return Ok(Box::new(stream));
+            return Ok(Line::plain(stream));
         }
         if let Some(tunnel) = &self.ssh_tunnel {
             let stream = tunnel.open(&self.host, self.port).await?;
@@ -167,6 +190,8 @@ impl PostgresConnection {
             match TcpStream::connect(address).await {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(|error| self.io_error(&error))?;
+                    let keepalive = socket2::SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
+                    keepalive.map_err(|error| self.io_error(&error))?;
                     return self.secure(stream).await;
                 }
                 Err(error) => last = Some(error),
@@ -193,12 +218,9 @@ impl PostgresConnection {
     }
 
     /// Asks for TLS, if it is wanted, and shakes hands.
-    async fn secure<S: Duplex + 'static>(
-        &self,
-        mut stream: S,
-    ) -> Result<Box<dyn Duplex>, SqlError> {
+    async fn secure<S: Duplex + 'static>(&self, mut stream: S) -> Result<Line, SqlError> {
         if self.ssl_mode == SslMode::Disable {
-            return Ok(Box::new(stream));
+            return Ok(Line::plain(stream));
         }
         // SSLRequest: length 8 and a code that is no protocol version.
         const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -206,7 +228,7 @@ impl PostgresConnection {
         let answer = stream.read_u8().await.map_err(|error| self.io_error(&error))?;
         if answer != b'S' {
             if self.ssl_mode == SslMode::Prefer {
-                return Ok(Box::new(stream));
+                return Ok(Line::plain(stream));
             }
             return Err(self
                 .failed(
@@ -224,22 +246,39 @@ impl PostgresConnection {
             self.failed(SqlState::CONNECTION_EXCEPTION, format_args!("SSL error: {error}"))
                 .with_hint("Check SSL MODE and SSL CERTIFICATE AUTHORITY of the connection.")
         })?;
-        Ok(Box::new(secured))
+        let certificates = secured.get_ref().1.peer_certificates();
+        let server = certificates.and_then(|chain| chain.first());
+        let binding = server.and_then(|certificate| tls::end_point(certificate));
+        Ok(Line { stream: Box::new(secured), binding })
     }
 
     /// A session for SQL. It ends when the client is dropped.
     pub(crate) async fn connect(&self) -> Result<tokio_postgres::Client, SqlError> {
-        let stream = self.open().await?;
+        let Line { stream, binding } = self.open().await?;
         let mut config = tokio_postgres::Config::new();
         config.user(&self.user).dbname(&self.database).application_name("tidemill");
-        // The line is secured already, or is not to be.
-        config.ssl_mode(tokio_postgres::config::SslMode::Disable);
         if let Some(password) = &self.password {
             config.password(password);
         }
-        let started =
-            tokio::time::timeout(CONNECT_TIMEOUT, config.connect_raw(stream, NoTls)).await;
-        let (client, session) = match started {
+        // The line is secured already, or is not to be.
+        let Some(binding) = binding else {
+            config.ssl_mode(tokio_postgres::config::SslMode::Disable);
+            return self.start_session(config.connect_raw(stream, NoTls)).await;
+        };
+        config.ssl_mode(tokio_postgres::config::SslMode::Require);
+        config.ssl_negotiation(tokio_postgres::config::SslNegotiation::Direct);
+        self.start_session(config.connect_raw(stream, tls::Secured { binding })).await
+    }
+
+    async fn start_session<S, T>(
+        &self,
+        starting: impl Future<Output = Started<S, T>>,
+    ) -> Result<tokio_postgres::Client, SqlError>
+    where
+        S: Duplex + 'static,
+        T: Duplex + 'static,
+    {
+        let (client, session) = match tokio::time::timeout(CONNECT_TIMEOUT, starting).await {
             Ok(Ok(started)) => started,
             Ok(Err(error)) => return Err(self.explain(sql_error(&error))),
             Err(_) => return Err(self.failed(SqlState::CONNECTION_FAILURE, "timeout expired")),
@@ -269,6 +308,17 @@ impl PostgresConnection {
             SqlState::TOO_MANY_CONNECTIONS if error.message.contains("max_wal_senders") => {
                 "Raise max_wal_senders at the upstream: a source needs one, and one more while a \
                  table's first content is read."
+            }
+            SqlState::TOO_MANY_CONNECTIONS if error.message.contains("for role") => {
+                return error.with_hint(format!(
+                    "Run ALTER ROLE \"{}\" CONNECTION LIMIT on the upstream database: a source \
+                     needs two connections, and up to five more while tables are read.",
+                    self.user
+                ));
+            }
+            SqlState::TOO_MANY_CONNECTIONS if error.message.contains("for database") => {
+                "Run ALTER DATABASE .. CONNECTION LIMIT at the upstream: a source needs two \
+                 connections, and up to five more while tables are read."
             }
             SqlState::TOO_MANY_CONNECTIONS => "Raise max_connections at the upstream.",
             SqlState::INSUFFICIENT_PRIVILEGE
@@ -331,31 +381,61 @@ pub async fn current_position(connection: &PostgresConnection) -> Result<Lsn, Sq
     position.parse().map_err(SqlError::internal)
 }
 
-/// Checks that the server has this many replication slots free.
+/// How often the free WAL senders are counted, and how long between: those of sessions that ended
+/// are given back a moment later.
+const COUNTS: u32 = 20;
+const COUNT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Checks that the server has this many replication slots and WAL senders free.
 ///
 /// # Errors
 /// It has not, or cannot be reached.
 pub async fn check_slots(connection: &PostgresConnection, needed: u32) -> Result<(), SqlError> {
     let client = connection.connect().await?;
-    let sql = "SELECT current_setting('max_replication_slots')::int8, count(*) \
-               FROM pg_replication_slots";
-    let row = client.query_one(sql, &[]).await.map_err(|error| sql_error(&error))?;
-    let (most, used): (i64, i64) = (row.get(0), row.get(1));
-    if most - used >= i64::from(needed) {
-        return Ok(());
+    let slots = "SELECT current_setting('max_replication_slots')::int8, count(*) \
+                 FROM pg_replication_slots";
+    let senders = "SELECT current_setting('max_wal_senders')::int8, count(*) \
+                   FROM pg_stat_get_wal_senders()";
+    let (most, used) = count(&client, slots).await?;
+    if most - used < i64::from(needed) {
+        return Err(too_few(needed, "replication slot", (most, used)).with_hint(
+            "Raise max_replication_slots at the upstream, or drop a slot that nobody uses \
+             (pg_replication_slots).",
+        ));
     }
-    let slots = if needed == 1 { "1 free replication slot" } else { "2 free replication slots" };
-    Err(SqlError::new(
+    let mut counted = count(&client, senders).await?;
+    for _ in 0..COUNTS {
+        if counted.0 - counted.1 >= i64::from(needed) {
+            return Ok(());
+        }
+        tokio::time::sleep(COUNT_INTERVAL).await;
+        counted = count(&client, senders).await?;
+    }
+    Err(too_few(needed, "WAL sender", counted).with_hint(
+        "Raise max_wal_senders at the upstream, or end a replication that nobody needs \
+         (pg_stat_replication).",
+    ))
+}
+
+/// How many there may be, and are.
+async fn count(client: &tokio_postgres::Client, sql: &str) -> Result<(i64, i64), SqlError> {
+    let row = client.query_one(sql, &[]).await.map_err(|error| sql_error(&error))?;
+    Ok((row.get(0), row.get(1)))
+}
+
+fn too_few(needed: u32, what: &str, (most, used): (i64, i64)) -> SqlError {
+    let setting = if what == "WAL sender" { "max_wal_senders" } else { "max_replication_slots" };
+    let plural = if needed == 1 { "" } else { "s" };
+    SqlError::new(
         SqlState::CONFIGURATION_LIMIT_EXCEEDED,
-        format!("the upstream needs {slots}, and has {}", (most - used).max(0)),
+        format!(
+            "the upstream needs {needed} free {what}{plural}, and has {}",
+            (most - used).max(0)
+        ),
     )
     .with_detail(format!(
-        "max_replication_slots is {most}, and {used} are taken. A source keeps one; one more is \
-         needed while a table's first content is read."
-    ))
-    .with_hint(
-        "Raise max_replication_slots at the upstream, or drop a slot that nobody uses \
-         (pg_replication_slots).",
+        "{setting} is {most}, and {used} are taken. A source keeps one; one more is needed while \
+         a table's first content is read."
     ))
 }
 

@@ -4,6 +4,8 @@
 //! is missing), or failed. One that is [`Catching`] up has a snapshot read meanwhile, and the
 //! stream's changes kept for it; see [`super`] for how they join.
 
+mod copies;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +14,7 @@ use tidemill_repr::{ColumnType, Lsn, ObjectId, Oid, SqlError, SqlState};
 
 use crate::sink::{IngestCommit, IngestSink, SourceStatistics, SourceStatus, TableStatistics};
 
-use super::adopted::{Beside, Copying};
+use super::adopted::Beside;
 use super::catching::{Catching, CaughtUp};
 use super::connection::{Next, PostgresConnection, SourceError};
 use super::difference::{Target, difference};
@@ -220,72 +222,6 @@ impl Follower {
         table.work.binding = None;
     }
 
-    /// Begins with the tables whose first content may come from others here: those for which that
-    /// is exact. The rest is read upstream.
-    pub(crate) async fn begin_copies(&mut self) -> Result<Vec<Copying>, SourceError> {
-        if self.in_transaction() {
-            return Ok(Vec::new());
-        }
-        let waits = |table: &Followed| {
-            let waits = table.catching.as_ref().is_some_and(|catching| !catching.reading);
-            waits && table.state == State::Waiting
-        };
-        let tables = self.tables.iter().filter(|(_, table)| waits(table));
-        let wanted: Vec<TableConfig> = tables
-            .map(|(_, table)| table.work.config.clone())
-            .filter(|config| config.from.is_some())
-            .collect();
-        let mut begun = Vec::new();
-        for config in wanted {
-            let copying = self.copying(&config).await?;
-            let Some(table) = self.tables.get_mut(&config.id) else { continue };
-            table.work.config.from = None;
-            if let Some(copying) = copying {
-                table.catching = Some(Catching::of_copy(self.position));
-                self.sink.status(config.id, SourceStatus::Snapshotting);
-                begun.push(copying);
-            }
-        }
-        Ok(begun)
-    }
-
-    /// How a table's first content comes from another one that follows, if that is exact.
-    async fn copying(&mut self, config: &TableConfig) -> Result<Option<Copying>, SourceError> {
-        let Some((from, columns)) = &config.from else { return Ok(None) };
-        let live = |table: &&Followed| table.state == State::Live && table.catching.is_none();
-        let beside = self.tables.get(from).filter(live).map(|table| table.beside.clone());
-        let Some(beside) = beside else { return Ok(None) };
-        let Ok(Some(values)) =
-            super::adopted::values(&mut self.watch, config, columns, beside.as_ref()).await
-        else {
-            return Ok(None);
-        };
-        let rows = self.sink.content(*from).await?;
-        let sink = Arc::clone(&self.sink);
-        Ok(Some(Copying::new(sink, config, rows, values)))
-    }
-
-    /// A table was copied from another one, or could not be.
-    pub(crate) fn copied(
-        &mut self,
-        id: ObjectId,
-        copied: Result<(Vec<String>, u64, u64), SqlError>,
-    ) {
-        let found = self.catching(id).filter(|catching| catching.copying);
-        match (found, copied) {
-            (Some(catching), Ok((parts, rows, bytes))) => {
-                catching.bytes = bytes;
-                self.snapshot_done(id, parts, rows);
-            }
-            (None, Ok((parts, ..))) => self.sink.discard_parts(parts),
-            (Some(catching), Err(error)) => {
-                tracing::warn!(%error, "a table could not be copied");
-                *catching = Catching::default();
-            }
-            (None, Err(_)) => {}
-        }
-    }
-
     pub(crate) fn has_live_tables(&self) -> bool {
         self.tables.values().any(|table| table.state == State::Live)
     }
@@ -334,7 +270,12 @@ impl Follower {
         if let Some(table) = self.tables.get_mut(&id) {
             table.statistics.snapshot_records_known = known;
             table.statistics.snapshot_records_staged = rows;
-            table.statistics.bytes_received = bytes;
+            if let Some(catching) = &mut table.catching {
+                let received = bytes.saturating_sub(catching.bytes);
+                table.statistics.bytes_received += received;
+                self.statistics.bytes_received += received;
+                catching.bytes = bytes;
+            }
         }
     }
 
@@ -652,7 +593,7 @@ impl Follower {
                 _ if table.state != State::Live => self.sink.discard_parts(changes.parts),
                 Err(error) => self.fail(id, error, &mut commit),
                 Ok(batch) => {
-                    table.statistics.updates_committed += batch.len() as u64;
+                    table.statistics.updates_committed += changes.updates;
                     if !batch.is_empty() {
                         commit.updates.push((id, batch));
                     }
@@ -727,7 +668,7 @@ impl Follower {
         // If the source is interrupted here the table is read again.
         table.catching = Some(Catching::default());
         let caught_up = catching.catch_up(&self.sink, &table.work.config).await?;
-        let CaughtUp { work, mut parts, mut rows } = match caught_up {
+        let CaughtUp { work, mut parts, mut rows, mut updates } = match caught_up {
             Ok(caught_up) => caught_up,
             Err(error) => {
                 table.catching = None;
@@ -742,15 +683,19 @@ impl Follower {
                 let types = work.types();
                 difference(&self.sink, &mut transaction, (id, &types), &target).await?;
                 self.sink.discard_parts(target.parts);
+                updates = transaction.updates(id);
                 (parts, rows) = match transaction.finish().await?.pop() {
                     Some(changes) => (changes.parts, changes.outcome.map_err(SourceError::stop)?),
                     None => Default::default(),
                 };
                 commit.resynced.push((id, work.config.resyncs));
             }
-            _ => commit.snapshot_done.push(id),
+            _ => {
+                updates += rows_read;
+                commit.snapshot_done.push(id);
+            }
         }
-        table.statistics.updates_committed += rows_read + rows.len() as u64;
+        table.statistics.updates_committed += updates;
         table.statistics.snapshot_committed = true;
         if !rows.is_empty() {
             commit.updates.push((id, rows));
@@ -822,20 +767,6 @@ impl Follower {
         self.statistics.offset_committed = position;
         self.statistics.offset_known = self.statistics.offset_known.max(position);
         Ok(())
-    }
-
-    /// Reports the counts that changed.
-    pub(crate) fn tell_statistics(&mut self) {
-        if self.statistics != self.told {
-            self.told = self.statistics;
-            self.sink.source_statistics(self.source, self.statistics);
-        }
-        for (id, table) in &mut self.tables {
-            if table.statistics != table.told {
-                table.told = table.statistics;
-                self.sink.table_statistics(*id, table.statistics);
-            }
-        }
     }
 
     /// The error of a stream that no longer finds its publication.

@@ -20,14 +20,16 @@ use pgwire_replication::protocol::replication::{
     PG_EPOCH_MICROS, ReplicationCopyData, encode_standby_status_update, parse_copy_data,
 };
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
+use postgres_protocol::authentication::sasl::{
+    ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+};
 use tidemill_repr::{Lsn, SqlError, SqlState};
 use tokio::io::{BufReader, ReadHalf, WriteHalf};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::connection::PostgresConnection;
+use super::connection::{Line, PostgresConnection};
 use super::describe::always_quote;
 use crate::ssh::Duplex;
 
@@ -42,6 +44,9 @@ const CONFIRM_INTERVAL: Duration = Duration::from_millis(100);
 /// Each status asks for an answer; a line that says nothing for so long is dead.
 const SILENCE_LIMIT: Duration = Duration::from_secs(45);
 
+/// How long a server may take for what takes a moment.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
 /// A session that takes replication commands.
 pub(crate) struct ReplicationSession {
     reader: Reader,
@@ -49,6 +54,8 @@ pub(crate) struct ReplicationSession {
     messages: MessageReader,
     /// The server's process.
     process: Option<i32>,
+    /// What SCRAM binds itself to.
+    binding: Option<Vec<u8>>,
 }
 
 /// How a stream comes.
@@ -105,11 +112,16 @@ impl ReplicationSession {
     pub(crate) async fn connect(
         connection: &PostgresConnection,
     ) -> Result<ReplicationSession, SqlError> {
-        let (reader, writer) = tokio::io::split(connection.open().await?);
+        let Line { stream, binding } = connection.open().await?;
+        let (reader, writer) = tokio::io::split(stream);
         let reader = BufReader::with_capacity(READ_BUFFER_BYTES, reader);
-        let mut session =
-            ReplicationSession { reader, writer, messages: MessageReader::new(), process: None };
-        session.start_up(connection).await.map_err(|error| connection.explain(error))?;
+        let messages = MessageReader::new();
+        let mut session = ReplicationSession { reader, writer, messages, process: None, binding };
+        let started = match timeout(ANSWER_LIMIT, session.start_up(connection)).await {
+            Ok(started) => started,
+            Err(_) => Err(protocol_error("the server does not answer")),
+        };
+        started.map_err(|error| connection.explain(error))?;
         Ok(session)
     }
 
@@ -192,12 +204,21 @@ impl ReplicationSession {
     }
 
     async fn authenticate_scram(&mut self, password: &str, offered: &[u8]) -> Result<(), SqlError> {
-        const MECHANISM: &[u8] = b"SCRAM-SHA-256";
-        if !offered.split(|byte| *byte == 0).any(|name| name == MECHANISM) {
+        let offers =
+            |wanted: &str| offered.split(|byte| *byte == 0).any(|name| name == wanted.as_bytes());
+        let (mechanism, binding) = match self.binding.take() {
+            Some(binding) if offers(SCRAM_SHA_256_PLUS) => {
+                (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(binding))
+            }
+            // Who took the other mechanism out of the offer is found out.
+            Some(_) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+            None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+        };
+        if !offers(mechanism) {
             return Err(protocol_error("the server offers no SCRAM-SHA-256"));
         }
-        let mut scram = ScramSha256::new(password.as_bytes(), ChannelBinding::unsupported());
-        let mut first = MECHANISM.to_vec();
+        let mut scram = ScramSha256::new(password.as_bytes(), binding);
+        let mut first = mechanism.as_bytes().to_vec();
         first.push(0);
         let length = u32::try_from(scram.message().len()).unwrap_or(u32::MAX);
         first.extend_from_slice(&length.to_be_bytes());
@@ -226,6 +247,14 @@ impl ReplicationSession {
         &mut self,
         sql: &str,
     ) -> Result<Vec<Vec<Option<String>>>, SqlError> {
+        match timeout(ANSWER_LIMIT, self.long_command(sql)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(protocol_error("the server does not answer")),
+        }
+    }
+
+    /// The same, however long it takes.
+    async fn long_command(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SqlError> {
         write_query(&mut self.writer, sql).await.map_err(wire_error)?;
         let mut rows = Vec::new();
         let mut error = None;
@@ -296,7 +325,7 @@ impl ReplicationSession {
                 format!("CREATE_REPLICATION_SLOT {slot} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT")
             }
         };
-        let rows = self.command(&sql).await?;
+        let rows = self.long_command(&sql).await?;
         let bad = || protocol_error("bad answer to CREATE_REPLICATION_SLOT");
         let row = rows.first().ok_or_else(bad)?;
         let point = row.get(1).cloned().flatten().ok_or_else(bad)?;

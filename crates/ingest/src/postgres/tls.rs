@@ -1,6 +1,10 @@
 //! TLS towards an upstream: which certificates are believed, by [`SslMode`].
 
+use std::future::{Ready, ready};
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -10,9 +14,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
+use sha2::{Digest, Sha256, Sha384, Sha512};
 use tidemill_repr::{SqlError, SqlState};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
 use super::connection::{PostgresConnection, SslMode};
+use crate::ssh::Duplex;
 
 /// The TLS settings of a connection.
 pub(crate) fn client_config(connection: &PostgresConnection) -> Result<ClientConfig, SqlError> {
@@ -77,6 +85,102 @@ fn verifier(
         .build()
         .map_err(|error| bad_option("SSL CERTIFICATE AUTHORITY", &error.to_string()))?;
     if check_name { Ok(inner) } else { Ok(Arc::new(AnyName { inner })) }
+}
+
+/// What SCRAM binds itself to: the hash of the server's certificate, by the hash function with
+/// which that is signed (`tls-server-end-point`, RFC 5929). None: it is signed in another way.
+pub(crate) fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+    const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04];
+    // Certificate ::= SEQUENCE { tbsCertificate, SEQUENCE { algorithm, .. }, .. }
+    let (whole, _) = der(certificate, 0x30)?;
+    let (_, rest) = der(whole, 0x30)?;
+    let (algorithm, _) = der(rest, 0x30)?;
+    let (oid, _) = der(algorithm, 0x06)?;
+    let bits = match (oid.strip_prefix(RSA), oid.strip_prefix(ECDSA)) {
+        // MD5 and SHA-1 are too weak: SHA-256 stands for them.
+        (Some([4 | 5 | 11]), _) | (_, Some([1] | [3, 2])) => 256,
+        (Some([12]), _) | (_, Some([3, 3])) => 384,
+        (Some([13]), _) | (_, Some([3, 4])) => 512,
+        _ => return None,
+    };
+    Some(match bits {
+        256 => Sha256::digest(certificate).to_vec(),
+        384 => Sha384::digest(certificate).to_vec(),
+        _ => Sha512::digest(certificate).to_vec(),
+    })
+}
+
+/// The content of the DER value with this tag at the start, and what comes after it.
+fn der(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (found, rest) = bytes.split_first()?;
+    let (first, rest) = rest.split_first()?;
+    let (length, rest) = match *first {
+        short @ 0..0x80 => (usize::from(short), rest),
+        long => {
+            let (digits, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
+            if digits.len() > 4 {
+                return None;
+            }
+            (digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit)), rest)
+        }
+    };
+    if *found != tag { None } else { rest.split_at_checked(length) }
+}
+
+/// For the client of a line on which TLS is already.
+pub(crate) struct Secured {
+    pub(crate) binding: Vec<u8>,
+}
+
+/// That line.
+pub(crate) struct SecuredLine<S> {
+    stream: S,
+    binding: Vec<u8>,
+}
+
+impl<S: Duplex> TlsConnect<S> for Secured {
+    type Stream = SecuredLine<S>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<SecuredLine<S>>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        ready(Ok(SecuredLine { stream, binding: self.binding }))
+    }
+}
+
+impl<S: Duplex> TlsStream for SecuredLine<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::tls_server_end_point(self.binding.clone())
+    }
+}
+
+impl<S: Duplex> AsyncRead for SecuredLine<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: Duplex> AsyncWrite for SecuredLine<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 /// `require`: the line is encrypted, whoever is at the other end.

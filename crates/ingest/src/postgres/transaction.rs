@@ -21,6 +21,8 @@ pub(crate) struct Transaction {
     writers: HashMap<ObjectId, Box<dyn BulkWriter>>,
     /// Changes that were written already.
     parts: BTreeMap<ObjectId, Vec<String>>,
+    /// How many changes are in them.
+    written: BTreeMap<ObjectId, u64>,
     /// Bytes of messages since the last spill.
     bytes: usize,
 }
@@ -31,6 +33,8 @@ pub(crate) struct TableChanges {
     pub(crate) outcome: Result<RowBatch, SqlError>,
     /// Changes that were written to parts.
     pub(crate) parts: Vec<String>,
+    /// How many changes there are in all.
+    pub(crate) updates: u64,
 }
 
 impl Transaction {
@@ -58,6 +62,7 @@ impl Transaction {
     pub(crate) fn forget(&mut self, sink: &Arc<dyn IngestSink>, table: ObjectId) {
         self.batches.remove(&table);
         self.writers.remove(&table);
+        self.written.remove(&table);
         if let Some(parts) = self.parts.remove(&table) {
             sink.discard_parts(parts);
         }
@@ -74,6 +79,12 @@ impl Transaction {
     /// The tables that were changed so far.
     pub(crate) fn touched(&self) -> impl Iterator<Item = ObjectId> {
         self.batches.keys().chain(self.parts.keys()).copied()
+    }
+
+    /// How many changes of a table were gathered so far.
+    pub(crate) fn updates(&self, table: ObjectId) -> u64 {
+        let gathered = self.batches.get(&table).map_or(0, |batch| batch.len() as u64);
+        gathered + self.written.get(&table).copied().unwrap_or(0)
     }
 
     /// Whether so much was gathered that it should be spilled.
@@ -94,6 +105,7 @@ impl Transaction {
                 let writer = sink.part_writer(*table, &columns).await?;
                 self.writers.insert(*table, writer);
             }
+            *self.written.entry(*table).or_default() += batch.len() as u64;
             if let Some(writer) = self.writers.get_mut(table) {
                 writer.push(std::mem::take(batch)).await?;
             }
@@ -126,13 +138,15 @@ impl Transaction {
         }
         let mut changes = Vec::with_capacity(self.batches.len());
         for (table, batch) in self.batches {
+            let updates = batch.len() as u64 + self.written.get(&table).copied().unwrap_or(0);
             let parts = self.parts.remove(&table).unwrap_or_default();
             if !batch.is_empty() || !parts.is_empty() {
-                changes.push(TableChanges { table, outcome: Ok(batch), parts });
+                changes.push(TableChanges { table, outcome: Ok(batch), parts, updates });
             }
         }
         for (table, error) in self.errors {
-            changes.push(TableChanges { table, outcome: Err(error), parts: Vec::new() });
+            let (outcome, parts) = (Err(error), Vec::new());
+            changes.push(TableChanges { table, outcome, parts, updates: 0 });
         }
         Ok(changes)
     }

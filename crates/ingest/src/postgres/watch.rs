@@ -5,14 +5,23 @@
 //! and then, and each time the stream describes a table anew.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use tidemill_repr::{ObjectId, Oid, SqlError, SqlState};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::connection::{PostgresConnection, TEXT_FORMS, check_server, sql_error};
 use super::describe::{PARTITION_SQL, membership_sql, partitions_sql, query, quote_identifier};
 use super::source::TableConfig;
 use super::table::{Attribute, table_error};
+
+/// How long an answer may take: the stream waits meanwhile.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An answer, if it came in time.
+type Answer<T> = Result<Result<T, SqlError>, Elapsed>;
 
 /// Looks into the upstream's catalog.
 pub(crate) struct Watch {
@@ -101,8 +110,22 @@ impl Watch {
         Ok((client, *version))
     }
 
+    /// Takes an answer that came in time. A session that does not answer is left.
+    fn in_time<T>(&mut self, answer: Answer<T>) -> Result<T, SqlError> {
+        answer.unwrap_or_else(|_| {
+            self.session = None;
+            let message = "the upstream does not answer a look into its catalog";
+            Err(SqlError::new(SqlState::CONNECTION_FAILURE, message))
+        })
+    }
+
     /// The columns of a table as they are now; none if it is gone.
     pub(crate) async fn attributes(&mut self, table: Oid) -> Result<Vec<Attribute>, SqlError> {
+        let answer = timeout(PATIENCE, self.attributes_now(table)).await;
+        self.in_time(answer)
+    }
+
+    async fn attributes_now(&mut self, table: Oid) -> Result<Vec<Attribute>, SqlError> {
         let (client, _) = self.session().await?;
         let sql = "SELECT attnum, attname::text, atttypid, atttypmod FROM pg_attribute \
                    WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY 1";
@@ -124,6 +147,11 @@ impl Watch {
         if enums.is_empty() {
             return Ok(HashMap::new());
         }
+        let answer = timeout(PATIENCE, self.labels_now(enums)).await;
+        self.in_time(answer)
+    }
+
+    async fn labels_now(&mut self, enums: &[u32]) -> Result<HashMap<u32, Vec<String>>, SqlError> {
         let (client, _) = self.session().await?;
         let sql = "SELECT enumtypid, array_agg(enumlabel::text ORDER BY enumsortorder) \
                    FROM pg_enum WHERE enumtypid = ANY ($1) GROUP BY 1";
@@ -133,6 +161,11 @@ impl Watch {
 
     /// Holds the catalog against what these tables were.
     pub(crate) async fn look(&mut self, tables: &[TableConfig]) -> Result<Found, SqlError> {
+        let answer = timeout(PATIENCE, self.look_now(tables)).await;
+        self.in_time(answer)
+    }
+
+    async fn look_now(&mut self, tables: &[TableConfig]) -> Result<Found, SqlError> {
         let publication = self.publication.clone();
         let (client, version) = self.session().await?;
         let sql = "SELECT FROM pg_publication WHERE pubname = $1";
@@ -175,6 +208,11 @@ impl Watch {
         &mut self,
         tables: &[(ObjectId, Oid)],
     ) -> Result<(), SqlError> {
+        let answer = timeout(PATIENCE, self.look_at_storages_now(tables)).await;
+        self.in_time(answer)
+    }
+
+    async fn look_at_storages_now(&mut self, tables: &[(ObjectId, Oid)]) -> Result<(), SqlError> {
         let oids: Vec<u32> = tables.iter().map(|(_, oid)| oid.0).collect();
         let (client, _) = self.session().await?;
         let sql = "SELECT oid, pg_relation_filenode(oid), relnatts FROM pg_class \
@@ -202,6 +240,15 @@ impl Watch {
 
     /// Looks at a column that was added to a table.
     pub(crate) async fn added_column(
+        &mut self,
+        table: Oid,
+        attnum: i16,
+    ) -> Result<Option<AddedColumn>, SqlError> {
+        let answer = timeout(PATIENCE, self.added_column_now(table, attnum)).await;
+        self.in_time(answer)
+    }
+
+    async fn added_column_now(
         &mut self,
         table: Oid,
         attnum: i16,
@@ -281,9 +328,7 @@ async fn read(
         partitions: set(row, 5),
         attached: set(row, 6),
         odd_partition: row.get(7),
-        storage: row
-            .get::<_, Option<u32>>(8)
-            .map(|file| Storage { file, columns: row.get(9) }),
+        storage: row.get::<_, Option<u32>>(8).map(|file| Storage { file, columns: row.get(9) }),
     };
     Ok(rows.iter().map(|row| (row.get(0), now(row))).collect())
 }

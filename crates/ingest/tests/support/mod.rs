@@ -259,7 +259,7 @@ pub async fn resync(
     let mut again = table(server, id, name, TableSnapshot::Again { live: false }).await;
     again.resyncs = number;
     sink.ledger.lock().position = None;
-    start_from(server, sink, slot, vec![again])
+    start_from(server, sink, slot, vec![again]).await
 }
 
 /// Starts following these tables, from where the sink stands.
@@ -275,10 +275,10 @@ pub async fn follow(
         let snapshot = if done.contains(id) { TableSnapshot::Done } else { TableSnapshot::Wanted };
         configs.push(table(server, *id, name, snapshot).await);
     }
-    start_from(server, sink, slot, configs)
+    start_from(server, sink, slot, configs).await
 }
 
-fn start_from(
+async fn start_from(
     server: &PrivatePostgres,
     sink: &Arc<MemorySink>,
     slot: &str,
@@ -287,12 +287,13 @@ fn start_from(
     let position = sink.ledger.lock().position;
     let (sender, receiver) = watch::channel(position.unwrap_or_default());
     *sink.durable.lock() = Some(sender);
+    let described = describe(&connection(server), "p").await.unwrap();
     let config = SourceConfig {
         source: SOURCE,
         connection: connection(server),
         publication: "p".to_owned(),
         slot: slot.to_owned(),
-        system_identifier: None,
+        system_identifier: Some(described.system_identifier),
         position,
         timeline: position.map(|_| sink.ledger.lock().timeline),
         tables,

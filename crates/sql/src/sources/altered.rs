@@ -48,8 +48,7 @@ pub fn altered(
             ));
         }
         let as_text = text.contains(&column.attnum);
-        let typ =
-            carried_type(catalog, &item.name, (&found, column), as_text, &mut depends_on)?;
+        let typ = carried_type(catalog, &item.name, (&found, column), as_text, &mut depends_on)?;
         desc.columns.push(Column { name: name.clone(), typ });
         columns.push(column.attnum);
         origins.push(None);
@@ -68,7 +67,13 @@ pub fn altered(
     let create_sql = create_table_sql(catalog, &name, &source)?;
     let retain_history = table.retain_history;
     let table = Table { source: Some(source), retain_history, ..Table::new(desc) };
-    Ok(NewItem { name, create_sql, depends_on, definition: Definition::Table(table), replaces: None })
+    Ok(NewItem {
+        name,
+        create_sql,
+        depends_on,
+        definition: Definition::Table(table),
+        replaces: None,
+    })
 }
 
 fn source_of(now: &SourceTable, before: &SourceTable) -> SourceTable {

@@ -21,6 +21,7 @@ fn table(oid: u32, schema: &str, name: &str, columns: &[(&str, u32)]) -> Upstrea
                 declared: None,
                 is_enum: false,
                 enum_type: None,
+                element_oid: None,
                 not_null: attnum == 1,
             })
             .collect(),

@@ -18,6 +18,7 @@ fn table(names: &[&str], carried: i16) -> TableConfig {
         type_name: "text".to_owned(),
         type_kind: TypeKind::Base,
         enum_type: None,
+        element_oid: None,
         base_type_oid: TEXT,
         base_typmod: -1,
         not_null: false,

@@ -90,7 +90,10 @@ impl<'a> Planning<'a> {
         if !with.is_empty() {
             return Err(SqlError::new(
                 SqlState::WRONG_OBJECT_TYPE,
-                format!("table \"{}\" follows no source: there is nothing to give WITH for", item.name.item),
+                format!(
+                    "table \"{}\" follows no source: there is nothing to give WITH for",
+                    item.name.item
+                ),
             ));
         }
         let mut alteration = Alteration::new(*self, item, table)?;

@@ -42,7 +42,12 @@ fn refused(item: &Item) -> SqlError {
 }
 
 impl Asked {
-    fn add(&mut self, item: &Item, column: &ColumnDef, if_not_exists: bool) -> Result<(), SqlError> {
+    fn add(
+        &mut self,
+        item: &Item,
+        column: &ColumnDef,
+        if_not_exists: bool,
+    ) -> Result<(), SqlError> {
         let name = &column.name.value;
         if column.data_type != DataType::Unspecified || !column.options.is_empty() {
             return Err(refused(item).with_hint(format!(
@@ -65,7 +70,13 @@ impl Asked {
         Ok(())
     }
 
-    fn drop(&mut self, item: &Item, name: &str, if_exists: bool, cascade: bool) -> Result<(), SqlError> {
+    fn drop(
+        &mut self,
+        item: &Item,
+        name: &str,
+        if_exists: bool,
+        cascade: bool,
+    ) -> Result<(), SqlError> {
         let gone = |column| self.drop.iter().any(|dropped| dropped.column == column);
         let found = item.desc().and_then(|desc| desc.position(name));
         if let Some(column) = found.filter(|column| !gone(*column)) {
