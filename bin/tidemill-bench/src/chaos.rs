@@ -167,6 +167,7 @@ async fn look(port: u16, stop: Arc<AtomicBool>, looks: Arc<AtomicU64>) -> Result
 async fn compare(world: &World, totals: &mut Totals) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let reference = world.upstream.client().await?;
+    trouble::publish_missing(world).await?;
     while let Err(error) = create_all_missing(world).await {
         ensure!(Instant::now() < deadline, "tables cannot be created: {error:#}");
         tokio::time::sleep(Duration::from_millis(300)).await;

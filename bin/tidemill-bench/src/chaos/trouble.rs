@@ -171,6 +171,25 @@ async fn one_change(world: &World, random: &mut StdRng, number: u64) -> Result<(
     Ok(())
 }
 
+/// Puts the tables that are followed back into the publication: a server that was killed may have
+/// taken the statement that wanted to with it.
+pub async fn publish_missing(world: &World) -> Result<()> {
+    let upstream = world.upstream.client().await?;
+    let missing = format!(
+        "SELECT oid::regclass::text FROM pg_class WHERE oid = ANY ($1) AND NOT EXISTS (SELECT 1 FROM \
+         pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = pg_class.oid \
+         AND p.pubname = '{PUBLICATION}')"
+    );
+    let followed: Vec<u32> = world.followed.lock().await.iter().map(|table| table.oid).collect();
+    for row in upstream.query(&missing, &[&followed]).await? {
+        let table: String = row.get(0);
+        world.say(&format!("{table} comes back to the publication at last"));
+        let add = format!("ALTER PUBLICATION {PUBLICATION} ADD TABLE {table}");
+        upstream.batch_execute(&add).await?;
+    }
+    Ok(())
+}
+
 /// Creates here what should be followed and is not.
 pub async fn create_missing(world: &World, client: &tokio_postgres::Client) -> Result<()> {
     let upstream = world.upstream.client().await?;
