@@ -42,6 +42,7 @@ pub fn statement(sql: &str) -> Option<String> {
         | ["CREATE", "VIEW" | "TEMP" | "TEMPORARY", ..]
         | ["CREATE", "OR", "REPLACE", "VIEW" | "FUNCTION", ..]
         | ["CREATE", "FUNCTION", ..]
+        | ["CREATE", "UNIQUE", "INDEX", ..]
         | ["DROP", "TABLE" | "VIEW" | "FUNCTION", ..] => same,
         ["COPY", ..] => (!sql.to_uppercase().contains("SUBSCRIBE")).then_some(same)?,
         ["CREATE", "TABLE", ..] => (!sql.to_uppercase().contains("FROM SOURCE")).then_some(same)?,

@@ -96,6 +96,8 @@ pub struct Backend {
     pub database: String,
     /// Where the client is, if that is known.
     pub client: Option<SocketAddr>,
+    /// Where it is connected to.
+    pub server: Option<SocketAddr>,
     /// Whether the connection is encrypted.
     pub encrypted: bool,
     /// When it connected.
@@ -161,7 +163,7 @@ pub(crate) fn random_uuid() -> [u8; 16] {
 impl Backend {
     pub(crate) fn new(
         (pid, user, database): (i32, &str, &str),
-        (client, encrypted): (Option<SocketAddr>, bool),
+        (client, server, encrypted): (Option<SocketAddr>, Option<SocketAddr>, bool),
         application: &str,
         cancel: CancelHandle,
         terminate: Option<Terminate>,
@@ -175,6 +177,7 @@ impl Backend {
             user: user.to_owned(),
             database: database.to_owned(),
             client,
+            server,
             encrypted,
             connected_at,
             first_application: application.to_owned(),

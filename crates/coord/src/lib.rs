@@ -17,6 +17,7 @@
 //! rows go that the dataflow made of it meanwhile.
 
 pub mod activity;
+mod advisory;
 pub mod clock;
 pub mod coordinator;
 pub mod copy_in;

@@ -92,6 +92,7 @@ fn rows(viewer: Viewer<'_>, id: ObjectId) -> Vec<Row> {
     let ObjectId::System(number) = id else { return Vec::new() };
     match number {
         live::STAT_ACTIVITY => sessions::stat_activity(viewer),
+        live::LOCKS => sessions::locks(viewer),
         live::STAT_DATABASE => sessions::stat_database(viewer),
         live::STAT_SSL => sessions::stat_ssl(viewer),
         live::SESSIONS => sessions::sessions(viewer),

@@ -20,6 +20,7 @@ use tidemill_sql::{ParsedStatement, Plan};
 use tokio::sync::Notify;
 
 use crate::activity::{Backend, Terminate};
+use crate::advisory::OwnState;
 use crate::clock::wall_timestamp;
 use crate::holds::Hold;
 use crate::response::{Notice, Response, RowsResponse};
@@ -46,6 +47,8 @@ pub struct SessionOptions {
     pub long_cancel_key: bool,
     /// Where the client is.
     pub client: Option<SocketAddr>,
+    /// Where it is connected to.
+    pub server: Option<SocketAddr>,
     /// Whether its connection is encrypted.
     pub encrypted: bool,
     /// Ends the connection.
@@ -197,6 +200,8 @@ pub struct Session {
     pub(crate) statements: BTreeMap<String, Arc<Prepared>>,
     /// Numbers that it took of sequences.
     pub(crate) numbers: NumbersTaken,
+    /// Its transaction's number, and what its functions wait for.
+    pub(crate) own: OwnState,
     /// Types of the parameters of the statement that runs, to plan it again.
     pub(crate) running_types: Vec<Option<ScalarType>>,
     commits: AtomicU64,
@@ -215,7 +220,7 @@ impl Session {
         let application = options.settings.iter().find(|(name, _)| name == "application_name");
         let backend = Arc::new(Backend::new(
             (id, &options.user, &options.database),
-            (options.client, options.encrypted),
+            (options.client, options.server, options.encrypted),
             application.map_or("", |(_, value)| value),
             handle,
             options.terminate,
@@ -234,6 +239,7 @@ impl Session {
             cursors: HashMap::new(),
             statements: BTreeMap::new(),
             numbers: NumbersTaken::default(),
+            own: OwnState::default(),
             running_types: Vec::new(),
             commits: AtomicU64::new(0),
             notices: Vec::new(),
@@ -513,7 +519,9 @@ impl Session {
         let application = self.settings.get("application_name").unwrap_or_default();
         let in_block = matches!(self.transaction, Transaction::Open(_));
         let began = self.backend.begin(&statement.text, application, in_block);
+        let failed = matches!(self.transaction, Transaction::Failed(_));
         let result = self.execute_planned(prepared, (statement, plan), parameters).await;
+        self.settle_own_transaction(plan, failed || result.is_err());
         self.log(began, &result);
         result
     }
@@ -714,6 +722,7 @@ impl Session {
 
     /// An error happened: an open transaction block fails.
     pub fn fail(&mut self) {
+        self.end_own_transaction(true);
         match std::mem::replace(&mut self.transaction, Transaction::Idle) {
             Transaction::Open(open) if open.implicit => {
                 self.cursors.retain(|_, cursor| cursor.kept);
@@ -749,25 +758,15 @@ impl Session {
     /// What it wrote cannot be committed any more.
     pub async fn end_implicit_block(&mut self) -> Result<(), SqlError> {
         if self.in_implicit_block() {
-            statements::transaction::commit_implicit(self).await?;
+            let result = statements::transaction::commit_implicit(self).await;
+            self.end_own_transaction(result.is_err());
+            result?;
         }
         Ok(())
     }
 
     pub(crate) fn in_implicit_block(&self) -> bool {
         matches!(&self.transaction, Transaction::Open(open) if open.implicit)
-    }
-}
-
-impl tidemill_sql::session::SettingValues for Session {
-    fn setting(&self, name: &str) -> Option<String> {
-        statements::setting::shown_value(self, name).ok()
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.shared.activity.leave(self.id);
     }
 }
 

@@ -11,6 +11,7 @@ use tidemill_repr::{ObjectId, SqlError, Tick};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::activity::Activity;
+use crate::advisory::{AdvisoryLocks, Transactions};
 use crate::clock::Completion;
 use crate::dataflows::Dataflows;
 use crate::holds::Holds;
@@ -49,6 +50,10 @@ pub struct Shared {
     pub sources: Sources,
     /// The sessions, and what they do.
     pub activity: Activity,
+    /// The locks that sessions take by number.
+    pub(crate) advisory: AdvisoryLocks,
+    /// The numbers of their transactions.
+    pub(crate) transactions: Transactions,
     /// How far objects were behind the clock.
     pub(crate) lag_history: LagHistory,
     /// Where sequences stand.
@@ -59,6 +64,8 @@ pub struct Shared {
     pub recent_keys: parking_lot::Mutex<RecentKeys>,
     /// The last change of the catalog whose dataflows and replicas are there.
     installed: watch::Sender<Tick>,
+    /// When the server started: microseconds since 2000-01-01 00:00 UTC.
+    pub(crate) started_at: i64,
     snapshot: ArcSwap<Snapshot>,
     published: watch::Sender<Tick>,
     requests: mpsc::Sender<Request>,
@@ -90,9 +97,12 @@ impl Shared {
             write_gate: Arc::default(),
             sources: Sources::default(),
             activity: Activity::default(),
+            advisory: AdvisoryLocks::default(),
+            transactions: Transactions::default(),
             lag_history: LagHistory::default(),
             sequences,
             refreshes: Refreshes::default(),
+            started_at: crate::clock::wall_timestamp(),
             recent_keys: parking_lot::Mutex::default(),
             installed: watch::Sender::new(snapshot.catalog_tick),
             snapshot: ArcSwap::from_pointee(snapshot),

@@ -29,7 +29,7 @@ mod hash;
 mod integer;
 pub mod json;
 pub(crate) mod jsonb;
-mod jsonpath;
+pub mod jsonpath;
 mod keywords;
 mod lists;
 pub(crate) mod maps;

@@ -141,6 +141,7 @@ pub fn operator(
         left.into_iter().chain([right]).map(|typ| typ.base().clone()).collect();
     let candidates: Vec<&'static Operator> = functions::operators_by_name(name)
         .filter(|operator| operator.left.is_some() == left.is_some())
+        .filter(|operator| !is_of_ticks(operator) || given.contains(&ScalarType::MzTimestamp))
         .collect();
     let candidate = |at: usize| {
         let operator = candidates[at];
@@ -188,6 +189,13 @@ pub fn operator(
             "Could not choose a best candidate operator. You might need to add explicit type casts.",
         )),
     }
+}
+
+/// Whether it compares ticks. What could become one, as a date or a number can, does so only
+/// beside one: else `date = integer` would have a meaning that PostgreSQL does not give it.
+fn is_of_ticks(operator: &Operator) -> bool {
+    let ticks = |pattern: &TypePattern| *pattern == TypePattern::Is(ScalarType::MzTimestamp);
+    operator.left.as_ref().is_some_and(ticks) || ticks(&operator.right)
 }
 
 fn operator_text(name: &str, left: Option<&ScalarType>, right: &ScalarType) -> String {

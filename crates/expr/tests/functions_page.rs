@@ -27,8 +27,15 @@ writes it); `pg_proc` and psql's `\\df` list the same.
   as their first argument says, and that must be a constant. A record of CSV with another number of columns is an
   error.
 - SQL's constructors of json: `JSON_OBJECT('a': 1)`, `JSON_ARRAY(1, 2)`, both with `NULL ON NULL`,
-  `ABSENT ON NULL` and `RETURNING type`, `JSON_SCALAR(1)`, `JSON_SERIALIZE(x)`; and the test
+  `ABSENT ON NULL` and `RETURNING type`, `JSON(x [WITH UNIQUE KEYS])`, `JSON_SCALAR(1)`,
+  `JSON_SERIALIZE(x [RETURNING type])`; and the test
   `x IS [NOT] JSON [VALUE | SCALAR | ARRAY | OBJECT] [WITH UNIQUE KEYS]`.
+- SQL's functions of paths, as in PostgreSQL 17, also in what is maintained:
+  `JSON_VALUE(x, path [PASSING v AS name, ..] [RETURNING type] [.. ON EMPTY] [.. ON ERROR])`, `JSON_QUERY(..)` with
+  `WITH [CONDITIONAL | UNCONDITIONAL] WRAPPER` and `KEEP | OMIT QUOTES` besides, `JSON_EXISTS(.. [.. ON ERROR])`, and in FROM
+  `JSON_TABLE(x, path COLUMNS (name type PATH path, n FOR ORDINALITY, e bool EXISTS PATH path, NESTED PATH path COLUMNS (..)))`.
+- Advisory locks, `pg_sleep`, `setseed` and numbers of transactions work in the outermost SELECT list and in VALUES.
+  What returns nothing in PostgreSQL returns an empty text.
 - Templates of `to_char`, `to_date`, `to_timestamp` and `to_number` have all of PostgreSQL's patterns; names of
   months and days are English.
 ";

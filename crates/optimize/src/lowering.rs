@@ -19,6 +19,9 @@ use crate::definitions::Definitions;
 use crate::stack::{is_small, with_stack};
 use crate::temporal::{self, Split};
 
+/// How many keys of an index a dataflow reads one by one at most.
+const MOST_LOOKUPS: usize = 32;
+
 /// What a dataflow computes, and what it reads for that: a [`DataflowDescription`] without its
 /// times and exports.
 #[derive(Clone, Debug, Default)]
@@ -281,17 +284,27 @@ impl<'d> Lowering<'d> {
     ) -> PhysicalPlan {
         if !self.own.contains(&id) {
             for info in self.definitions.indexes_on(id) {
-                let Some(mut point) = access::points(&mfp, &typ.columns, &info.key) else {
+                let Some(points) = access::points(&mfp, &typ.columns, &info.key) else {
                     continue;
                 };
-                if point.keys.len() != 1 {
+                if points.keys.len() > MOST_LOOKUPS {
                     continue;
                 }
-                access::drop_predicates(&mut mfp, &point.predicates);
+                access::drop_predicates(&mut mfp, &points.predicates);
                 self.use_index(id, info.index, &info.key, typ.arity());
-                let key = Some(ArrangementKey(info.key));
-                let literal = point.keys.pop();
-                return PhysicalPlan::Get { id: Id::Global(id), key, literal, mfp };
+                let key = ArrangementKey(info.key);
+                let one = |literal| PhysicalPlan::Get {
+                    id: Id::Global(id),
+                    key: Some(key.clone()),
+                    literal: Some(literal),
+                    mfp: mfp.clone(),
+                };
+                // The keys differ, so that no row is read twice.
+                let mut reads: Vec<PhysicalPlan> = points.keys.into_iter().map(one).collect();
+                return match reads.len() {
+                    1 => reads.remove(0),
+                    _ => PhysicalPlan::Union { inputs: reads },
+                };
             }
         }
         let key = self.import(id, typ.arity());

@@ -42,6 +42,8 @@ pub struct Context {
     pub encrypted: bool,
     /// Where the client is.
     pub address: Option<std::net::SocketAddr>,
+    /// Where it is connected to.
+    pub local: Option<std::net::SocketAddr>,
 }
 
 /// A client with its session.
@@ -78,6 +80,7 @@ pub async fn serve_client<S: AsyncRead + AsyncWrite + Unpin>(stream: S, context:
     let _counted = context.metrics.connection();
     let ends = client.own_end();
     options.client = context.address;
+    options.server = context.local;
     options.encrypted = context.encrypted;
     options.terminate = Some(Arc::new(move || ends.cancel()));
     let mut connection = Connection {

@@ -61,6 +61,7 @@ pub async fn serve(
         tls_required: options.tls.as_ref().is_some_and(|tls| tls.required),
         encrypted: false,
         address: None,
+        local: None,
     };
     let mut tasks = JoinSet::new();
     loop {
@@ -97,6 +98,7 @@ async fn serve_stream(stream: TcpStream, mut context: Context, tls: Option<Tls>)
         tracing::debug!(%error, "a connection cannot be told to send at once");
     }
     context.address = stream.peer_addr().ok();
+    context.local = stream.local_addr().ok();
     let encrypted = tls::encrypt(stream, tls.as_ref());
     match tokio::time::timeout(PATIENCE, encrypted).await {
         Ok(Ok(Stream::Plain(stream))) => serve_client(stream, context).await,

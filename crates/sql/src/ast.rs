@@ -16,7 +16,7 @@ pub use created::{
     AlterType, CreateDomain, CreateType, DomainConstraint, DomainDemand, TypeBody, TypeChange,
     TypeOption,
 };
-pub(crate) use display::query_text;
+pub(crate) use display::{expr_text, query_text};
 pub use function::{
     CreateFunction, FunctionBody, FunctionChange, FunctionName, FunctionParameter, FunctionReturns,
     FunctionStatement,
@@ -349,6 +349,8 @@ pub struct CreateView {
 /// `CREATE [DEFAULT] INDEX [IF NOT EXISTS] [name] [IN CLUSTER c] ON t [USING m] (key)`
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateIndex {
+    /// `UNIQUE`, and whether NULLs are equal there.
+    pub unique: Option<bool>,
     /// Whether one that is there is left alone.
     pub if_not_exists: bool,
     /// The name; chosen if absent.

@@ -14,6 +14,7 @@ mod cursor;
 mod dialect;
 mod failure;
 mod function;
+mod json;
 mod objects;
 mod options;
 mod recursion;
@@ -23,6 +24,7 @@ mod show;
 mod source;
 mod table;
 mod tokens;
+mod unicode;
 mod windows;
 
 use std::sync::Arc;

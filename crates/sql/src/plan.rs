@@ -16,7 +16,9 @@ pub use crate::ast::OnCommit;
 use crate::ast::{ExplainStage, FetchCount, SetScope, SetValue};
 use crate::parse::ParsedStatement;
 
-pub use alter::{AlterFollowedPlan, AlterTablePlan, AlteredContent, AlteredItem, renumber};
+pub use alter::{
+    AlterFollowedPlan, AlterTablePlan, AlteredContent, AlteredItem, NumberedColumn, renumber,
+};
 pub use copy::{CopyFormat, CopyFromPlan, CopyHeader, CopyOptions, CopyPlan};
 pub use subscribe::{SubscribeForm, SubscribeKey, SubscribePlan};
 pub use write::{

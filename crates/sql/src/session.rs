@@ -19,6 +19,11 @@ pub trait SettingValues {
     fn setting(&self, name: &str) -> Option<String>;
 }
 
+/// What is asked as a setting for the time when the server started: microseconds since 2000.
+pub const STARTED_AT: &str = "\0started at";
+/// The server's end of the connection, `address:port`.
+pub const SERVER_ADDRESS: &str = "\0server address";
+
 /// No settings, for those who plan what must not depend on them.
 impl SettingValues for () {
     fn setting(&self, _name: &str) -> Option<String> {

@@ -39,6 +39,19 @@ const UNSUPPORTED: &[&str] = &[
     "record",
 ];
 
+/// Reads a type's name.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn parse_data_type_text(text: &str) -> Result<DataType, SqlError> {
+    let missing =
+        || SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{text}\" does not exist"));
+    let dialect = sqlparser::dialect::PostgreSqlDialect {};
+    let mut parser =
+        sqlparser::parser::Parser::new(&dialect).try_with_sql(text).map_err(|_| missing())?;
+    parser.parse_data_type().map_err(|_| missing())
+}
+
 /// Finds a type that a user created, by the parts of its name.
 pub type CreatedTypes<'a> = dyn Fn(&[String]) -> Option<ScalarType> + 'a;
 

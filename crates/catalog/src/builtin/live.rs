@@ -7,6 +7,8 @@ use super::{Builtin, Content};
 pub const SETTINGS: u64 = 313;
 /// `pg_catalog.pg_stat_activity`
 pub const STAT_ACTIVITY: u64 = 445;
+/// `pg_catalog.pg_locks`
+pub const LOCKS: u64 = 446;
 /// `pg_catalog.pg_cursors`
 pub const CURSORS: u64 = 447;
 /// `pg_catalog.pg_prepared_statements`

@@ -6,6 +6,7 @@ use tidemill_repr::{Datum, Row, RowBuilder};
 
 use super::Viewer;
 use crate::activity::{Backend, Doing, LoggedStatement, Now};
+use crate::advisory::Listed;
 use crate::settings::MZ_VERSION;
 
 /// What is shown of a statement to those who may not see it.
@@ -78,6 +79,27 @@ pub(super) fn stat_database(viewer: Viewer<'_>) -> Vec<Row> {
         row.finish()
     };
     viewer.catalog.databases().map(|(name, _)| row(name)).collect()
+}
+
+/// `pg_locks`
+pub(super) fn locks(viewer: Viewer<'_>) -> Vec<Row> {
+    let row = |lock: &Listed| {
+        let mode = if lock.shared { "ShareLock" } else { "ExclusiveLock" };
+        let mut row = RowBuilder::new();
+        row.extend([Datum::Text("advisory"), Datum::Int(i64::from(lock.database))]);
+        row.extend([Datum::Null; 5]);
+        row.push(Datum::Int(i64::from(lock.key.class)));
+        row.push(Datum::Int(i64::from(lock.key.object)));
+        row.push(Datum::Int(if lock.key.pair { 2 } else { 1 }));
+        row.push(Datum::Null);
+        row.push(Datum::Int(i64::from(lock.session)));
+        row.push(Datum::Text(mode));
+        row.push(Datum::Bool(lock.granted));
+        row.push(Datum::Bool(false));
+        row.push(Datum::Null);
+        row.finish()
+    };
+    viewer.shared.advisory.list().iter().map(row).collect()
 }
 
 /// `pg_stat_ssl`

@@ -8,7 +8,7 @@ use bumpalo::Bump;
 use tidemill_catalog::{Catalog, CatalogChange, Commented, Item, Securable};
 use tidemill_expr::EvalContext;
 use tidemill_repr::{Datum, ErrorObject, ObjectId, Row, RowRef, SqlError, SqlState};
-use tidemill_sql::plan::{AlterTablePlan, AlteredContent, RowCheck, renumber};
+use tidemill_sql::plan::{AlterTablePlan, AlteredContent, NumberedColumn, RowCheck, renumber};
 
 use super::Execution;
 use super::ddl::{FirstRows, commit_with};
@@ -18,6 +18,7 @@ use super::replan::plan_again;
 use super::write::UnnamedParts;
 use crate::copy_in::bulk::Bulk;
 use crate::response::Response;
+use crate::sequences::Counter;
 use crate::session::{Session, Transaction};
 
 /// Executes ALTER TABLE and ALTER VIEW with actions.
@@ -37,13 +38,18 @@ pub(crate) async fn alter_table(
     let changes = changes(session, &catalog, plan, &ids)?;
     let mut rows = None;
     let mut keys = None;
+    let mut counters = Vec::new();
     if let Some(content) = &plan.content {
         let mut check = content.check.clone();
         for key in &mut check.keys {
             key.index = ids.get(&key.index).copied().unwrap_or(key.index);
         }
         let into = content.into.map(|into| ids.get(&into).copied().unwrap_or(into));
-        let found = read(session, execution, content, &check, into).await?;
+        let (found, numbers) = read(session, execution, content, &check, into).await?;
+        counters = numbers
+            .into_iter()
+            .map(|(id, counter)| (ids.get(&id).copied().unwrap_or(id), counter))
+            .collect();
         if matches!(session.transaction, Transaction::Open(_)) && into.is_some() {
             let in_memory = std::iter::once(Ok(Arc::new(found.batch.clone())));
             let in_parts = found.parts.iter().flat_map(UnnamedParts::batches);
@@ -52,7 +58,7 @@ pub(crate) async fn alter_table(
         }
         rows = Some(found);
     }
-    commit_with(session, execution, changes, rows).await?;
+    commit_with(session, execution, changes, rows, counters).await?;
     if let Transaction::Open(open) = &mut session.transaction {
         open.writes.add_keys(keys);
     }
@@ -144,32 +150,57 @@ async fn read(
     content: &AlteredContent,
     check: &RowCheck,
     into: Option<ObjectId>,
-) -> Result<FirstRows, SqlError> {
+) -> Result<(FirstRows, Vec<(ObjectId, Counter)>), SqlError> {
     let (rows, read) = ordered::first_rows(session, execution, &content.query).await?;
-    if let (Some(error), false) = (&content.only_if_empty, rows.is_empty()) {
-        return Err(error.clone());
-    }
+    let mut numbers: Vec<(usize, &NumberedColumn, Counter)> = content
+        .numbered
+        .iter()
+        .map(|numbered| (numbered.column, numbered, Counter::new(&numbered.definition, None)))
+        .collect();
     let table = into.unwrap_or(content.table);
     let mut bulk = Bulk::new(Arc::clone(&session.shared), table, check.desc.types());
     let mut seen: Vec<HashSet<Row>> = vec![HashSet::new(); check.keys.len()];
-    for (row, diff) in &rows {
+    let singly = rows.into_iter().flat_map(|(row, diff)| {
+        // Rows that get numbers are different ones.
+        let count = if content.numbered.is_empty() { 1 } else { diff };
+        let each = if content.numbered.is_empty() { diff } else { 1 };
+        (0..count).map(move |_| (row.clone(), each))
+    });
+    for (row, diff) in singly {
+        let row = if numbers.is_empty() { row } else { with_numbers(&row, &mut numbers)? };
         check_row(check, row.as_ref())?;
         if into.is_none() {
             continue;
         }
         for (key, seen) in check.keys.iter().zip(&mut seen) {
             let Some(value) = key_of(key, row.as_ref())? else { continue };
-            if *diff > 1 || !seen.insert(value) {
+            if diff > 1 || !seen.insert(value) {
                 return Err(duplicated(check, &key.name, check.duplicate(key, row.as_ref())));
             }
         }
-        for _ in 0..*diff {
+        for _ in 0..diff {
             bulk.push(row.as_ref());
         }
         bulk.spill(false).await?;
     }
     let (batch, parts) = bulk.finish().await?;
-    Ok(FirstRows { table, batch, parts, read })
+    let counters = numbers.into_iter().map(|(_, numbered, counter)| (numbered.sequence, counter));
+    Ok((FirstRows { table, batch, parts, read }, counters.collect()))
+}
+
+/// A row with the next numbers in their columns.
+fn with_numbers(
+    row: &Row,
+    numbers: &mut [(usize, &NumberedColumn, Counter)],
+) -> Result<Row, SqlError> {
+    let mut datums = row.unpack();
+    for (column, numbered, counter) in numbers {
+        let next = counter.next(&numbered.definition, "of the new column")?;
+        if let Some(datum) = datums.get_mut(*column) {
+            *datum = Datum::Int(next);
+        }
+    }
+    Ok(Row::pack(datums))
 }
 
 /// The error for rows that have the same key, where the key is new.

@@ -1,6 +1,7 @@
 //! Statements that change the catalog: what they make becomes changes, and the dataflows that
 //! follow from them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use super::write::{PendingWrites, UnnamedParts};
 use super::{Execution, temporary};
 use crate::read::{self, Way};
 use crate::response::{Notice, Response};
+use crate::sequences::Counter;
 use crate::session::{Session, Transaction};
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -32,7 +34,7 @@ pub(crate) async fn commit(
     execution: &Execution<'_>,
     changes: Vec<CatalogChange>,
 ) -> Result<(), SqlError> {
-    commit_with(session, execution, changes, None).await
+    commit_with(session, execution, changes, None, Vec::new()).await
 }
 
 /// The first rows of a table.
@@ -55,12 +57,13 @@ fn add_rows(writes: &mut PendingWrites, rows: Option<FirstRows>) {
     }
 }
 
-/// The same, together with the first rows of a new table.
+/// The same, together with the first rows of a new table, and where its sequences stand.
 pub(crate) async fn commit_with(
     session: &mut Session,
     execution: &Execution<'_>,
     changes: Vec<CatalogChange>,
     rows: Option<FirstRows>,
+    counters: Vec<(ObjectId, Counter)>,
 ) -> Result<(), SqlError> {
     let private = |change: &CatalogChange| match change {
         CatalogChange::PutItem(item) => matches!(item.id, ObjectId::Transient(_)),
@@ -82,10 +85,12 @@ pub(crate) async fn commit_with(
     if let Transaction::Open(open) = &mut session.transaction {
         open.writes.add_catalog(&execution.snapshot, changes, dataflows)?;
         add_rows(&mut open.writes, rows);
+        open.writes.counters().extend(counters);
         return Ok(());
     }
     let mut writes = PendingWrites::default();
     add_rows(&mut writes, rows);
+    writes.counters().extend(counters);
     writes.add_catalog(&execution.snapshot, changes, dataflows)?;
     writes.commit(session).await?;
     Ok(())
@@ -133,7 +138,9 @@ pub(crate) async fn create(
     tag: &'static str,
 ) -> Result<Response, SqlError> {
     if temporary::is_temporary(item) {
-        return temporary::create(session, execution, item, tag);
+        let id = session.shared.transient_id();
+        temporary::create(session, execution, item, (id, &BTreeMap::new()))?;
+        return Ok(Response::Tag(tag.to_owned()));
     }
     let catalog = session.catalog(&execution.snapshot);
     let mut changes = Vec::new();

@@ -45,7 +45,7 @@ pub(crate) async fn rows(
         [] => Cow::Borrowed(&select.query),
         parameters => Cow::Owned(bound(&select.query, parameters)),
     };
-    if select.as_of.is_none() && super::dml::ordered::uses_sequences(&query) {
+    if select.as_of.is_none() && super::dml::ordered::uses_sequences(session, &query) {
         let rows = super::dml::ordered::select_rows(session, execution, &query).await?;
         let rows = finished(session, rows, select)?;
         return Ok(RowsResponse::ready(select.desc.clone(), tag, rows));

@@ -5,6 +5,7 @@ use tidemill_repr::{ColumnType, Datum, RelationDesc, Row, ScalarType, SqlError, 
 use tidemill_sql::ast::{SetScope, SetValue};
 use tidemill_sql::plan::{DiscardKind, SetVariablePlan, TransactionModes};
 use tidemill_sql::query::SetConfig;
+use tidemill_sql::session::{SERVER_ADDRESS, STARTED_AT, SettingValues};
 
 use super::temporary::Temporary;
 use crate::response::{Notice, Response, RowsResponse};
@@ -199,4 +200,14 @@ pub(crate) fn discard(session: &mut Session, kind: DiscardKind) -> Result<Respon
         }
     };
     Ok(Response::Tag(tag.to_owned()))
+}
+
+impl SettingValues for Session {
+    fn setting(&self, name: &str) -> Option<String> {
+        match name {
+            STARTED_AT => Some(self.shared.started_at.to_string()),
+            SERVER_ADDRESS => self.backend.server.map(|at| at.to_string()),
+            _ => shown_value(self, name).ok(),
+        }
+    }
 }

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use tidemill_catalog::snapshot::TEMPORARY_SCHEMA;
 use tidemill_catalog::{Catalog, CatalogChange, Item, ItemKind};
 use tidemill_repr::{ObjectId, RowBatch, SqlError};
-use tidemill_sql::plan::{NewItem, OnCommit};
+use tidemill_sql::plan::{NewItem, OnCommit, renumber};
 
 use super::Execution;
 use super::ddl::numbered_item;
 use super::own::OwnRows;
-use crate::response::Response;
+use crate::sequences::Counter;
 use crate::session::Session;
 
 /// How many batches a table keeps before they are folded.
@@ -28,6 +28,7 @@ pub(crate) struct Temporary {
     items: Vec<Arc<Item>>,
     rows: OwnRows,
     on_commit: BTreeMap<ObjectId, OnCommit>,
+    counters: BTreeMap<ObjectId, Counter>,
 }
 
 impl Temporary {
@@ -80,11 +81,14 @@ impl Temporary {
         self.items.push(Arc::new(item));
     }
 
-    /// What COMMIT does to the table that was made last.
-    pub fn on_commit(&mut self, what: OnCommit) {
-        if let Some(item) = self.items.last() {
-            self.on_commit.insert(item.id, what);
-        }
+    /// What COMMIT does to a table.
+    pub fn on_commit(&mut self, table: ObjectId, what: OnCommit) {
+        self.on_commit.insert(table, what);
+    }
+
+    /// Where the sequences stand.
+    pub fn counters(&mut self) -> &mut BTreeMap<ObjectId, Counter> {
+        &mut self.counters
     }
 
     /// A transaction has committed.
@@ -103,9 +107,13 @@ impl Temporary {
         }
     }
 
-    /// Takes an object away.
+    /// Takes an object away, with the indexes and sequences of a table.
     pub fn drop(&mut self, id: ObjectId) {
-        self.items.retain(|item| item.id != id);
+        let part = |item: &Item| {
+            matches!(item.kind(), ItemKind::Index | ItemKind::Sequence)
+                && item.depends_on.contains(&id)
+        };
+        self.items.retain(|item| item.id != id && !part(item));
         self.rows.remove(&id);
         self.on_commit.remove(&id);
     }
@@ -116,20 +124,20 @@ pub(crate) fn is_temporary(item: &NewItem) -> bool {
     item.name.schema == TEMPORARY_SCHEMA
 }
 
-/// Makes a temporary object.
+/// Makes a temporary object of an identity; those that the plan gave are others now.
 pub(crate) fn create(
     session: &mut Session,
     execution: &Execution<'_>,
     item: &NewItem,
-    tag: &'static str,
-) -> Result<Response, SqlError> {
+    (id, ids): (ObjectId, &BTreeMap<ObjectId, ObjectId>),
+) -> Result<(), SqlError> {
     let catalog = session.catalog(&execution.snapshot);
     let number = session.shared.new_number(&catalog);
-    let id = session.shared.transient_id();
-    let new = Item { id, ..numbered_item(session, item, number) };
+    let mut new = Item { id, ..numbered_item(session, item, number) };
+    renumber(&mut new.depends_on, &mut new.definition, ids);
     if let Some(old) = item.replaces {
         session.temporary.drop(old);
     }
     session.temporary.put(new);
-    Ok(Response::Tag(tag.to_owned()))
+    Ok(())
 }

@@ -9,6 +9,7 @@ use crate::error::EvalError;
 use crate::function::{CastContext, Eval};
 use crate::functions::Definitions;
 use crate::functions::arguments::{Evaluated, float4, float8, int, out_of_range};
+use crate::functions::backends::seeded_random;
 
 fn overflow() -> EvalError {
     EvalError::invalid(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow")
@@ -153,7 +154,7 @@ pub(super) fn define(d: &mut Definitions) {
     d.add(
         "random",
         "random() -> float8",
-        |_, _| Ok(Datum::Float8(rand::random::<f64>())),
+        |_, _| Ok(Datum::Float8(seeded_random().unwrap_or_else(rand::random::<f64>))),
         "A random number from 0 up to 1.",
     )
     .safe()

@@ -12,6 +12,7 @@ mod tables;
 pub(super) mod types;
 mod write;
 
+pub(super) use records::populate;
 pub(super) use tables::define_tables;
 pub use types::argument_types;
 

@@ -4,11 +4,13 @@ mod evaluate;
 mod item;
 mod methods;
 mod moment;
+mod returning;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+pub use returning::{Returning, Wrapper};
 use tidemill_repr::jsonb::{JsonbBuilder, JsonbRef};
 use tidemill_repr::jsonpath::{JsonPath, parse_jsonpath};
 use tidemill_repr::{Datum, SqlState};
@@ -185,6 +187,7 @@ const FUNCTIONS: [Row; 4] = [
 const ARGUMENTS: [&str; 4] = ["jsonb", "jsonpath", "jsonb", "bool"];
 
 pub(super) fn define(d: &mut Definitions) {
+    returning::define(d);
     for (name, returns, plain, zoned, doc) in FUNCTIONS {
         for count in 2..=4 {
             let arguments = ARGUMENTS[..count].join(", ");
@@ -212,6 +215,7 @@ const QUERY: TableEval = |a, context, emit| {
 };
 
 pub(super) fn define_tables(t: &mut Tables) {
+    returning::define_tables(t);
     for count in 2..=4 {
         let arguments = ARGUMENTS[..count].join(", ");
         let id = format!("jsonb_path_query_{count}");

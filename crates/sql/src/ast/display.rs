@@ -22,6 +22,11 @@ pub(crate) fn query_text(query: &Query) -> String {
     restore(with_exclusions(unmark(query.to_string())))
 }
 
+/// Writes an expression.
+pub(crate) fn expr_text(expr: &Expr) -> String {
+    restore(with_exclusions(unmark(expr.to_string())))
+}
+
 /// Writes a list with commas.
 pub(crate) fn list<T: Display>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -396,7 +401,10 @@ impl Display for CreateView {
 
 impl Display for CreateIndex {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "CREATE {}INDEX", flag(self.key.is_none(), "DEFAULT "))?;
+        f.write_str("CREATE ")?;
+        f.write_str(flag(self.key.is_none(), "DEFAULT "))?;
+        f.write_str(flag(self.unique.is_some(), "UNIQUE "))?;
+        f.write_str("INDEX")?;
         f.write_str(flag(self.if_not_exists, " IF NOT EXISTS"))?;
         if let Some(name) = &self.name {
             write!(f, " {name}")?;
@@ -409,6 +417,7 @@ impl Display for CreateIndex {
         if let Some(key) = &self.key {
             write!(f, " ({})", list(key))?;
         }
+        f.write_str(flag(self.unique == Some(true), " NULLS NOT DISTINCT"))?;
         with_options(f, &self.with)
     }
 }

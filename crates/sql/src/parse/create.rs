@@ -57,13 +57,16 @@ impl StatementParser<'_> {
             "secret" => self.create_secret(),
             "connection" => self.create_connection(),
             "source" => self.create_source(),
-            "index" => self.create_index(false),
+            "index" => self.create_index(false, false),
             "cluster" => self.create_cluster(),
             "default" => {
                 self.expect_word("index")?;
-                self.create_index(true)
+                self.create_index(true, false)
             }
-            "unique" => self.unsupported("CREATE UNIQUE INDEX"),
+            "unique" => {
+                self.expect_word("index")?;
+                self.create_index(false, true)
+            }
             "type" => self.create_type(),
             "domain" => self.create_domain(),
             "views" => self.create_views(),
@@ -257,10 +260,9 @@ impl StatementParser<'_> {
         }))
     }
 
-    fn create_index(&mut self, default: bool) -> Result<Statement, Failure> {
-        if self.word("concurrently") {
-            return self.unsupported("CREATE INDEX CONCURRENTLY");
-        }
+    fn create_index(&mut self, default: bool, unique: bool) -> Result<Statement, Failure> {
+        // No index is in the way of writers while it is made.
+        self.word("concurrently");
         let if_not_exists = self.if_not_exists();
         let unnamed = self.peek_word("on") || self.peek_words(&["in", "cluster"]);
         let name = if unnamed { None } else { Some(self.identifier()?) };
@@ -275,6 +277,10 @@ impl StatementParser<'_> {
                 .parenthesized(|parser| parser.comma_separated(StatementParser::index_key_part))?;
             Some(key)
         };
+        let not_distinct = self.words(&["nulls", "not", "distinct"]);
+        if !not_distinct {
+            self.words(&["nulls", "distinct"]);
+        }
         for word in ["include", "where", "nulls", "tablespace"] {
             if self.peek_word(word) {
                 let what = format!("{} of CREATE INDEX", word.to_uppercase());
@@ -283,6 +289,7 @@ impl StatementParser<'_> {
         }
         let with = self.with_options()?;
         Ok(Statement::CreateIndex(CreateIndex {
+            unique: unique.then_some(not_distinct),
             if_not_exists,
             name,
             cluster,

@@ -12,6 +12,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
+use super::json;
 use crate::parse_marks::VARIADIC;
 
 /// What binds tighter than a sign: `::`, `[..]`.
@@ -92,8 +93,15 @@ impl Dialect for SqlDialect {
         true
     }
 
+    // After a query of a WITH it carries what `recursion` marks.
+    fn supports_from_first_insert(&self) -> bool {
+        true
+    }
+
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         match &parser.peek_token_ref().token {
+            // Below all operators.
+            token if json::is_mark(token) => Some(Ok(1)),
             Token::Tilde
             | Token::TildeAsterisk
             | Token::ExclamationMarkTilde
@@ -147,6 +155,9 @@ impl Dialect for SqlDialect {
         expr: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if json::is_mark(&parser.peek_token_ref().token) {
+            return Some(json::clauses(parser, expr));
+        }
         let again = match precedence {
             rank if rank == self.prec_value(Precedence::Eq) => is_comparison(expr),
             rank if rank == self.prec_value(Precedence::Like) => is_matching(expr),

@@ -143,6 +143,12 @@ impl Rewrite {
             "in" if self.is(1, &Token::LParen) && self.is(2, &Token::LParen) => self.in_list(),
             "operator" if self.is(1, &Token::LParen) => self.operator(),
             "trim" if self.is(1, &Token::LParen) => self.trim(),
+            "fetch"
+                if (self.words(&["fetch", "first"]) || self.words(&["fetch", "next"]))
+                    && self.is(2, &Token::LParen) =>
+            {
+                self.fetch();
+            }
             "isnull" if !self.is(1, &Token::LParen) && self.after_value() => {
                 self.put(keyword("is", Keyword::IS), 0);
                 self.put(keyword("null", Keyword::NULL), 1);
@@ -161,6 +167,31 @@ impl Rewrite {
         } else if is_word(self.ahead(0), "from") {
             self.at += 1;
         }
+    }
+
+    /// `FETCH FIRST (n) ROWS ONLY` is `LIMIT (n)`.
+    fn fetch(&mut self) {
+        let mut depth = 0usize;
+        let mut end = 2;
+        while let Some(token) = self.ahead(end) {
+            match token.token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            end += 1;
+            if depth == 0 {
+                break;
+            }
+        }
+        let rows = ["row", "rows"].iter().any(|word| is_word(self.ahead(end), word));
+        if !rows || !is_word(self.ahead(end + 1), "only") {
+            return self.take();
+        }
+        self.put(keyword("limit", Keyword::LIMIT), 2);
+        // What is inside is rewritten on its way.
+        let after = self.at + end - 2;
+        self.rest.drain(after..(after + 2).min(self.rest.len()));
     }
 
     /// Whether what comes before is a value, not `AS` or a part of a name.

@@ -12,7 +12,7 @@ use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
 use tidemill_repr::{SqlError, SqlState};
 
 use super::rewrite::rewrite;
-use super::{failure, recursion, windows};
+use super::{failure, json, recursion, unicode, windows};
 
 /// Stands for `AS OF`.
 pub(super) const AS_OF: Token = Token::Char('\u{1}');
@@ -96,6 +96,10 @@ pub(super) fn split(text: &str) -> Result<Vec<StatementTokens>, SqlError> {
         token.span.end.line = 1;
     }
     let tokens = join_numbers(tokens, text, &positions)?;
+    let tokens = unicode::join(tokens, |span| {
+        let (start, end) = (span.start.column, span.end.column);
+        text.get(positions.byte(start)..positions.byte(end)).unwrap_or_default()
+    })?;
     let mut statements = Vec::new();
     let mut current = Vec::new();
     let mut atomic = Atomic::default();
@@ -215,6 +219,7 @@ fn normalize(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError>
     join_as_of(&mut result);
     recursion::mark(&mut result)?;
     windows::prepare(&mut result);
+    json::mark(&mut result);
     Ok(super::collections::rewrite(rewrite(result)))
 }
 

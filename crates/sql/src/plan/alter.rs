@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use tidemill_catalog::{ConstraintKind, Definition, Generation};
+use tidemill_catalog::{ConstraintKind, Definition, Generation, Sequence};
 use tidemill_plan::QueryExpr;
-use tidemill_repr::{ObjectId, SqlError};
+use tidemill_repr::ObjectId;
 
 use super::{NewItem, RowCheck};
 
@@ -66,8 +66,19 @@ pub struct AlteredContent {
     pub query: QueryExpr,
     /// Each must pass.
     pub check: RowCheck,
-    /// The error if there are any rows.
-    pub only_if_empty: Option<SqlError>,
+    /// The columns that get numbers of new sequences.
+    pub numbered: Vec<NumberedColumn>,
+}
+
+/// A column that gets numbers of a sequence that is made with it.
+#[derive(Clone, Debug)]
+pub struct NumberedColumn {
+    /// Its position in the new rows.
+    pub column: usize,
+    /// The sequence, by the plan's number for it.
+    pub sequence: ObjectId,
+    /// What it is.
+    pub definition: Sequence,
 }
 
 /// Puts other identities in the places of those that a definition names.

@@ -279,6 +279,27 @@ pub(super) fn call(
     Ok(TypedScalar { expr, typ })
 }
 
+/// Whether an expression may give another value each time.
+pub(super) fn is_volatile(scalar: &QueryScalar) -> bool {
+    match scalar {
+        QueryScalar::Call { function, arguments, .. } => {
+            function.volatility == Volatility::Volatile || arguments.iter().any(is_volatile)
+        }
+        QueryScalar::And(parts) | QueryScalar::Or(parts) | QueryScalar::Coalesce(parts) => {
+            parts.iter().any(is_volatile)
+        }
+        QueryScalar::Not(part) | QueryScalar::IsNull(part) => is_volatile(part),
+        QueryScalar::If(condition, then, other) => {
+            [condition, then, other].into_iter().any(|part| is_volatile(part))
+        }
+        QueryScalar::Column(_)
+        | QueryScalar::Parameter(..)
+        | QueryScalar::Literal(..)
+        | QueryScalar::Exists(_)
+        | QueryScalar::Subquery(_) => false,
+    }
+}
+
 /// What a view must not use.
 pub(super) fn not_maintainable(name: &str) -> SqlError {
     SqlError::new(

@@ -8,6 +8,7 @@ mod list;
 mod mutual;
 mod recursive;
 mod reference;
+mod search_cycle;
 
 use std::rc::Rc;
 
@@ -37,6 +38,8 @@ pub(super) struct Cte {
     in_place: Option<usize>,
     /// Whether it is read from its own recursive term.
     pub recursive: bool,
+    /// How many of its last columns `*` does not mean.
+    pub unlisted: usize,
     /// Whether it is a statement that returns nothing.
     silent: bool,
     next: CteList,
@@ -131,7 +134,7 @@ pub fn refuse_duplicates(ctx: &QueryContext<'_>, ctes: &[CteTree]) -> Result<(),
     Ok(())
 }
 
-/// SEARCH and CYCLE.
+/// What may follow a query of a WITH: SEARCH and CYCLE after one that is recursive.
 fn refuse_clauses(ctx: &QueryContext<'_>, cte: &CteTree, recursive: bool) -> Result<(), SqlError> {
     let span = cte.alias.name.span;
     match &cte.from {
@@ -139,9 +142,7 @@ fn refuse_clauses(ctx: &QueryContext<'_>, cte: &CteTree, recursive: bool) -> Res
         Some(_) if search_and_cycle(cte).is_some() && !recursive => {
             Err(ctx.error(SqlState::SYNTAX_ERROR, "WITH query is not recursive", span))
         }
-        Some(_) if search_and_cycle(cte).is_some() => {
-            Err(ctx.unsupported("SEARCH or CYCLE of WITH RECURSIVE", span))
-        }
+        Some(_) if search_and_cycle(cte).is_some() => Ok(()),
         Some(from) => Err(ctx.unsupported("FROM after a query of WITH", from.span)),
     }
 }
@@ -190,7 +191,17 @@ fn plain(
 ) -> Rc<Cte> {
     let in_place = walk::is_correlated(&value).then(|| scope.depth());
     let (id, next) = (ctx.fresh_local(), scope.ctes.clone());
-    Rc::new(Cte { name, id, value, columns, in_place, recursive: false, silent: false, next })
+    Rc::new(Cte {
+        name,
+        id,
+        value,
+        columns,
+        in_place,
+        recursive: false,
+        unlisted: 0,
+        silent: false,
+        next,
+    })
 }
 
 /// Puts the bindings that are read around a body.

@@ -13,6 +13,7 @@ mod json;
 mod name;
 mod operator;
 mod row;
+pub(in crate::query) mod sql_json;
 
 use std::rc::Rc;
 

@@ -5,6 +5,7 @@
 //! taken away again and the join is a plain one.
 
 mod function;
+mod json_table;
 
 use std::rc::Rc;
 
@@ -407,6 +408,7 @@ fn merge_columns(expr: QueryExpr, mut scope: Scope, merged: Vec<Merged>) -> Item
             column: position,
             typ: column.typ,
             hidden: false,
+            unlisted: false,
         });
     }
     entries.append(&mut scope.entries);
@@ -456,6 +458,16 @@ fn plan_factor(
             if arguments.settings.is_some() {
                 return Err(ctx.unsupported("SETTINGS", factor.span()));
             }
+            if is_json_table(name) {
+                let alias = alias.as_ref();
+                return json_table::plan_json_table(
+                    ctx,
+                    &arguments.args,
+                    alias,
+                    name.span(),
+                    around,
+                );
+            }
             let TableFactor::Table { with_ordinality, .. } = factor else {
                 return Err(SqlError::internal("a table that is none"));
             };
@@ -465,6 +477,9 @@ fn plan_factor(
                 span: name.span(),
             };
             function::plan_function(ctx, name, &arguments.args, written, around)
+        }
+        TableFactor::Function { name, args, alias, .. } if is_json_table(name) => {
+            json_table::plan_json_table(ctx, args, alias.as_ref(), name.span(), around)
         }
         TableFactor::Function { name, args, with_ordinality, alias, .. } => {
             let written = function::Written {
@@ -503,6 +518,11 @@ fn plan_factor(
         }
         _ => Err(ctx.unsupported("this kind of FROM item", factor.span())),
     }
+}
+
+fn is_json_table(name: &ObjectName) -> bool {
+    matches!(name.0.as_slice(), [part] if part.as_ident()
+        .is_some_and(|ident| ident.quote_style.is_none() && ident.value == "json_table"))
 }
 
 fn refuse_table_options(ctx: &QueryContext<'_>, factor: &TableFactor) -> Result<(), SqlError> {
@@ -583,7 +603,10 @@ pub(super) fn plan_named(
         let (expr, columns) = cte.read(ctx, around.depth());
         let columns = columns.into_iter().map(|column| (column.name, column.typ));
         let table = TableName { recursive: cte.recursive, ..table_name(name) };
-        return Ok((expr, Scope::of_table(table, columns)));
+        let mut scope = Scope::of_table(table, columns);
+        let listed = scope.entries.len().saturating_sub(cte.unlisted);
+        scope.entries.iter_mut().skip(listed).for_each(|entry| entry.unlisted = true);
+        return Ok((expr, scope));
     }
     let relation = ctx.relations.relation(parts)?;
     let (expr, relation) = catalog_functions::of_database(ctx, relation)?;

@@ -18,7 +18,7 @@ use super::cast::{coerce, coerce_implicit};
 use super::comparable::require_order;
 use super::cte;
 use super::error::name_of;
-use super::expr::{ExprContext, binary};
+use super::expr::{ExprContext, bare, binary};
 use super::scope::Scope;
 use super::{PlannedQuery, QueryContext, TypedScalar, select, set_operation, walk};
 
@@ -42,6 +42,8 @@ pub(super) struct QueryParts {
     pub order_by: Vec<ColumnOrder>,
     pub limit: Option<QueryScalar>,
     pub offset: Option<QueryScalar>,
+    /// What its FROM names, of a SELECT.
+    pub from: Option<Rc<Scope>>,
 }
 
 impl QueryParts {
@@ -143,7 +145,7 @@ fn plan_body(
                     Ok(ColumnOrder { column, direction: direction(key)? })
                 })
                 .collect::<Result<_, SqlError>>()?;
-            QueryParts { expr, outputs, order_by, limit: None, offset: None }
+            QueryParts { expr, outputs, order_by, limit: None, offset: None, from: None }
         }
     };
     plan_limits(ctx, clauses, scope, &mut parts)?;
@@ -185,9 +187,16 @@ pub(super) fn position_key(
     clause: &str,
     outputs: usize,
 ) -> Result<Option<usize>, SqlError> {
-    let Expr::Value(value) = expr else { return Ok(None) };
+    let (value, sign) = match bare(expr) {
+        Expr::Value(value) => (value, ""),
+        Expr::UnaryOp { op: sqlparser::ast::UnaryOperator::Minus, expr } => match bare(expr) {
+            Expr::Value(value) if matches!(value.value, Value::Number(..)) => (value, "-"),
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
     match &value.value {
-        Value::Number(digits, _) => match digits.parse::<i32>() {
+        Value::Number(digits, _) => match format!("{sign}{digits}").parse::<i32>() {
             Ok(number) => match usize::try_from(number) {
                 Ok(number) if (1..=outputs).contains(&number) => Ok(Some(number - 1)),
                 _ => Err(ctx.error(
@@ -198,7 +207,7 @@ pub(super) fn position_key(
             },
             Err(_) => Err(non_integer(ctx, clause, value.span)),
         },
-        Value::Placeholder(_) | Value::Null => Ok(None),
+        Value::Placeholder(_) => Ok(None),
         _ => Err(non_integer(ctx, clause, value.span)),
     }
 }
@@ -260,16 +269,17 @@ fn plan_limits(
     scope: &Rc<Scope>,
     parts: &mut QueryParts,
 ) -> Result<(), SqlError> {
+    let from = parts.from.clone();
     match clauses.limit {
         Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
             if !limit_by.is_empty() {
                 return Err(SqlError::unsupported("LIMIT BY"));
             }
             if let Some(limit) = limit {
-                parts.limit = plan_count(ctx, limit, scope, "LIMIT")?;
+                parts.limit = plan_count(ctx, limit, scope, from.as_ref(), "LIMIT")?;
             }
             if let Some(offset) = offset {
-                parts.offset = plan_count(ctx, &offset.value, scope, "OFFSET")?;
+                parts.offset = plan_count(ctx, &offset.value, scope, from.as_ref(), "OFFSET")?;
             }
         }
         Some(LimitClause::OffsetCommaLimit { limit, .. }) => {
@@ -287,7 +297,7 @@ fn plan_limits(
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, "multiple LIMIT clauses not allowed"));
     }
     parts.limit = match &fetch.quantity {
-        Some(quantity) => plan_count(ctx, quantity, scope, "LIMIT")?,
+        Some(quantity) => plan_count(ctx, quantity, scope, from.as_ref(), "LIMIT")?,
         None => Some(super::literal::literal(Datum::Int(1), ScalarType::Int8).expr),
     };
     if fetch.with_ties {
@@ -352,23 +362,44 @@ fn keep_ties(ctx: &QueryContext<'_>, parts: &mut QueryParts) -> Result<(), SqlEr
     Ok(())
 }
 
+/// What is wrong with a number of rows that names columns; None if it does not.
+fn of_from(
+    ctx: &QueryContext<'_>,
+    expr: &Expr,
+    from: Option<&Rc<Scope>>,
+    clause: &'static str,
+) -> Option<SqlError> {
+    match ExprContext::new(ctx, from?, clause).plan(expr) {
+        Ok(_) => Some(ctx.error(
+            SqlState::INVALID_COLUMN_REFERENCE,
+            format!("argument of {clause} must not contain variables"),
+            expr.span(),
+        )),
+        Err(error) if error.code == SqlState::GROUPING_ERROR => Some(error),
+        Err(_) => None,
+    }
+}
+
 /// A number of rows; None if it is the constant NULL.
 fn plan_count(
     ctx: &QueryContext<'_>,
     expr: &Expr,
     scope: &Rc<Scope>,
+    from: Option<&Rc<Scope>>,
     clause: &'static str,
 ) -> Result<Option<QueryScalar>, SqlError> {
     let empty = Rc::new(scope.empty_beside());
-    let planned = ExprContext::new(ctx, &empty, clause).plan(expr)?;
-    let from = planned.typ.scalar_type.clone();
+    let planned = ExprContext::new(ctx, &empty, clause)
+        .plan(expr)
+        .map_err(|error| of_from(ctx, expr, from, clause).unwrap_or(error))?;
+    let given = planned.typ.scalar_type.clone();
     let target = ColumnType::new(ScalarType::Int8);
     let coerced = coerce(ctx, planned, &target, CastContext::Assignment)
         .map_err(|error| ctx.locate(error, expr.span()))?;
     let Some(count) = coerced else {
         return Err(ctx.error(
             SqlState::DATATYPE_MISMATCH,
-            format!("argument of {clause} must be type bigint, not type {from}"),
+            format!("argument of {clause} must be type bigint, not type {given}"),
             expr.span(),
         ));
     };

@@ -63,6 +63,8 @@ pub(super) struct Entry {
     pub typ: ColumnType,
     /// Only found by its qualified name.
     pub hidden: bool,
+    /// Not meant by `*`.
+    pub unlisted: bool,
 }
 
 /// A table that can be named.
@@ -202,7 +204,14 @@ impl Scope {
         let entries: Vec<Entry> = columns
             .into_iter()
             .enumerate()
-            .map(|(column, (name, typ))| Entry { table: Some(0), name, column, typ, hidden: false })
+            .map(|(column, (name, typ))| Entry {
+                table: Some(0),
+                name,
+                column,
+                typ,
+                hidden: false,
+                unlisted: false,
+            })
             .collect();
         Scope { arity: entries.len(), entries, tables: vec![table], ..Scope::default() }
     }
@@ -313,7 +322,7 @@ impl Scope {
         Ok(())
     }
 
-    /// Entries in the order of `*`.
+    /// Entries that can be named alone.
     pub(super) fn visible(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(|entry| !entry.hidden)
     }

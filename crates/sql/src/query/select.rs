@@ -143,7 +143,8 @@ pub(super) fn plan_select(
         }
         Ok(())
     })?;
-    finish(ctx, select, relation, arity, outputs, sort, distinct_on)
+    let parts = finish(ctx, select, relation, arity, outputs, sort, distinct_on)?;
+    Ok(QueryParts { from: Some(scope), ..parts })
 }
 
 /// The expressions over the rows that are put out, to change.
@@ -258,7 +259,7 @@ fn plan_outputs(planner: &ExprContext<'_>, items: &[SelectItem]) -> Result<Vec<O
             SelectItem::Wildcard(options) => {
                 refuse_wildcard_options(planner.ctx, options)?;
                 let before = outputs.len();
-                let entries = planner.scope.visible();
+                let entries = planner.scope.visible().filter(|entry| !entry.unlisted);
                 outputs.extend(entries.map(|entry| column_output(planner, entry, options)));
                 if outputs.len() == before && planner.scope.tables.is_empty() {
                     return Err(planner.ctx.error(
@@ -311,7 +312,7 @@ fn plan_qualified_wildcard(
     let Some((level, scope, index)) = found else {
         return Err(planner.scope.no_table(ctx, table, name.span()));
     };
-    for entry in scope.entries_of(index) {
+    for entry in scope.entries_of(index).filter(|entry| !entry.unlisted) {
         if level == 0 {
             outputs.push(column_output(planner, entry, options));
         } else {
@@ -440,7 +441,9 @@ impl RowPlan {
         if let QueryScalar::Column(ColumnRef { level: 0, column }) = scalar {
             return column;
         }
-        let index = match self.scalars.iter().position(|known| *known == scalar) {
+        let volatile = super::cast::is_volatile(&scalar);
+        let known = |known: &QueryScalar| !volatile && *known == scalar;
+        let index = match self.scalars.iter().position(known) {
             Some(index) => index,
             None => {
                 self.scalars.push(scalar);
@@ -518,7 +521,7 @@ fn finish(
         Some(Distinct::On(_)) => first_of_each(expr, group_key, &order_by)?,
         Some(Distinct::All) | None => expr,
     };
-    Ok(QueryParts { expr, outputs: columns, order_by, limit: None, offset: None })
+    Ok(QueryParts { expr, outputs: columns, order_by, limit: None, offset: None, from: None })
 }
 
 /// `DISTINCT ON`: of each group the first row.

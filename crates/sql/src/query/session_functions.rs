@@ -123,15 +123,25 @@ impl ExprContext<'_> {
             ("current_setting", [name]) => self.current_setting(name, None),
             ("current_setting", [name, missing]) => self.current_setting(name, Some(missing)),
             ("set_config", [name, value, local]) => self.set_config(name, value, local),
-            // There are no advisory locks: none is held.
-            ("pg_advisory_unlock_all", []) => Ok(literal::text("")),
-            // No session waits for another.
-            ("pg_blocking_pids", [_]) => {
-                let none = ColumnType::new(ScalarType::Array(Box::new(ScalarType::Int4)));
-                coerce_explicit(self.ctx, literal::text("{}"), &none)
-            }
             ("inet_client_addr", []) => self.of_own_session("client_addr"),
             ("inet_client_port", []) => self.of_own_session("client_port"),
+            ("inet_server_addr", []) => self.own_address(true),
+            ("inet_server_port", []) => self.own_address(false),
+            ("pg_postmaster_start_time" | "pg_conf_load_time", []) => Ok(self.started_at()),
+            ("mz_uptime", []) => self
+                .now(ColumnType::new(ScalarType::TimestampTz))
+                .and_then(|now| super::expr::binary(self.ctx, "-", now, self.started_at())),
+            ("mz_version_num", []) => {
+                let version = self.ctx.relations.setting("mz_version").unwrap_or_default();
+                let mut parts = version
+                    .trim_start_matches('v')
+                    .split(|c: char| !c.is_ascii_digit())
+                    .map(|part| part.parse::<i64>().unwrap_or(0));
+                let mut next = || parts.next().unwrap_or(0);
+                let number = next() * 1_000_000 + next() * 1_000 + next();
+                Ok(literal::literal(Datum::Int(number), ScalarType::Int4))
+            }
+            ("pg_jit_available", []) => Ok(literal::literal(Datum::Bool(false), ScalarType::Bool)),
             ("pg_is_in_recovery", []) => Ok(literal::literal(Datum::Bool(false), ScalarType::Bool)),
             _ => return Ok(None),
         };
@@ -171,6 +181,28 @@ impl ExprContext<'_> {
         let pid = Datum::Int(i64::from(self.ctx.backend_pid));
         let pid = literal::literal(pid, ScalarType::Int4);
         self.lookup(["pg_catalog", "pg_stat_activity"], &[("pid", pid)], column)
+    }
+
+    fn started_at(&self) -> TypedScalar {
+        let started = self.ctx.relations.setting(crate::session::STARTED_AT);
+        match started.and_then(|started| started.parse().ok()) {
+            Some(started) => literal::literal(Datum::TimestampTz(started), ScalarType::TimestampTz),
+            None => literal::null(ScalarType::TimestampTz),
+        }
+    }
+
+    /// The server's end of the connection: its address or its port.
+    fn own_address(&self, address: bool) -> Result<TypedScalar, SqlError> {
+        let typ = if address { ScalarType::Inet } else { ScalarType::Int4 };
+        let known = self.ctx.relations.setting(crate::session::SERVER_ADDRESS);
+        let Some(known) = known.and_then(|known| known.parse::<std::net::SocketAddr>().ok()) else {
+            return Ok(literal::null(typ));
+        };
+        if !address {
+            return Ok(literal::literal(Datum::Int(i64::from(known.port())), typ));
+        }
+        let text = literal::text(&known.ip().to_canonical().to_string());
+        coerce_explicit(self.ctx, text, &ColumnType::new(typ))
     }
 
     fn now(&self, typ: ColumnType) -> Result<TypedScalar, SqlError> {

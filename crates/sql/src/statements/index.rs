@@ -10,7 +10,7 @@ use tidemill_repr::{ObjectId, RelationDesc, SqlError, SqlState};
 use super::constant::over_columns;
 use super::options::Options;
 use super::{Planning, command, nothing};
-use crate::ast::CreateIndex;
+use crate::ast::{Alter, AlterAction, CreateIndex, Statement};
 use crate::names;
 use crate::plan::{NewItem, Notice, Plan, Planned};
 use crate::query;
@@ -49,6 +49,9 @@ impl Planning<'_> {
             ));
         }
         let (key, functions) = self.index_key(statement, on, desc)?;
+        if let Some(not_distinct) = statement.unique {
+            return self.create_unique_index(statement, on, &key, not_distinct);
+        }
         let name = match &statement.name {
             Some(name) => {
                 names::check_length(&name.value)?;
@@ -91,6 +94,63 @@ impl Planning<'_> {
         planned.notices.extend(notice);
         planned.notices.extend(idle);
         Ok(planned)
+    }
+
+    /// CREATE UNIQUE INDEX: a unique key of the table, which has an index of that name.
+    fn create_unique_index(
+        &self,
+        statement: &CreateIndex,
+        on: &Item,
+        key: &[(String, ScalarExpr)],
+        not_distinct: bool,
+    ) -> Result<Planned, SqlError> {
+        let columns: Option<Vec<String>> = statement.key.as_ref().and_then(|exprs| {
+            let name = |expr: &Expr| match expr {
+                Expr::Identifier(ident) => Some(names::ident(&ident.value).to_string()),
+                _ => None,
+            };
+            exprs.iter().map(name).collect()
+        });
+        let Some(columns) = columns else {
+            return Err(SqlError::unsupported("CREATE UNIQUE INDEX over an expression")
+                .with_hint("Add a GENERATED ALWAYS AS (..) STORED column, and make that unique."));
+        };
+        if on.kind() != ItemKind::Table {
+            return Err(SqlError::unsupported("CREATE UNIQUE INDEX on a view")
+                .with_hint("Use CREATE INDEX: it is not the index that makes its rows unique."));
+        }
+        if let Some(cluster) = &statement.cluster {
+            let message = format!("IN CLUSTER {cluster} of CREATE UNIQUE INDEX");
+            return Err(
+                SqlError::unsupported(message).with_hint("A unique index is where the table is.")
+            );
+        }
+        let name = match &statement.name {
+            Some(name) => name.value.clone(),
+            None => self.chosen_name(statement, on, key).item,
+        };
+        let taken = QualifiedName { item: name.clone(), ..on.name.clone() };
+        if self.planner.catalog.item_by_name(&taken).is_some() {
+            let message = format!("relation \"{name}\" already exists");
+            if !statement.if_not_exists {
+                return Err(SqlError::new(SqlState::DUPLICATE_TABLE, message));
+            }
+            let message = format!("{message}, skipping");
+            return Ok(nothing(STATEMENT, SqlState::DUPLICATE_TABLE, message));
+        }
+        let nulls = if not_distinct { "NULLS NOT DISTINCT " } else { "" };
+        let text = format!(
+            "ALTER TABLE {} ADD CONSTRAINT {} UNIQUE {nulls}({})",
+            on.name,
+            names::ident(&name),
+            columns.join(", ")
+        );
+        match crate::parse(&text)?.pop().map(|one| one.statement) {
+            Some(Statement::Alter(Alter { action: AlterAction::Relation(actions), .. })) => {
+                self.alter_relation(on, &actions, &[], STATEMENT)
+            }
+            _ => Err(SqlError::internal("a rewritten statement that cannot be read")),
+        }
     }
 
     /// A notice if another index on the relation has the same key, in whatever order: both would

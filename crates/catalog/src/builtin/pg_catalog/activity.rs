@@ -1,4 +1,4 @@
-//! `pg_catalog`: locks, which there are none of, and statistics that nobody keeps.
+//! `pg_catalog`: locks, of which there are only advisory ones, and statistics that nobody keeps.
 
 use super::super::{Builtin, Content};
 
@@ -12,7 +12,7 @@ pub const RELATIONS: &[Builtin] = &[
          virtualxid text?, transactionid int8?, classid oid?, objid oid?, objsubid int2?, \
          virtualtransaction text?, pid int4?, mode text?, granted bool?, fastpath bool?, \
          waitstart timestamptz?",
-        content: Content::Empty,
+        content: Content::Live,
     },
     Builtin {
         number: 449,

@@ -64,6 +64,7 @@ impl<'c> KeyReader<'c> {
             session.check_catalog(execution.snapshot.catalog_tick, &snapshot)?;
         }
         let own = match &session.transaction {
+            _ if session.temporary.has(table) => temporary_keys(session, table, check)?,
             Transaction::Open(open) if !none => open.writes.own_keys(),
             _ => OwnKeys::new(),
         };
@@ -142,13 +143,17 @@ impl<'c> KeyReader<'c> {
 
     /// The keys that were looked up.
     pub fn into_looked_up(self) -> Option<KeyClaims> {
+        if matches!(self.table, ObjectId::Transient(_)) {
+            return None;
+        }
         let tables = vec![self.table];
         Some(KeyClaims { tick: self.tick, keys: self.looked_up, tables, more: false })
     }
 
     /// What the commit and the rest of the transaction must know of these changes.
     pub fn into_claims(self, changes: &[(Row, Diff)]) -> Result<Option<Written>, SqlError> {
-        if self.check.keys.is_empty() {
+        // Nobody else writes a temporary table.
+        if self.check.keys.is_empty() || matches!(self.table, ObjectId::Transient(_)) {
             return Ok(None);
         }
         let mut rows = Vec::new();
@@ -198,9 +203,30 @@ pub(crate) async fn check_copied(
             }
         }
     }
+    if matches!(table, ObjectId::Transient(_)) {
+        return Ok(None);
+    }
     written.claims =
         KeyClaims { tick: reader.tick, keys: Vec::new(), tables: vec![table], more: true };
     Ok(Some(written))
+}
+
+/// The rows of a temporary table by their keys.
+fn temporary_keys(
+    session: &Session,
+    table: ObjectId,
+    check: &RowCheck,
+) -> Result<OwnKeys, SqlError> {
+    let mut found = OwnKeys::new();
+    let batches = session.temporary.rows().get(&table).map_or(&[][..], Vec::as_slice);
+    for (row, diff) in batches.iter().flat_map(|batch| batch.iter()) {
+        for key in &check.keys {
+            if let Some(value) = key_of(key, row)? {
+                found.entry((key.index, value)).or_default().push((row.to_owned(), diff));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The key of a row, as the index has it; None if a part is NULL and so equal to nothing.

@@ -5,7 +5,7 @@
 //! row counts for itself, even where two are equal.
 
 use bumpalo::Bump;
-use tidemill_expr::functions::backends::is_backend_function;
+use tidemill_expr::functions::backends::{is_backend_function, row_done};
 use tidemill_expr::functions::sequence::is_sequence_function;
 use tidemill_expr::{EvalContext, ScalarExpr, Volatility};
 use tidemill_plan::{QueryExpr, QueryScalar};
@@ -48,10 +48,13 @@ pub(crate) async fn first_rows(
 }
 
 /// Whether a query takes numbers of sequences, or does something to other sessions.
-pub(crate) fn uses_sequences(query: &QueryExpr) -> bool {
+pub(crate) fn uses_sequences(session: &Session, query: &QueryExpr) -> bool {
+    let seeded = session.own.random.is_some();
     any_call(query, &|scalar| {
         matches!(scalar, QueryScalar::Call { function, .. }
-            if is_sequence_function(function.id) || is_backend_function(function.id))
+            if is_sequence_function(function.id)
+                || is_backend_function(function.id)
+                || (seeded && function.id == "random"))
     })
 }
 
@@ -78,14 +81,24 @@ async fn step(
             };
             let input = Box::pin(step(session, execution, input)).await?;
             let mut rows = Vec::with_capacity(input.rows.len());
-            session.with_sequences(&execution.snapshot, || {
-                for (row, count) in input.rows {
-                    for _ in 0..count {
-                        rows.push((mapped(&row, &scalars)?, 1));
-                    }
+            let mut left = input.rows.iter().flat_map(|(row, count)| (0..*count).map(move |_| row));
+            let mut next = left.next();
+            let mut done = |row: &Row| {
+                rows.push((mapped(row, &scalars)?, 1));
+                Ok::<_, SqlError>(())
+            };
+            while let Err(error) = session.with_sequences(&execution.snapshot, || {
+                while let Some(row) = next {
+                    done(row)?;
+                    row_done();
+                    next = left.next();
                 }
                 Ok::<_, SqlError>(())
-            })?;
+            }) {
+                if !session.wait_pending().await? {
+                    return Err(error);
+                }
+            }
             Ok(Computed { rows, read: input.read })
         }
         QueryExpr::Filter { input, predicates } => {
@@ -94,14 +107,21 @@ async fn step(
             };
             let input = Box::pin(step(session, execution, input)).await?;
             let mut rows = Vec::new();
-            session.with_sequences(&execution.snapshot, || {
-                for (row, count) in input.rows {
-                    if passes(&row, &predicates)? {
-                        rows.push((row, count));
+            let mut at = 0;
+            while let Err(error) = session.with_sequences(&execution.snapshot, || {
+                while let Some((row, count)) = input.rows.get(at) {
+                    if passes(row, &predicates)? {
+                        rows.push((row.clone(), *count));
                     }
+                    row_done();
+                    at += 1;
                 }
                 Ok::<_, SqlError>(())
-            })?;
+            }) {
+                if !session.wait_pending().await? {
+                    return Err(error);
+                }
+            }
             Ok(Computed { rows, read: input.read })
         }
         QueryExpr::Project { input, outputs } => {

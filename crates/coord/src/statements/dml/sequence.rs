@@ -1,17 +1,19 @@
 //! Numbers of sequences, as one session takes them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidemill_catalog::{Catalog, CatalogChange, Definition, Item};
 use tidemill_expr::EvalError;
-use tidemill_expr::functions::backends::{Backends, with_backends};
+use tidemill_expr::functions::backends::{AdvisoryKey, AdvisoryMode, Backends, with_backends};
 use tidemill_expr::functions::sequence::{self, Sequences};
 use tidemill_repr::{ObjectId, Oid, SqlError, SqlState};
 use tidemill_sql::plan::AlterSequencePlan;
 
+use crate::advisory::{OwnState, Pending};
 use crate::response::{Notice, Response};
 use crate::sequences::{Counter, Position, flush};
 use crate::session::{Session, Transaction};
@@ -124,9 +126,35 @@ struct OtherSessions {
     catalog: Arc<Catalog>,
     user: String,
     warnings: RefCell<Vec<SqlError>>,
+    session: i32,
+    database: u32,
+    own: RefCell<OwnState>,
+    /// How much of what was done for the row came up again.
+    again: Cell<usize>,
 }
 
 impl OtherSessions {
+    /// What was done at this place when the row was evaluated before.
+    fn earlier(&self) -> Option<bool> {
+        let at = self.again.get();
+        let found = self.own.borrow().done.get(at).copied();
+        if found.is_some() {
+            self.again.set(at + 1);
+        }
+        found
+    }
+
+    fn done(&self, result: bool) -> bool {
+        self.again.set(self.again.get() + 1);
+        self.own.borrow_mut().done.push(result);
+        result
+    }
+
+    fn waits<T>(&self, pending: Pending) -> Result<T, EvalError> {
+        self.own.borrow_mut().pending = Some(pending);
+        Err(EvalError::invalid(SqlState::INTERNAL_ERROR, "this has to be waited for"))
+    }
+
     fn may_signal(&self, user: &str, terminate: bool) -> Result<(), EvalError> {
         let (action, what) = match terminate {
             true => ("terminate process", "terminate processes"),
@@ -170,6 +198,84 @@ impl Backends for OtherSessions {
         }
         Ok(true)
     }
+
+    fn lock(&self, key: AdvisoryKey, mode: AdvisoryMode) -> Result<bool, EvalError> {
+        if let Some(taken) = self.earlier() {
+            return Ok(taken);
+        }
+        let place = (self.database, key);
+        let AdvisoryMode { shared, transaction, wait } = mode;
+        if self.shared.advisory.take(place, self.session, shared, transaction) {
+            return Ok(self.done(true));
+        }
+        if wait {
+            return self.waits(Pending::Lock { place, shared, transaction });
+        }
+        Ok(self.done(false))
+    }
+
+    fn unlock(&self, key: AdvisoryKey, shared: bool) -> bool {
+        if let Some(given) = self.earlier() {
+            return given;
+        }
+        let given = self.shared.advisory.give_back((self.database, key), self.session, shared);
+        if !given {
+            let lock = if shared { "ShareLock" } else { "ExclusiveLock" };
+            let message = format!("you don't own a lock of type {lock}");
+            self.warnings.borrow_mut().push(SqlError::new(SqlState::WARNING, message));
+        }
+        self.done(given)
+    }
+
+    fn unlock_all(&self) {
+        if self.earlier().is_none() {
+            self.shared.advisory.give_all_back(self.session);
+            self.done(true);
+        }
+    }
+
+    fn sleep(&self, seconds: f64) -> Result<(), EvalError> {
+        if self.earlier().is_some() {
+            return Ok(());
+        }
+        // NaN and less than nothing are nothing; what is too long is as long as can be.
+        let longest = Duration::from_secs(u64::from(u32::MAX));
+        let time = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(longest);
+        self.waits(Pending::Sleep(time.min(longest)))
+    }
+
+    fn seed(&self, seed: f64) {
+        self.own.borrow_mut().random = Some(crate::advisory::seeded(seed));
+    }
+
+    fn random(&self) -> Option<f64> {
+        self.own.borrow_mut().random.as_mut().map(crate::advisory::next_random)
+    }
+
+    fn transaction(&self, assign: bool) -> Option<i64> {
+        let mut own = self.own.borrow_mut();
+        if own.transaction.is_none() && assign {
+            own.transaction = Some(self.shared.transactions.begin());
+        }
+        own.transaction
+    }
+
+    fn transaction_status(&self, number: i64) -> Result<Option<&'static str>, EvalError> {
+        self.shared.transactions.status(number)
+    }
+
+    fn clock(&self) -> i64 {
+        crate::clock::wall_timestamp()
+    }
+
+    fn blocking(&self, pid: i64) -> Vec<i32> {
+        i32::try_from(pid).map(|pid| self.shared.advisory.blocking(pid)).unwrap_or_default()
+    }
+
+    fn row_done(&self) {
+        self.again.set(0);
+        self.own.borrow_mut().done.clear();
+    }
 }
 
 impl Session {
@@ -179,6 +285,8 @@ impl Session {
             Transaction::Open(open) => std::mem::take(open.writes.counters()),
             _ => BTreeMap::new(),
         };
+        let mut own = own;
+        own.append(self.temporary.counters());
         let host = Rc::new(Host {
             shared: Arc::clone(&self.shared),
             catalog: self.catalog(snapshot),
@@ -192,17 +300,38 @@ impl Session {
             catalog: self.catalog(snapshot),
             user: self.current_user(),
             warnings: RefCell::default(),
+            session: self.id,
+            database: snapshot.catalog.database(&self.database).map_or(0, |found| found.oid.0),
+            own: RefCell::new(std::mem::take(&mut self.own)),
+            again: Cell::new(0),
         });
         let backends: Rc<dyn Backends> = Rc::<OtherSessions>::clone(&others);
         let result = with_backends(backends, || sequence::with_sequences(sequences, run));
         for warning in others.warnings.take() {
             self.notice(Notice::warning(warning));
         }
+        self.own = others.own.take();
         self.numbers = host.numbers.take();
+        let (temporary, own) =
+            host.own.take().into_iter().partition(|(id, _)| matches!(id, ObjectId::Transient(_)));
+        *self.temporary.counters() = temporary;
         if let Transaction::Open(open) = &mut self.transaction {
-            *open.writes.counters() = host.own.take();
+            *open.writes.counters() = own;
         }
         result
+    }
+
+    /// Waits for what an evaluation has to wait for; false if it ended for another reason.
+    pub(crate) async fn wait_pending(&mut self) -> Result<bool, SqlError> {
+        match self.own.pending.take() {
+            None => return Ok(false),
+            Some(Pending::Sleep(time)) => tokio::time::sleep(time).await,
+            Some(Pending::Lock { place, shared, transaction }) => {
+                self.shared.advisory.wait(place, self.id, shared, transaction).await?;
+            }
+        }
+        self.own.done.push(true);
+        Ok(true)
     }
 
     /// Waits until the ledger knows of the numbers that were taken.

@@ -94,5 +94,14 @@ pub(super) fn define(d: &mut Definitions) {
     }
     let test: Eval = |a, _| Ok(Datum::Bool(is_json(text(a, 0)?, text(a, 1)?, boolean(a, 2)?)));
     let doc = "IS JSON: a text, the kind of json, and whether keys must differ.";
+    let unique: Eval = |a, _| match has_unique_keys(text(a, 0)?) {
+        true => Ok(a.first().copied().unwrap_or(Datum::Null)),
+        false => Err(EvalError::invalid(
+            SqlState::DUPLICATE_JSON_OBJECT_KEY_VALUE,
+            "duplicate JSON object key value",
+        )),
+    };
+    let unique_doc = "A json text, the keys of which must differ.";
+    d.add("json_unique_keys", "json_unique_keys(text) -> text", unique, unique_doc);
     d.add("is_json", "is_json(text, text, bool) -> bool", test, doc);
 }

@@ -17,7 +17,7 @@ fn malformed(message: &str) -> EvalError {
 }
 
 /// Appends the value of a type that json holds; `base` has what an object says nothing of.
-fn populate(
+pub(crate) fn populate(
     value: Option<JsonbRef<'_>>,
     typ: &ColumnType,
     base: Option<Datum<'_>>,

@@ -97,6 +97,7 @@ impl WithList {
             columns,
             in_place,
             recursive: false,
+            unlisted: 0,
             silent,
             next,
         }));

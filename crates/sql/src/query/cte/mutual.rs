@@ -38,6 +38,7 @@ pub(super) fn plan_mutual_with(
             columns: columns.clone(),
             in_place: None,
             recursive: false,
+            unlisted: 0,
             silent: false,
             next: inside,
         });
@@ -68,6 +69,7 @@ pub(super) fn plan_mutual_with(
             columns: itself.columns.clone(),
             in_place: Some(around.depth()),
             recursive: false,
+            unlisted: 0,
             silent: false,
             next: readable,
         }));

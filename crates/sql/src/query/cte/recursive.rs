@@ -30,7 +30,9 @@ use tidemill_plan::{Id, LocalId, QueryExpr, RecursionLimit, RecursiveBinding, Re
 use tidemill_repr::{SqlError, SqlState};
 
 use super::reference::{Place, SelfReferences, mention};
+use super::search_cycle::Clauses;
 use super::{Binding, Cte, refuse_duplicates};
+use crate::parse::search_and_cycle;
 use crate::query::cast::{coerce_branch, common_column_type};
 use crate::query::error::name_of;
 use crate::query::order::{self, OutputColumn};
@@ -100,11 +102,11 @@ fn dependency_order(
 }
 
 /// The two terms of a recursive query, under the parentheses around them.
-struct Terms<'q> {
+pub(super) struct Terms<'q> {
     /// The queries around the UNION; they are one to PostgreSQL.
     levels: Vec<&'q Query>,
-    first: &'q SetExpr,
-    step: &'q SetExpr,
+    pub first: &'q SetExpr,
+    pub step: &'q SetExpr,
     all: bool,
 }
 
@@ -194,10 +196,32 @@ fn plan_recursive(
             inner.extend(bindings);
         }
     }
-    let (first, mut columns) = set_operation::plan_set_expr(ctx, terms.first, &scope)?;
+    let (mut first, mut columns) = set_operation::plan_set_expr(ctx, terms.first, &scope)?;
     order::resolve_unknown_columns(ctx, &mut columns)?;
     let what = format!("WITH query \"{name}\"");
     let mut columns = from::rename_columns(ctx, columns, &cte.alias, &what)?;
+    let own = columns.len();
+    let mut rewritten = None;
+    if let Some(text) = search_and_cycle(cte) {
+        let span = cte.alias.name.span;
+        let locate = |error: SqlError| ctx.locate(error, span);
+        let clauses = Clauses::read(text).map_err(locate)?;
+        let mut names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        clauses.check(&names).map_err(locate)?;
+        let (new_first, new_step) = clauses.rewrite(ctx, &terms, name, &names, span)?;
+        (first, columns) =
+            set_operation::plan_set_expr(ctx, &new_first, &scope).map_err(|error| SqlError {
+                message: error.message.replace("CASE types", "CYCLE types"),
+                position: None,
+                ..error
+            })?;
+        order::resolve_unknown_columns(ctx, &mut columns)?;
+        names.extend(clauses.added());
+        for (column, name) in columns.iter_mut().zip(names) {
+            column.name = name;
+        }
+        rewritten = Some(new_step);
+    }
     columns.iter_mut().for_each(|column| column.typ.nullable = true);
     let id = ctx.fresh_local();
     let itself = Rc::new(Cte {
@@ -207,11 +231,13 @@ fn plan_recursive(
         columns: columns.clone(),
         in_place: None,
         recursive: true,
+        unlisted: columns.len() - own,
         silent: false,
         next: scope.ctes.clone(),
     });
     let inside = Rc::new(Scope { ctes: Some(itself), ..(*scope).clone() });
-    let (step, step_columns) = set_operation::plan_set_expr(ctx, terms.step, &inside)?;
+    let step = rewritten.as_ref().unwrap_or(terms.step);
+    let (step, step_columns) = set_operation::plan_set_expr(ctx, step, &inside)?;
     let step = conform_step(ctx, name, &columns, (step, &step_columns))
         .map_err(|error| ctx.locate(error, terms.step.span()))?;
     let typ = RelationType::new(columns.iter().map(|column| column.typ.clone()).collect());

@@ -85,7 +85,7 @@ impl ExprContext<'_> {
     /// NULL if both are equal, else the first.
     pub(super) fn null_if(&self, arguments: &[&Expr]) -> Result<TypedScalar, SqlError> {
         let [left, right] = arguments else {
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "NULLIF takes two arguments"));
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at or near \")\""));
         };
         let (one, two) = (self.plan(left)?, self.plan(right)?);
         let types = [one.typ.scalar_type.clone(), two.typ.scalar_type.clone()];

@@ -152,6 +152,9 @@ impl ExprContext<'_> {
         if is_missing(&name) {
             return Err(ctx.unsupported(&format!("function {name}()"), span));
         }
+        if let Some(made) = self.sql_json(&name, function)? {
+            return Ok(made);
+        }
         if let Some(made) = self.json_constructor(&name, function)? {
             return Ok(made);
         }
@@ -165,7 +168,7 @@ impl ExprContext<'_> {
             ("nullif", None) => self.null_if(&arguments),
             ("greatest" | "least", None) => self.extreme(&name, &arguments),
             ("map_build_pairs", None) => self.map_of_pairs(&arguments),
-            ("list_n_layers", None) => self.layers(&arguments),
+            ("list_n_layers" | "list_ndims", None) => self.layers(&arguments),
             ("enum_first" | "enum_last" | "enum_range", None) => {
                 self.enum_function(&name, &arguments)
             }
@@ -368,6 +371,9 @@ impl ExprContext<'_> {
 
     /// GREATEST and LEAST, which are no functions as far as their types go.
     fn extreme(&self, name: &str, exprs: &[&Expr]) -> Result<TypedScalar, SqlError> {
+        if exprs.is_empty() {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at or near \")\""));
+        }
         let planned = self.plan_each(exprs)?;
         let spans: Vec<Span> = exprs.iter().map(|expr| expr.span()).collect();
         unify_at(self.ctx, &name.to_uppercase(), planned.clone(), &spans)?;
@@ -423,8 +429,8 @@ impl ExprContext<'_> {
             Expr::Ceil { expr, field } => ("ceil", self.rounded(expr, field)?),
             Expr::Floor { expr, field } => ("floor", self.rounded(expr, field)?),
             Expr::Position { expr, r#in } => ("position", vec![self.plan(r#in)?, self.plan(expr)?]),
-            Expr::Substring { expr, substring_from, substring_for, .. } => (
-                "substring",
+            Expr::Substring { expr, substring_from, substring_for, shorthand, .. } => (
+                if *shorthand { "substr" } else { "substring" },
                 self.substring(expr, substring_from.as_deref(), substring_for.as_deref())?,
             ),
             Expr::Trim { trim_where, trim_what, expr, trim_characters } => {

@@ -95,7 +95,8 @@ impl ExprContext<'_> {
         else {
             return Ok(None);
         };
-        let columns = scope.entries_of(index).map(|entry| {
+        let listed = scope.entries_of(index).filter(|entry| !entry.unlisted);
+        let columns = listed.map(|entry| {
             if let (0, Some(collector)) = (level, self.aggregates) {
                 collector.note_column(entry.column, span);
             }

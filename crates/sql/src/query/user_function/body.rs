@@ -179,6 +179,7 @@ fn argument_scope(name: &str, function: &Function, types: &[ColumnType]) -> Rc<S
         column,
         typ: typ.clone(),
         hidden,
+        unlisted: false,
     };
     let mut entries = Vec::with_capacity(types.len() * 2);
     for (column, (input, typ)) in function.inputs().zip(types).enumerate() {

@@ -27,7 +27,9 @@ use super::build::{KeyColumns, NewCheck, NewKey, NewTable};
 use super::generation::NewGeneration;
 use super::like::expr_of;
 use crate::ast::NamedOption;
-use crate::plan::{AlterTablePlan, AlteredContent, NewItem, Notice, Plan, Planned, renumber};
+use crate::plan::{
+    AlterTablePlan, AlteredContent, NewItem, Notice, NumberedColumn, Plan, Planned, renumber,
+};
 use crate::session::Planner;
 use crate::statements::dml::Target;
 use crate::statements::drop::cascade_notice;
@@ -234,7 +236,12 @@ impl<'a> Alteration<'a> {
             return Err(SqlError::internal("a table that is none"));
         };
         let renewed = self.is_renewed(table);
-        let content = self.content(&plan.table, table, renewed)?;
+        let mut content = self.content(&plan.table, table, renewed)?;
+        if let Some(content) = &mut content {
+            let parts: Vec<(ObjectId, &NewItem)> =
+                (number + 1..).map(ObjectId::User).zip(&plan.parts).collect();
+            content.numbered = self.numbered(&parts);
+        }
         let drops = self.drops(table, renewed)?;
         if self.dropped.iter().any(|dropped| dropped.cascade) || self.cascade {
             self.notice_cascade(&drops);
@@ -252,7 +259,6 @@ impl<'a> Alteration<'a> {
             }
         }
         successors.follow(&new, &positions)?;
-        let mut content = content;
         if let Some(content) = &mut content {
             content.check.keys.iter_mut().for_each(|key| {
                 if let Some(id) = successors.ids.get(&key.index) {
@@ -347,7 +353,6 @@ impl<'a> Alteration<'a> {
         };
         let check = self.planning.checks_of(&checked, table)?;
         let mut query = get(self.item.id, &self.old.desc);
-        let mut only_if_empty = None;
         if renewed {
             let arity = self.old.desc.arity();
             let mut scalars = Vec::new();
@@ -362,17 +367,6 @@ impl<'a> Alteration<'a> {
                     Origin::Value(value) => value.clone(),
                     _ => self.null(column, table)?,
                 });
-                if matches!(origin, Origin::Sequence) {
-                    only_if_empty = Some(
-                        SqlError::unsupported(format_args!(
-                            "adding a serial or identity column to table \"{}\", which has rows,",
-                            self.table_name()
-                        ))
-                        .with_hint(
-                            "Add a plain column, fill it, then set its default to nextval(..).",
-                        ),
-                    );
-                }
             }
             query = QueryExpr::Map { input: Box::new(query), scalars };
             query = QueryExpr::Project { input: Box::new(query), outputs };
@@ -381,7 +375,26 @@ impl<'a> Alteration<'a> {
                 Target { item: &checked, table, alias }.with_stored(&self.planning, query, 0)?;
         }
         let into = renewed.then_some(ObjectId::User(super::build::PLAN_NUMBER));
-        Ok(Some(AlteredContent { table: self.item.id, into, query, check, only_if_empty }))
+        Ok(Some(AlteredContent { table: self.item.id, into, query, check, numbered: Vec::new() }))
+    }
+
+    /// The new columns that get numbers, of the sequences among the parts of the new table.
+    fn numbered(&self, parts: &[(ObjectId, &NewItem)]) -> Vec<NumberedColumn> {
+        let of_sequence = |(column, origin): (usize, &Origin)| {
+            if !matches!(origin, Origin::Sequence) {
+                return None;
+            }
+            parts.iter().find_map(|(id, part)| match &part.definition {
+                Definition::Sequence(sequence)
+                    if sequence.owned_by.is_some_and(|(_, owner)| owner == column) =>
+                {
+                    let definition = sequence.clone();
+                    Some(NumberedColumn { column, sequence: *id, definition })
+                }
+                _ => None,
+            })
+        };
+        self.origins.iter().enumerate().filter_map(of_sequence).collect()
     }
 
     fn null(&self, column: usize, table: &Table) -> Result<QueryScalar, SqlError> {
