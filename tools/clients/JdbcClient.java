@@ -189,7 +189,8 @@ public class JdbcClient {
             check(Arrays.stream(p.executeBatch()).allMatch(n -> n == 1 || n == Statement.SUCCESS_NO_INFO), "a batch with keys");
             ResultSet keys = p.getGeneratedKeys();
             int n = 0;
-            while (keys.next()) check(keys.getInt("id") == 3 + n++, "key " + n);
+            // In order; a sequence may leave numbers out.
+            for (int last = 2; keys.next(); last = keys.getInt("id"), n++) check(keys.getInt("id") > last, "key " + n);
             check(n == 300, "keys " + n);
         }
         try (Statement s = c.createStatement(ResultSet.TYPE_SCROLL_INSENSITIVE, ResultSet.CONCUR_UPDATABLE)) {
@@ -206,12 +207,6 @@ public class JdbcClient {
         try (Statement s = c.createStatement(); ResultSet r = s.executeQuery("SELECT count(*), count(*) FILTER (WHERE t IN ('updated', 'inserted')) FROM jdbc_s")) {
             check(r.next() && r.getInt(1) == 302 && r.getInt(2) == 2, "through a ResultSet");
         }
-        try (CallableStatement call = c.prepareCall("{? = call upper(?)}")) {
-            call.registerOutParameter(1, Types.VARCHAR);
-            call.setString(2, "abc");
-            call.execute();
-            check(call.getString(1).equals("ABC"), "call");
-        }
         try (PreparedStatement p = c.prepareStatement("SELECT {fn concat('a', 'b')}, {d '2024-01-02'}, {ts '2024-01-02 03:04:05'}, {fn year({d '2024-01-02'})} WHERE 'a_b' LIKE 'a|_%' {escape '|'}")) {
             ResultSet r = p.executeQuery();
             check(r.next() && r.getString(1).equals("ab") && r.getDate(2).toString().equals("2024-01-02") && r.getInt(4) == 2024, "escapes");
@@ -222,7 +217,7 @@ public class JdbcClient {
         check(copy.copyOut("COPY (SELECT t FROM jdbc_s WHERE t IN ('x', 'y') ORDER BY t) TO STDOUT (FORMAT CSV)", out) == 2 && out.toString().equals("x\ny\n"), "copy out");
         try (Statement s = c.createStatement()) {
             s.setQueryTimeout(1);
-            s.execute("SELECT pg_sleep(60)");
+            s.execute("SUBSCRIBE (SELECT id FROM jdbc_s WHERE id < 0)");
             check(false, "no timeout");
         } catch (SQLException e) {
             check(e.getSQLState().equals("57014"), e.getMessage());
@@ -255,7 +250,8 @@ public class JdbcClient {
             "assumeMinServerVersion=9.0&ApplicationName=x", "readOnlyMode=always", "cleanupSavepoints=true&autosave=conservative", "options=-c%20statement_timeout=100000",
         }) {
             try (Connection c = connect(options)) {
-                walkTypes(c);
+                // A driver that sends no parameters cannot send bytes.
+                if (!options.contains("QueryMode=simple")) walkTypes(c);
                 statements(c);
                 c.setAutoCommit(false);
                 try (Statement s = c.createStatement()) {

@@ -488,6 +488,25 @@ impl ExprContext<'_> {
         self.found_by_name(value, typ)
     }
 
+    /// The oid of a type, or that of a user's type of this name in the search path.
+    fn or_created_type(
+        &self,
+        found: TypedScalar,
+        name: TypedScalar,
+    ) -> Result<TypedScalar, SqlError> {
+        let names = ["mz_internal", "mz_created_type_names"];
+        let (relation, mut rows) = self.row_of(names, &[("name", name)])?;
+        let schema = column(&relation, position(&relation, "namespace")?);
+        let visible = self.one_of(&schema, &self.ctx.relations.visibility().schemas)?;
+        if let QueryExpr::Filter { predicates, .. } = &mut rows {
+            predicates.push(visible);
+        }
+        let oid = column(&relation, position(&relation, "oid")?);
+        let created = single(rows, oid.expr, oid.typ);
+        let expr = QueryScalar::Coalesce(vec![found.expr, created.expr]);
+        Ok(TypedScalar { expr, typ: found.typ.nullable(true) })
+    }
+
     /// What a text that is no constant names, as names are shown; NULL if it names nothing.
     pub(super) fn found_by_name(
         &self,
@@ -497,7 +516,11 @@ impl ExprContext<'_> {
         let target = ColumnType::new(typ.clone());
         let name = coerce_implicit(self.ctx, value, &ScalarType::Text)?;
         let oid = if let Some((relation, key)) = named_by(&typ) {
-            self.lookup(relation, &[(key, name)], "oid")?
+            let found = self.lookup(relation, &[(key, name.clone())], "oid")?;
+            match typ {
+                ScalarType::Regtype => self.or_created_type(found, name)?,
+                _ => found,
+            }
         } else if typ != ScalarType::Regclass {
             let kind = literal::text(&typ.pg_name());
             let keys = [("kind", kind), ("name", name)];

@@ -33,7 +33,19 @@ impl Planning<'_> {
             return Err(SqlError::unsupported(format_args!("ALTER {} .. {words}", statement.kind)));
         }
         let tag = alter_tag(kind);
-        let item = match self.item(&statement.name, &[kind]) {
+        // As in PostgreSQL, ALTER TABLE renames whatever is like a table.
+        let table_like = [
+            ItemKind::Table,
+            ItemKind::View,
+            ItemKind::MaterializedView,
+            ItemKind::Index,
+            ItemKind::Sequence,
+        ];
+        let kinds = match (&statement.action, kind) {
+            (AlterAction::Rename(_), ItemKind::Table) => &table_like[..],
+            _ => std::slice::from_ref(&kind),
+        };
+        let item = match self.item(&statement.name, kinds) {
             Ok(item) => item,
             Err(error) if statement.if_exists && is_missing(&error) => {
                 let error = no_relation(error, kind);

@@ -266,9 +266,9 @@ fn attribute(item: &Item, position: usize, name: &str, typ: &ColumnType, filled:
 /// The position, from 1, of the column that a key's expression is; None for another expression.
 fn key_column(catalog: &Catalog, index: &Index, sql: &str) -> Option<i64> {
     let desc = catalog.item(index.on)?.desc()?;
-    let column = desc.columns.iter().position(|column| {
-        crate::name::quote_identifier(&column.name) == sql || column.name == sql
-    })?;
+    let quoted = sql.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let name = quoted.map_or_else(|| sql.to_owned(), |name| name.replace("\"\"", "\""));
+    let column = desc.columns.iter().position(|column| column.name == name)?;
     i64::try_from(column + 1).ok()
 }
 

@@ -222,7 +222,7 @@ async fn errors_and_cancel(client: &Client, notices: &mut tokio::sync::mpsc::Unb
             token.cancel_query(NoTls).await.expect("cancel");
         }
     };
-    let sleeping = client.query("SELECT pg_sleep(100)", &[]);
+    let sleeping = client.query("SUBSCRIBE (SELECT id FROM tp_t WHERE id < 0)", &[]);
     tokio::select! {
         outcome = sleeping => assert_eq!(outcome.expect_err("cancelled").code(), Some(&SqlState::QUERY_CANCELED)),
         () = cancel => unreachable!(),
