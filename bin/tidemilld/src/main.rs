@@ -101,6 +101,9 @@ fn tls(arguments: &Arguments) -> anyhow::Result<Option<Tls>> {
     Tls::read(certificate, key, authority, required).context("TLS").map(Some)
 }
 
+/// Bytes of stack of a thread that runs sessions; only what is used is memory.
+const WORKER_STACK: usize = 8 << 20;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match start(arguments) {
@@ -120,6 +123,8 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
         tracing::error!(%panic, %backtrace, "a thread panicked");
     }));
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        // Statements that run statements are deep futures, above all where nothing is optimised.
+        .thread_stack_size(WORKER_STACK)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
