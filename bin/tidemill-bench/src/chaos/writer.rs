@@ -37,8 +37,9 @@ pub async fn run(port: u16, seed: u64, stop: Arc<AtomicBool>, counts: Arc<Counts
             {
                 let of_server = error.downcast_ref::<tokio_postgres::Error>();
                 let code = of_server.and_then(tokio_postgres::Error::code).map(|code| code.code());
-                // Two changes of the schema at once, or a row that is there already.
-                let expected = ["40P01", "55P03", "57P01", "57P03", "23505", "57014"];
+                // Two changes of the schema at once, or a row or a name that is there already.
+                let expected =
+                    ["40P01", "55P03", "57P01", "57P03", "23505", "57014", "42701", "42P07"];
                 if !code.is_none_or(|code| expected.contains(&code)) {
                     return Err(error).context("the writer");
                 }
