@@ -1,4 +1,5 @@
-//! `pg_get_keywords`, and options as rows.
+//! Tables of the system that hold the same for everybody: `pg_get_keywords`, options as rows, the
+//! partitions that no table here has.
 
 use tidemill_repr::Datum;
 
@@ -46,7 +47,17 @@ const OPTIONS: TableEval = |a, _, emit| {
     Ok(())
 };
 
+/// No table here has partitions: PostgreSQL has no rows for such a table.
+const NO_PARTITIONS: TableEval = |_, _, _| Ok(());
+
 pub(super) fn define_tables(t: &mut Tables) {
+    let doc = "The partitions of a table: no rows for a table without.";
+    let signature = "pg_partition_tree(regclass) -> relid regclass, parentrelid regclass, \
+                     isleaf bool, level int4";
+    t.add("pg_partition_tree", signature, true, NO_PARTITIONS, doc);
+    let doc = "The tables of which a table is a partition: no rows for one that is none.";
+    let signature = "pg_partition_ancestors(regclass) -> relid regclass";
+    t.add("pg_partition_ancestors", signature, true, NO_PARTITIONS, doc);
     let doc = "The words of SQL, and where they may be names.";
     let signature = "pg_get_keywords() -> word text, catcode char, barelabel bool, catdesc text, \
                      baredesc text";

@@ -250,7 +250,9 @@ impl ExprContext<'_> {
             QueryScalar::Literal(Ok(row), _) => Ok(row),
             _ => Err(SqlError::unsupported("current_setting() of a parameter")),
         };
-        if let QueryScalar::Parameter(..) = self.fixed(name, ScalarType::Text, "current_setting")? {
+        let text = ColumnType::new(ScalarType::Text);
+        let planned = coerce_explicit(self.ctx, self.plan(name)?, &text)?;
+        if !matches!(planned.expr, QueryScalar::Literal(Ok(_), _)) {
             let missing = match missing {
                 Some(missing) => {
                     let row = constant(missing, ScalarType::Bool)?;
@@ -258,7 +260,7 @@ impl ExprContext<'_> {
                 }
                 None => false,
             };
-            return self.setting_by_parameter(name, missing);
+            return self.setting_by_name(planned, missing);
         }
         let name = constant(name, ScalarType::Text)?;
         let Some(Datum::Text(name)) = name.iter().next() else {
@@ -284,9 +286,7 @@ impl ExprContext<'_> {
     }
 
     /// A setting whose name is known when the statement runs: the session's settings are asked.
-    fn setting_by_parameter(&self, name: &Expr, missing: bool) -> Result<TypedScalar, SqlError> {
-        let typ = ColumnType::new(ScalarType::Text);
-        let name = coerce_explicit(self.ctx, self.plan(name)?, &typ)?;
+    fn setting_by_name(&self, name: TypedScalar, missing: bool) -> Result<TypedScalar, SqlError> {
         let lower = call_by_name(self.ctx, "lower", vec![name.clone()])?;
         let settings = ["mz_internal", "mz_session_settings"];
         let found = self.lookup(settings, &[("name", lower)], "value")?;
