@@ -141,6 +141,13 @@ impl Rewrite {
                 self.at += 1;
             }
             "in" if self.is(1, &Token::LParen) && self.is(2, &Token::LParen) => self.in_list(),
+            // Not PostgreSQL's, but macros of dbt-materialize write it.
+            "current_user" | "session_user" | "current_role"
+                if self.is(1, &Token::LParen) && self.is(2, &Token::RParen) =>
+            {
+                self.take();
+                self.at += 2;
+            }
             "operator" if self.is(1, &Token::LParen) => self.operator(),
             "trim" if self.is(1, &Token::LParen) => self.trim(),
             "fetch"
