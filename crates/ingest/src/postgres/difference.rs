@@ -6,6 +6,7 @@
 //! made of them; else each TRUNCATE would double what the ledger holds.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -90,14 +91,16 @@ impl Sums {
 
     fn add_row(&mut self, row: RowRef<'_>, diff: Diff) {
         let cost = row.bytes().len() + ROW_OVERHEAD;
-        let sum = self.rows.entry(row.to_owned()).or_insert_with(|| {
-            self.bytes += cost;
-            0
-        });
-        *sum += diff;
-        if *sum == 0 {
-            self.rows.remove(&row.to_owned());
-            self.bytes -= cost;
+        match self.rows.entry(row.to_owned()) {
+            Entry::Occupied(sum) if *sum.get() + diff == 0 => {
+                sum.remove();
+                self.bytes -= cost;
+            }
+            Entry::Occupied(mut sum) => *sum.get_mut() += diff,
+            Entry::Vacant(place) => {
+                place.insert(diff);
+                self.bytes += cost;
+            }
         }
         // The shares to come are about as large as the first.
         let divisible = self.rows.len() > 1 && self.shares < MOST_SHARES;
